@@ -1,0 +1,1 @@
+"""What happens to samples before the discriminator sees them."""

@@ -1,0 +1,1 @@
+"""Real samples: one source a file."""

@@ -1,0 +1,43 @@
+"""Gaussians on a circle: the first test of whether a GAN finds all modes (Metz et al. 2017; VEEGAN, Srivastava et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from gan_lightning.data.base import BatchSize, Classes, DataError, Seed, Shape, Workers
+from gan_lightning.data.points import Points
+
+
+class Ring(Points):
+    """`modes` centres on a circle of `radius`, each a Gaussian of `std`."""
+
+    def __init__(
+        self,
+        sample_shape: Shape = (2,),
+        num_classes: Classes = 0,
+        batch_size: BatchSize = 256,
+        workers: Workers = 0,
+        seed: Seed = 0,
+        batches_per_step: BatchSize = 1,
+        modes: Annotated[int, Field(ge=1)] = 8,
+        radius: Annotated[float, Field(gt=0)] = 1.0,
+        std: Annotated[float, Field(gt=0)] = 0.01,
+    ) -> None:
+        super().__init__(sample_shape, num_classes, batch_size, workers, seed, batches_per_step)
+        angle = torch.arange(modes) * (2 * math.pi / modes)
+        self.modes, self.std = radius * torch.stack([angle.cos(), angle.sin()], 1), std
+
+    def count(self) -> None:
+        plane(self)
+
+
+def plane(data: Points) -> None:
+    """Raise DataError unless the config says unlabelled points in the plane."""
+    if data.sample_shape != (2,):
+        raise DataError(f"data.sample_shape: {list(data.sample_shape)} is no shape of points in the plane; allowed: [2]")
+    if data.num_classes:
+        raise DataError(f"data.num_classes: the points are unlabelled, 0, not {data.num_classes}")

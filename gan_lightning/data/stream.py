@@ -1,0 +1,62 @@
+"""The endless stream: batch i is a pure function of (seed, i, rank).
+
+Permutations of the data follow one another without a gap, and no rest is dropped; the ranks take turns along that one line,
+so whatever their number, they see the same samples in the same global batches. Nothing needs saving: a resumed run starts
+the stream at its step, with workers or without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from gan_lightning.seed import Purpose, generator
+from gan_lightning.turn import Batch
+
+
+class Source(Protocol):
+    """Where a split's samples come from: stored ones have a length, drawn ones do not end."""
+
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1) -> Batch:
+        """Batch i of n samples for `rank` of `world`: real (n, *sample_shape) float32."""
+        ...
+
+    def first(self, n: int, label: int | None = None) -> Tensor:
+        """At most n samples, always the same, of one class if asked: what pictures and scores compare with."""
+        ...
+
+
+class Stream(IterableDataset[Batch]):
+    """Batches `start`, `start + 1`, … of a source, for ever; worker w of k makes every k-th."""
+
+    def __init__(self, source: Source, size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1) -> None:
+        self.source, self.size, self.seed, self.start, self.rank, self.world = source, size, seed, start, rank, world
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        i, stride = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
+        while True:
+            yield self.source.batch(self.seed, i, self.size, self.rank, self.world)
+            i += stride
+
+
+@lru_cache(maxsize=3)
+def order(seed: int, epoch: int, total: int) -> Tensor:  # -> (total,)
+    """The epoch's permutation."""
+    return torch.randperm(total, generator=generator(Purpose.ORDER, seed, epoch))
+
+
+def positions(seed: int, i: int, n: int, rank: int, world: int, total: int) -> Tensor:  # -> (n,)
+    """Which of `total` stored samples stand in batch i of `rank`."""
+    at = torch.arange(n) + (i * world + rank) * n
+    epochs = at // total
+    found = torch.empty(n, dtype=torch.long)
+    for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
+        here = epochs == epoch
+        found[here] = order(seed, epoch, total)[at[here] % total]
+    return found

@@ -1,0 +1,1 @@
+"""What scores look at instead of pixels."""

@@ -1,0 +1,1 @@
+"""Generator and discriminator together: one architecture a file."""

@@ -1,0 +1,1 @@
+"""Where z comes from: one distribution a file."""

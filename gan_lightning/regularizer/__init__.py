@@ -1,0 +1,1 @@
+"""Terms beside the loss: one penalty a file."""
