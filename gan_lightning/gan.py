@@ -80,7 +80,7 @@ class GAN(pl.LightningModule):
         """One iteration, counted once: left alone, Lightning counts each optimizer's step."""
         due = {name: r for name, r in self._regularizers().items() if self.global_step % r.interval == 0}
         terms = self.iteration(batch, due)
-        counted = cast(list[pl.core.optimizer.LightningOptimizer], self.optimizers())[1]
+        counted = cast("list[pl.core.optimizer.LightningOptimizer]", self.optimizers())[1]
         counted._on_before_step()
         counted._on_after_step()
         return terms
@@ -147,17 +147,17 @@ class GAN(pl.LightningModule):
     def judge(self, x: Tensor, labels: Tensor | None) -> Output:
         """What D says of x as it sees it: augmented, `packing` samples at a time along the channels."""
         x, m = self.augmentation(x), self.packing
-        return cast(Output, self.discriminator(x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), labels))
+        return cast("Output", self.discriminator(x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), labels))
 
     def draw(self, n: int) -> Tensor:  # -> (n, latent_dim)
         """Noise on the device, from its default generator."""
         return self.prior.draw(n, self.latent_dim, self.device)
 
     def _regularizers(self) -> dict[str, Regularizer]:
-        return cast(dict[str, Regularizer], dict(self.regularizers.items()))
+        return cast("dict[str, Regularizer]", dict(self.regularizers.items()))
 
     def _optimizers(self) -> list[Optimizer]:
-        return cast(list[Optimizer], self.optimizers(use_pl_optimizer=False))
+        return cast("list[Optimizer]", self.optimizers(use_pl_optimizer=False))
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Turn:
 
     @cached_property
     def gradients(self) -> dict[str, Tensor]:
-        """d logit / d sample of each side that a due regularizer differentiates, all in one backward pass."""
+        """D logit / d sample of each side that a due regularizer differentiates, all in one backward pass."""
         sides = {name: x for name, x in (("real", self.real), ("fake", self.fake)) if x.requires_grad}
         said = [output.logits.sum() for output in (self.on_real, self.on_fake) if output is not None]
         found = torch.autograd.grad(torch.stack(said).sum(), list(sides.values()), create_graph=True)

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn.functional import interpolate
 
-from gan_lightning.data.base import BatchSize, Classes, Data, DataError, Seed, Shape, Splits, Workers
+from gan_lightning.data.base import Data, DataError, Splits
 from gan_lightning.data.store import Store
 
 TRAIN = 1198
@@ -20,17 +20,6 @@ SIDES = (8, 16, 32)
 
 class Digits(Data):
     """At 16×16 and 32×32 the 8×8 originals are enlarged (bicubic)."""
-
-    def __init__(
-        self,
-        sample_shape: Shape = (1, 16, 16),
-        num_classes: Classes = 10,
-        batch_size: BatchSize = 64,
-        workers: Workers = 0,
-        seed: Seed = 0,
-        batches_per_step: BatchSize = 1,
-    ) -> None:
-        super().__init__(sample_shape, num_classes, batch_size, workers, seed, batches_per_step)
 
     def count(self) -> int:
         if self.sample_shape not in [(1, side, side) for side in SIDES]:

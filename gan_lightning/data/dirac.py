@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
-from gan_lightning.data.base import BatchSize, Classes, DataError, Seed, Shape, Workers
+from gan_lightning.data.base import DataError
 from gan_lightning.data.points import Points
 
 
 class Dirac(Points):
     """The equilibrium is G(z) = 0 with a flat D; whether a loss gets there is known in closed form."""
 
-    def __init__(
-        self,
-        sample_shape: Shape = (1,),
-        num_classes: Classes = 0,
-        batch_size: BatchSize = 1,
-        workers: Workers = 0,
-        seed: Seed = 0,
-        batches_per_step: BatchSize = 1,
-    ) -> None:
-        super().__init__(sample_shape, num_classes, batch_size, workers, seed, batches_per_step)
+    def __init__(self, **shared: Any) -> None:
+        super().__init__(**shared)
         self.modes, self.std = torch.zeros(1, 1), 0.0
 
     def count(self) -> None:

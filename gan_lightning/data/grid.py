@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 
-from gan_lightning.data.base import BatchSize, Classes, Seed, Shape, Workers
 from gan_lightning.data.points import Points
 from gan_lightning.data.ring import plane
 
@@ -17,17 +16,12 @@ class Grid(Points):
 
     def __init__(
         self,
-        sample_shape: Shape = (2,),
-        num_classes: Classes = 0,
-        batch_size: BatchSize = 256,
-        workers: Workers = 0,
-        seed: Seed = 0,
-        batches_per_step: BatchSize = 1,
         side: Annotated[int, Field(ge=1)] = 5,
         spacing: Annotated[float, Field(gt=0)] = 2.0,
         std: Annotated[float, Field(gt=0)] = 0.05,
+        **shared: Any,
     ) -> None:
-        super().__init__(sample_shape, num_classes, batch_size, workers, seed, batches_per_step)
+        super().__init__(**shared)
         line = (torch.arange(side) - (side - 1) / 2) * spacing
         self.modes, self.std = torch.cartesian_prod(line, line), std
 

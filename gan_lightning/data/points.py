@@ -20,7 +20,7 @@ class Mixture:
         self.modes, self.std, self.fixed = modes, std, fixed
 
     def draw(self, n: int, source: torch.Generator) -> Tensor:  # -> (n, D)
-        """n points."""
+        """N points."""
         which = torch.randint(len(self.modes), (n,), generator=source)
         return self.modes[which] + self.std * torch.randn(n, self.modes.shape[1], generator=source)
 

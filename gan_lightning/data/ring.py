@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 
-from gan_lightning.data.base import BatchSize, Classes, DataError, Seed, Shape, Workers
+from gan_lightning.data.base import DataError
 from gan_lightning.data.points import Points
 
 
@@ -17,17 +17,12 @@ class Ring(Points):
 
     def __init__(
         self,
-        sample_shape: Shape = (2,),
-        num_classes: Classes = 0,
-        batch_size: BatchSize = 256,
-        workers: Workers = 0,
-        seed: Seed = 0,
-        batches_per_step: BatchSize = 1,
         modes: Annotated[int, Field(ge=1)] = 8,
         radius: Annotated[float, Field(gt=0)] = 1.0,
         std: Annotated[float, Field(gt=0)] = 0.01,
+        **shared: Any,
     ) -> None:
-        super().__init__(sample_shape, num_classes, batch_size, workers, seed, batches_per_step)
+        super().__init__(**shared)
         angle = torch.arange(modes) * (2 * math.pi / modes)
         self.modes, self.std = radius * torch.stack([angle.cos(), angle.sin()], 1), std
 

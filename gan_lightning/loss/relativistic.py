@@ -1,4 +1,4 @@
-"""D judges pairs: is this real sample more real than this fake one?
+"""D judges pairs: how much more real is this real sample than this fake one.
 
     discriminator  softplus(fake − real)
     generator      softplus(real − fake)

@@ -8,11 +8,11 @@ class Prior:
     """A distribution on R^dim, and the way between two of its points."""
 
     def draw(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:  # -> (n, dim)
-        """n points; `generator` None: the device's default one."""
+        """N points; `generator` None: the device's default one."""
         raise NotImplementedError
 
     def truncated(self, n: int, dim: int, limit: float, generator: torch.Generator) -> Tensor:  # -> (n, dim)
-        """n points nearer the middle, on the CPU: better samples, less variety (Brock et al. 2019, section 3.1).
+        """N points nearer the middle, on the CPU: better samples, less variety (Brock et al. 2019, section 3.1).
 
         Raises ValueError where the distribution has no tails to cut.
         """
