@@ -1,0 +1,255 @@
+"""A checked config → objects. The only place where classes that a config names are called."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from gan_lightning.check import constructor, located
+from gan_lightning.config import Plain, Refused, nearest
+from gan_lightning.data.base import Data, DataError
+from gan_lightning.gan import GAN
+from gan_lightning.metric.base import Score
+from gan_lightning.prior.base import Prior
+from gan_lightning.seed import Purpose, hashed
+
+if TYPE_CHECKING:
+    from gan_lightning.run import Run
+
+OURS = {  # Trainer's arguments that a run decides by itself, and what to use instead
+    "accumulate_grad_batches": "use gan.accumulate",
+    "callbacks": "use the callback group",
+    "ckpt_path": "use run=",
+    "default_root_dir": "use hydra.run.dir",
+    "enable_checkpointing": "use checkpoint.every",
+    "gradient_clip_val": "the game is optimized by hand; use a regularizer",
+    "logger": "use the logger group",
+    "max_epochs": "the stream has no epochs; use trainer.max_steps",
+    "max_time": "use trainer.max_steps",
+    "min_epochs": "the stream has no epochs",
+    "min_steps": "use trainer.max_steps",
+    "use_distributed_sampler": "the stream shards by itself",
+}
+
+
+def make(node: Any, **given: Any) -> Any:
+    """The object that a node describes, nodes inside it first; `given` completes its arguments."""
+    if isinstance(node, dict) and "_target_" in node:
+        kept = {k: make(v) for k, v in node.items() if k not in ("_target_", "_partial_")}
+        target = located(node["_target_"])
+        return partial(target, **kept, **given) if node.get("_partial_") else target(**kept, **given)
+    return node
+
+
+def group(node: Plain, **offered: Any) -> dict[str, Any]:
+    """A list group's objects by name; each is given what its constructor takes of `offered`."""
+    found = {}
+    for name, inner in node.items():
+        taken = constructor(located(inner["_target_"])).keys() & offered.keys()
+        found[name] = make(inner, **{key: offered[key] for key in taken})
+    return found
+
+
+class Players(NamedTuple):
+    """The two networks."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+
+def players(plain: Plain) -> Players:
+    """Both networks, each from a seed of its own, so that G's weights do not change with D's width."""
+    packed = plain["gan"]["packing"]
+    channels, *size = plain["data"]["sample_shape"]
+    reshaped = {"sample_shape": [packed * channels, *size]} if packed > 1 else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(hashed(Purpose.GENERATOR, plain["seed"]))
+        generator = make(plain["model"]["generator"])
+        torch.default_generator.manual_seed(hashed(Purpose.DISCRIMINATOR, plain["seed"]))
+        discriminator = make(plain["model"]["discriminator"] | reshaped)
+    return Players(generator, discriminator)
+
+
+def data(plain: Plain) -> Data:
+    """The data, not yet loaded."""
+    found: Data = make(plain["data"], seed=plain["seed"], batches_per_step=plain["gan"]["d_steps_per_g_step"])
+    return found
+
+
+def metrics(plain: Plain) -> dict[str, Score]:
+    """The scores, not yet bound to data."""
+    return group(plain["metric"])
+
+
+def prior(plain: Plain) -> Prior:
+    """Where z comes from."""
+    found: Prior = make(plain["prior"])
+    return found
+
+
+def gan(plain: Plain) -> GAN:
+    """The game with fresh players."""
+    both = players(plain)
+    found: GAN = make(
+        plain["gan"],
+        generator=both.generator,
+        discriminator=both.discriminator,
+        loss=make(plain["loss"]),
+        regularizers=group(plain["regularizer"]),
+        augmentation=make(plain["augmentation"]),
+        prior=prior(plain),
+        ema=make(plain["ema"], generator=both.generator),
+        optimizers={player: make(plain["optimizer"][player]) for player in ("generator", "discriminator")},
+        schedule=make(plain["optimizer"]["schedule"]),
+        seed=plain["seed"],
+    )
+    return found
+
+
+def trainer(plain: Plain, run: Run, data: Data) -> pl.Trainer:
+    """Lightning's Trainer with everything that watches."""
+    from gan_lightning.callback.preemption import Preemption
+    from gan_lightning.checkpoint import DurableCheckpointIO
+
+    watchers = group(plain["callback"], run=run, data=data, metrics=metrics(plain))
+    last = make(plain["checkpoint"], run=run)  # what it saves has been scored
+    logger = make(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
+    return bare_trainer(
+        plain,
+        logger=logger,
+        callbacks=[*watchers.values(), Preemption(), last],
+        plugins=[DurableCheckpointIO()],
+        default_root_dir=str(run.path),
+    )
+
+
+def bare_trainer(plain: Plain, **given: Any) -> pl.Trainer:
+    """The Trainer of the config, for an endless stream."""
+    settled = {"enable_checkpointing": False, "use_distributed_sampler": False, "num_sanity_val_steps": 0}
+    settled |= {"enable_model_summary": False, "max_epochs": -1}
+    found: pl.Trainer = make(settled | plain["trainer"], **given)
+    return found
+
+
+# ── rehearsal: what only the objects can say, before there is any data or any weight ─────────────────────────────────────
+def rehearse(plain: Plain) -> None:
+    """Try all that is cheap: the data's size, the networks' shapes on the meta device, the Trainer. Raises Refused."""
+    mistakes = [*_trainer_mistakes(plain), *_batch_mistakes(plain)]
+    try:
+        source = data(plain)
+        held = source.count()
+    except DataError as error:
+        raise Refused(*mistakes, str(error)) from None
+    batch, ranks = plain["data"]["batch_size"], _ranks(plain)
+    if held is not None and batch * ranks > held:
+        what = f"{batch} samples" if ranks == 1 else f"{batch} samples on each of {ranks} devices"
+        mistakes.append(f"data.batch_size: {what} can't be served from {held} training samples; at most {held // ranks} can")
+    scores = metrics(plain)
+    for name, score in scores.items():
+        if why := score.unfit(source):
+            mistakes.append(f"metric.{name}: {why}")
+    offered = [value for score in scores.values() for value in score.higher]
+    if plain["objective"] is not None and plain["objective"] not in offered:
+        mistakes.append(f"objective: no metric gives {plain['objective']}; {nearest(plain['objective'], offered)}")
+    mistakes += _class_mistakes(plain) or ([] if mistakes else _shape_mistakes(plain))
+    if mistakes:
+        raise Refused(*mistakes)
+
+
+def _ranks(plain: Plain) -> int:
+    devices, nodes = plain["trainer"].get("devices", 1), plain["trainer"].get("num_nodes", 1)
+    return (devices if isinstance(devices, int) and devices > 0 else len(devices) if isinstance(devices, list) else 1) * nodes
+
+
+def _trainer_mistakes(plain: Plain) -> list[str]:
+    found = [f"trainer.{key}: not an option here; {cure}" for key, cure in OURS.items() if key in plain["trainer"]]
+    steps = plain["trainer"].get("max_steps")
+    if steps is None or steps < 1:
+        found.append(f"trainer.max_steps: {steps} should be a number of generator updates, at least 1")
+    precision = str(plain["trainer"].get("precision"))
+    if precision in ("16", "16-mixed", "16-true"):
+        found.append(f"trainer.precision: {precision} needs a loss scaler, which manual optimization has not; use bf16-mixed")
+    if found:
+        return found
+    quiet = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        bare_trainer(plain, logger=False, callbacks=[])
+    except Exception as error:  # Lightning's word on its own arguments
+        return [f"trainer: {str(error).strip().splitlines()[0]}"]
+    finally:
+        quiet.setLevel(level)
+    return []
+
+
+def _batch_mistakes(plain: Plain) -> list[str]:
+    batch, accumulate, packing = plain["data"]["batch_size"], plain["gan"]["accumulate"], plain["gan"]["packing"]
+    if batch % accumulate:
+        return [f"gan.accumulate: {accumulate} parts do not divide data.batch_size={batch}"]
+    if (batch // accumulate) % packing:
+        part = f"data.batch_size={batch}" + (f" in {accumulate} parts" if accumulate > 1 else "")
+        return [f"gan.packing: {packing} samples at a time do not divide {part}"]
+    return []
+
+
+def _class_mistakes(plain: Plain) -> list[str]:
+    there = plain["data"]["num_classes"]
+    asked = {
+        name: node["num_classes"] for name, node in plain["model"].items() if isinstance(node, dict) and "num_classes" in node
+    }
+    found = []
+    for name, classes in asked.items():
+        if classes and not there:
+            found.append(
+                f"model.{name}: {classes} classes, but the data are unlabelled (data.num_classes=0); use model.num_classes=0"
+            )
+        elif classes and classes != there:
+            found.append(
+                f"model.{name}: {classes} classes, but the data have {there}; use model.num_classes={there}, or 0 to ignore"
+            )
+    if plain["gan"]["packing"] > 1 and any(asked.values()):
+        found.append(
+            f"gan.packing: {plain['gan']['packing']} samples share a logit, but have labels of their own; use model.num_classes=0"
+        )
+    return found
+
+
+def _shape_mistakes(plain: Plain) -> list[str]:
+    shape, labelled = list(plain["data"]["sample_shape"]), plain["data"]["num_classes"]
+    packing, n = plain["gan"]["packing"], plain["data"]["batch_size"] // plain["gan"]["accumulate"]
+    with torch.device("meta"):
+        try:
+            both = players(plain)
+        except ValueError as error:
+            return [f"model: {error}"]
+        z, labels = torch.empty(n, plain["gan"]["latent_dim"]), torch.empty(n, dtype=torch.long) if labelled else None
+        try:
+            fake = both.generator(z, labels)
+        except NotImplementedError:  # a network that can't be run without values: training will tell
+            return []
+        except (ValueError, RuntimeError) as error:
+            return [
+                f"model.generator: can't turn {n} z of gan.latent_dim={z.shape[1]} into samples: {str(error).splitlines()[0]}"
+            ]
+        if list(fake.shape) != [n, *shape]:
+            return [
+                f"model.generator: draws samples of shape {list(fake.shape[1:])}, but the data's are {shape} (data.sample_shape)"
+            ]
+        seen = torch.empty(n // packing, packing * shape[0], *shape[1:])
+        try:
+            logits = both.discriminator(seen, labels).logits
+        except NotImplementedError:
+            return []
+        except (ValueError, RuntimeError) as error:
+            return [f"model.discriminator: can't judge samples of shape {list(seen.shape[1:])}: {str(error).splitlines()[0]}"]
+        if logits.shape != (n // packing,):
+            return [
+                f"model.discriminator: its logits have shape {list(logits.shape)} for {n // packing} samples, not [{n // packing}]"
+            ]
+    return []

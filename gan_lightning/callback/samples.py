@@ -1,0 +1,89 @@
+"""The same z, watched over the run: samples from step 0 on, the real ones beside them, a walk through z at the end."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from gan_lightning import picture
+from gan_lightning.data.base import Data
+from gan_lightning.gan import GAN
+from gan_lightning.run import Run
+from gan_lightning.seed import Purpose, generator
+
+COLUMNS, ROWS, POINTS, WALKS = 10, 8, 2500, 5
+
+
+class Samples(pl.Callback):
+    """`samples/step=….png` in the run directory, `sample/ema`, `sample/real` and `sample/interpolation` in the logger.
+
+    Conditional samples stand one class a column, the real ones likewise.
+    """
+
+    def __init__(self, run: Run, data: Data, every: Annotated[int, Field(ge=1)] = 250) -> None:
+        self.run, self.data, self.every = run, data, every
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and trainer.global_step == 0:
+            assert isinstance(module, GAN)
+            self._show(trainer, "sample/real", picture.picture(self._real(), self._columns()), "_real")
+            self._draw(trainer, module)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        step = trainer.global_step
+        if trainer.is_global_zero and (step % self.every == 0 or step == trainer.max_steps):
+            assert isinstance(module, GAN)
+            self._draw(trainer, module)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and len(self.data.sample_shape) == 3 and trainer.global_step:
+            assert isinstance(module, GAN)
+            self._show(trainer, "sample/interpolation", self._walk(module), "_interpolation")
+
+    def _columns(self) -> int:
+        return min(self.data.num_classes, COLUMNS) or COLUMNS
+
+    def _labels(self) -> Tensor | None:
+        columns = self._columns()
+        return torch.arange(columns).repeat(ROWS) if self.data.num_classes else None
+
+    def _count(self) -> int:
+        return POINTS if len(self.data.sample_shape) == 1 else ROWS * self._columns()
+
+    def _real(self) -> Tensor:
+        source = self.data.splits.train
+        if not self.data.num_classes:
+            return source.first(self._count())
+        columns = [source.first(ROWS, label) for label in range(self._columns())]
+        full = [torch.cat([c, c.new_full((ROWS - len(c), *c.shape[1:]), -1)]) for c in columns]
+        return torch.stack(full, 1).flatten(0, 1)
+
+    @torch.inference_mode()
+    def _draw(self, trainer: pl.Trainer, gan: GAN) -> None:
+        source = generator(Purpose.PICTURE, gan.seed)
+        z = gan.prior.draw(self._count(), gan.latent_dim, torch.device("cpu"), source).to(gan.device)
+        labels = self._labels()
+        samples = gan.ema.average(z, None if labels is None else labels.to(gan.device))
+        behind = self.data.splits.train.first(POINTS) if samples.dim() == 2 else None
+        self._show(trainer, "sample/ema", picture.picture(samples, self._columns(), behind))
+
+    @torch.inference_mode()
+    def _walk(self, gan: GAN) -> np.ndarray:
+        """A row goes from one z to another through points as likely as both."""
+        source = generator(Purpose.PICTURE, gan.seed, 1)
+        start, end = (gan.prior.draw(WALKS, gan.latent_dim, torch.device("cpu"), source) for _ in range(2))
+        share = torch.linspace(0, 1, COLUMNS).repeat(WALKS)
+        z = gan.prior.between(start.repeat_interleave(COLUMNS, 0), end.repeat_interleave(COLUMNS, 0), share)
+        labels = torch.arange(WALKS).repeat_interleave(COLUMNS) % self.data.num_classes if self.data.num_classes else None
+        samples = gan.ema.average(z.to(gan.device), None if labels is None else labels.to(gan.device))
+        return picture.picture(samples, COLUMNS)
+
+    def _show(self, trainer: pl.Trainer, tag: str, image: np.ndarray, suffix: str = "") -> None:
+        picture.save(image, self.run.sample_path(trainer.global_step, suffix))
+        for logger in trainer.loggers:
+            picture.show(logger, tag, image, trainer.global_step)

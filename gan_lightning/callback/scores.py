@@ -1,0 +1,107 @@
+"""Scores of the averaged generator while it trains: in the logger, in result.json, and as HParams beside the config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pytorch_lightning as pl
+import torch
+from pydantic import Field
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from gan_lightning.config import Plain, flat, resolved
+from gan_lightning.data.base import Data
+from gan_lightning.gan import GAN
+from gan_lightning.metric.base import Score
+from gan_lightning.run import Run
+from gan_lightning.seed import Purpose, generator
+
+BATCH = 500
+
+
+class Scores(pl.Callback):
+    """`metric/<name>` every so many steps, from step 0 on; the objective is `result.json`'s and HParams'."""
+
+    def __init__(self, run: Run, data: Data, metrics: Mapping[str, Score], every: Annotated[int, Field(ge=1)] = 250) -> None:
+        self.run, self.data, self.metrics, self.every = run, data, dict(metrics), every
+        self.plain = resolved(run.config)
+
+    @property
+    def objective(self) -> tuple[str, bool] | None:
+        """The score that runs are compared by, and whether more of it is better."""
+        offered = {name: up for metric in self.metrics.values() for name, up in metric.higher.items()}
+        name = self.plain["objective"] or next(iter(offered), None)
+        return (name, offered[name]) if name in offered else None
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, GAN)
+        for metric in self.metrics.values():
+            metric.bind(self.data)
+        if trainer.global_step == 0 and trainer.is_global_zero:
+            scores = self._score(trainer, module)
+            known = {"objective": scores[self.objective[0]]} if self.objective else {}
+            for logger in trainer.loggers:
+                if isinstance(logger, TensorBoardLogger):
+                    logger.log_hyperparams(hyperparameters(self.plain), known)
+                else:
+                    logger.log_hyperparams(hyperparameters(self.plain))
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        step = trainer.global_step
+        if trainer.is_global_zero and (step % self.every == 0 or step == trainer.max_steps):
+            assert isinstance(module, GAN)
+            self._score(trainer, module)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """A run that was stopped between two scores ends with one of its last step."""
+        if trainer.is_global_zero and trainer.global_step != self.run.result.get("step"):
+            assert isinstance(module, GAN)
+            self._score(trainer, module)
+
+    def _score(self, trainer: pl.Trainer, gan: GAN) -> dict[str, float]:
+        step = trainer.global_step
+        scores: dict[str, float] = {}
+        for metric in self.metrics.values():
+            scores |= evaluate(metric, gan, self.data.num_classes)
+        entries: dict[str, Any] = {"step": step, "metrics": scores}
+        logged = {f"metric/{name}": value for name, value in scores.items()}
+        if self.objective:
+            name, higher = self.objective
+            entries["objective"] = logged["objective"] = scores[name]
+            best = self.run.result.get("best_objective")
+            if step and (best is None or (scores[name] > best if higher else scores[name] < best)):
+                entries |= {"best_step": step, "best_objective": scores[name]}
+        self.run.record(**entries)
+        for logger in trainer.loggers:
+            if logged:
+                logger.log_metrics(logged, step)
+        return scores
+
+
+@torch.inference_mode()
+def evaluate(metric: Score, gan: GAN, num_classes: int) -> dict[str, float]:
+    """One score of fresh samples of the averaged generator: always the same z for a seed, the classes in turn."""
+    source = generator(Purpose.SCORE, gan.seed)
+    metric.reset()
+    for start in range(0, metric.num_samples, BATCH):
+        n = min(BATCH, metric.num_samples - start)
+        z = gan.prior.draw(n, gan.latent_dim, torch.device("cpu"), source).to(gan.device)
+        labels = (torch.arange(start, start + n) % num_classes).to(gan.device) if num_classes else None
+        metric.update(gan.ema.average(z, labels).cpu(), None if labels is None else labels.cpu())
+    return {name: float(value) for name, value in metric.compute().items()}
+
+
+def hyperparameters(plain: Plain) -> dict[str, Any]:
+    """The config as HParams shows it: a class by its module's name, what only watches left out."""
+    found: dict[str, Any] = {}
+    for key, value in flat(plain).items():
+        if key.partition(".")[0] in ("callback", "logger", "checkpoint", "debug"):
+            continue
+        if key.endswith("_target_"):
+            found[key.removesuffix("._target_")] = (
+                value.split(".")[-2] if value.startswith("gan_lightning") else value.split(".")[-1]
+            )
+        elif not key.endswith("_partial_"):
+            found[key] = value if isinstance(value, bool | int | float | str) else str(value)
+    return found

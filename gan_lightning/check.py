@@ -1,0 +1,301 @@
+"""A composed config → all its mistakes, before data are read or weights allocated; and which classes a config may name.
+
+A constructor's annotations are its schema: every node with a `_target_` is bound to its class's signature, up the bases
+through `**kwargs`, and every key must be read by a constructor or by an interpolation. A target is refused by its name before
+anything is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_lightning.config import Plain, Refused, nearest, resolved
+
+READ = {"name", "seed", "debug", "objective"}  # by the commands themselves
+OPTIMIZERS = {f"torch.optim.{name}" for name in ("Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")}
+LOGGERS = {f"pytorch_lightning.loggers.{name}Logger" for name in ("CSV", "MLFlow", "TensorBoard", "Wandb")}
+DATASETS = {f"torchvision.datasets.{name}" for name in ("EMNIST", "FakeData", "FashionMNIST", "KMNIST", "QMNIST", "USPS")}
+FOREIGN = {"pytorch_lightning.Trainer"} | OPTIMIZERS | LOGGERS | DATASETS
+PACKAGES = "GAN_LIGHTNING_PACKAGES"
+NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+REFERENCE = re.compile(r"\$\{([.\w]+)\}")
+
+
+class Role(NamedTuple):
+    """What may stand at a place of the config."""
+
+    base: str  # a class that the target is, or derives from
+    room: str  # the module or package of ours that it lies in
+
+
+ROLES = {
+    "gan": Role("gan_lightning.gan.GAN", "gan_lightning.gan"),
+    "ema": Role("gan_lightning.ema.EMA", "gan_lightning.ema"),
+    "model.generator": Role("torch.nn.Module", "gan_lightning.model"),
+    "model.discriminator": Role("torch.nn.Module", "gan_lightning.model"),
+    "loss": Role("gan_lightning.loss.base.AdversarialLoss", "gan_lightning.loss"),
+    "regularizer.*": Role("gan_lightning.regularizer.base.Regularizer", "gan_lightning.regularizer"),
+    "augmentation": Role("gan_lightning.augmentation.base.Augmentation", "gan_lightning.augmentation"),
+    "prior": Role("gan_lightning.prior.base.Prior", "gan_lightning.prior"),
+    "data": Role("gan_lightning.data.base.Data", "gan_lightning.data"),
+    "metric.*": Role("gan_lightning.metric.base.Score", "gan_lightning.metric"),
+    "callback.*": Role("pytorch_lightning.Callback", "gan_lightning.callback"),
+    "checkpoint": Role("gan_lightning.callback.checkpoint.Checkpoint", "gan_lightning.callback"),
+    "optimizer.generator": Role("torch.optim.Optimizer", "gan_lightning.optimizer"),
+    "optimizer.discriminator": Role("torch.optim.Optimizer", "gan_lightning.optimizer"),
+    "optimizer.schedule": Role("gan_lightning.schedule.Schedule", "gan_lightning.schedule"),
+    "trainer": Role("pytorch_lightning.Trainer", "pytorch_lightning"),
+    "logger": Role("pytorch_lightning.loggers.logger.Logger", "pytorch_lightning.loggers"),
+}
+NEEDED = ("gan", "ema", "model.generator", "model.discriminator", "loss", "augmentation", "prior", "data", "checkpoint")
+NEEDED += ("optimizer.generator", "optimizer.discriminator", "optimizer.schedule", "trainer")
+
+
+def check(config: DictConfig) -> Plain:
+    """The config as a plain dict that can be built as it stands. Raises Refused with every mistake, one line each."""
+    plain = resolved(config)
+    reads = dict(references(OmegaConf.to_container(config, resolve=False)))
+    mistakes = [named(line, reads) for line in inspected(plain, set(reads.values()))]
+    if mistakes:
+        raise Refused(*dict.fromkeys(mistakes))
+    return plain
+
+
+def named(line: str, reads: Mapping[str, str]) -> str:
+    """The mistake at the key that a person typed, not at the one that reads it."""
+    path, colon, rest = line.partition(": ")
+    while path in reads:
+        path = reads[path]
+    return path + colon + rest
+
+
+def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
+    """Every mistake that the config's words alone show."""
+    for place in NEEDED:
+        node: Any = plain
+        for key in place.split("."):
+            node = node.get(key) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or "_target_" not in node:
+            yield f"{place}: missing; the group {place.partition('.')[0]} needs an option with a _target_ here"
+    known = {path for path, value in leaves(plain, every=True)} | {path.rpartition(".")[0] for path, _ in leaves(plain)}
+    for path, node in leaves(plain):
+        if isinstance(node, dict):
+            yield from bound(path, node, role(path))
+        elif path.partition(".")[0] not in READ and not any(path == r or path.startswith(r + ".") for r in read):
+            yield f"{path}: nothing reads it; {nearest(path, known - {path} - set(_idle(plain, read)))}"
+    for key, kind, allowed in (
+        ("seed", int, "a whole number from 0 to 4294967295"),
+        ("name", str, "text"),
+        ("debug", bool, "a bool"),
+    ):
+        value = plain.get(key)
+        if type(value) is not kind or (key == "seed" and not 0 <= value < 2**32):
+            yield f"{key}: {json.dumps(value)} should be {allowed}"
+    if plain.get("objective") is not None and not isinstance(plain["objective"], str):
+        yield f"objective: {json.dumps(plain['objective'])} should be a score's name, or null"
+
+
+def _idle(plain: Plain, read: set[str]) -> Iterator[str]:
+    for path, node in leaves(plain):
+        if not isinstance(node, dict) and not any(path == r or path.startswith(r + ".") for r in read):
+            yield path
+
+
+def leaves(node: Any, path: str = "", every: bool = False) -> Iterator[tuple[str, Any]]:
+    """Every outermost node with a target, and every value that stands outside one; `every`: the values inside, too."""
+    own = isinstance(node, dict) and "_target_" in node
+    if own or not isinstance(node, dict):
+        yield path, node
+    if isinstance(node, dict) and (every or not own):
+        for key, value in node.items():
+            yield from leaves(value, f"{path}.{key}".lstrip("."), every)
+
+
+def references(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """(reader, what it reads) for each interpolation of an unresolved config."""
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in entries:
+        here = (*path, str(key))
+        yield from references(value, here)
+        for inner in REFERENCE.findall(value) if isinstance(value, str) else ():
+            up = len(inner) - len(inner.lstrip("."))
+            yield ".".join(here), ".".join([*(path[: len(path) + 1 - up] if up else ()), inner.lstrip(".")])
+
+
+def role(path: str) -> Role | None:
+    """What may stand here by the place's name; places inside a node go by their constructor's annotation."""
+    return ROLES.get(path) or ROLES.get(path.rpartition(".")[0] + ".*")
+
+
+def refused(path: str, name: Any, wanted: Role | None) -> str | None:
+    """Why this target may not stand here: by its name, before anything is imported, then by its class."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        return f"{path}._target_: {name} is no dotted name of a class"
+    if wanted is None:
+        return f"{path}._target_: nothing with a target may stand here; {nearest(path, ROLES)}"
+    module, _, cls = name.rpartition(".")
+    trusted = [p for p in os.environ.get(PACKAGES, "").split(",") if p]
+    ours = module == wanted.room or re.fullmatch(re.escape(wanted.room) + r"\.\w+", module) is not None
+    ours = ours and module.startswith("gan_lightning.")
+    if not (ours or name in FOREIGN or module.partition(".")[0] in trusted):
+        if module.startswith("gan_lightning."):
+            return f"{path}._target_: {name} may not stand here; allowed: classes in {wanted.room}"
+        here = [n for n in FOREIGN if n.startswith(wanted.room + ".")] or [f"classes in {wanted.room}"]
+        cure = f"to trust a package of your own set the environment variable {PACKAGES}={module.partition('.')[0]}"
+        return f"{path}._target_: {name} is not allowed; allowed: {', '.join(sorted(here))}; {cure}"
+    try:
+        found = vars(importlib.import_module(module)).get(cls)
+    except Exception as error:  # a module of the user's may fail in any way
+        return f"{path}._target_: importing {module} fails: {type(error).__name__}: {error}"
+    base = located(wanted.base)
+    if not isinstance(found, type):
+        return f"{path}._target_: {module} has no class {cls}; {nearest(cls, classes(module, base))}"
+    if not issubclass(found, base) or (ours and found.__module__ != module):
+        return f"{path}._target_: {name} is no {base.__name__} of {wanted.room}; {nearest(cls, classes(module, base))}"
+    return None
+
+
+def classes(module: str, base: type) -> list[str]:
+    """The classes of this kind that a module defines."""
+    return [
+        n
+        for n, c in vars(importlib.import_module(module)).items()
+        if isinstance(c, type) and issubclass(c, base) and c is not base
+    ]
+
+
+def located(name: str) -> Any:
+    """What a dotted name means; only for names that were allowed."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+class Parameter(NamedTuple):
+    """One key that a constructor takes."""
+
+    annotation: Any
+    default: Any  # ...: none
+
+
+def constructor(cls: type) -> dict[str, Parameter]:
+    """Key → what it takes, up the bases as long as a constructor passes `**kwargs` on."""
+    found: dict[str, Parameter] = {}
+    for owner in (c for c in cls.__mro__ if "__init__" in vars(c)):
+        init = inspect.unwrap(vars(owner)["__init__"])
+        own = list(inspect.signature(init).parameters.values())[1:]
+        hints = typing.get_type_hints(init, include_extras=True)
+        for p in own:
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+                found.setdefault(p.name, Parameter(hints.get(p.name, Any), ... if p.default is p.empty else p.default))
+        if all(p.kind is not p.VAR_KEYWORD for p in own):
+            break
+    return found
+
+
+def bound(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
+    """Every mistake of one node with a target, and of those inside it."""
+    if why := refused(path, node["_target_"], wanted):
+        yield why
+        return
+    target = located(node["_target_"])
+    parameters = constructor(target)
+    values = {k: v for k, v in node.items() if k not in ("_target_", "_partial_")}
+    partial = path in ("gan", "ema", "optimizer.generator", "optimizer.discriminator") or GIVEN.get(path.partition(".")[0])
+    for key in values.keys() - parameters.keys():
+        yield f"{path}.{key}: no such key; {nearest(key, parameters.keys() - set(GIVEN.get(path.partition('.')[0], ())))}"
+    for key in values.keys() & set(GIVEN.get(path.partition(".")[0], ())):
+        yield f"{path}.{key}: set by the framework, not by a config"
+    for key in parameters.keys() & values.keys():
+        value = values[key]
+        if isinstance(value, dict) and "_target_" in value:
+            yield from bound(f"{path}.{key}", value, by_annotation(parameters[key].annotation))
+            del values[key]
+    checked = {k: p for k, p in parameters.items() if k in values or (p.default is ... and not partial and k not in node)}
+    found = list(validated(path, {k: v for k, v in values.items() if k in parameters}, checked))
+    yield from found
+    if not found and (wanted == ROLES["optimizer.generator"]) and not values.keys() - parameters.keys():
+        yield from unfit(path, target, values)
+
+
+# What build.py hands to these places itself.
+GIVEN = {
+    "gan": (
+        "generator",
+        "discriminator",
+        "loss",
+        "regularizers",
+        "augmentation",
+        "prior",
+        "ema",
+        "optimizers",
+        "schedule",
+        "seed",
+    ),
+    "ema": ("generator",),
+    "data": ("seed", "batches_per_step"),
+    "callback": ("run", "data", "metrics"),
+    "checkpoint": ("run",),
+    "logger": ("save_dir",),
+}
+
+
+def by_annotation(annotation: Any) -> Role | None:
+    """The role of a node inside another: a class of ours, or a dataset, that the parameter's annotation names."""
+    for option in (annotation, *typing.get_args(annotation)):
+        if isinstance(option, type) and option.__module__.startswith("gan_lightning."):
+            return Role(f"{option.__module__}.{option.__name__}", option.__module__.removesuffix(".base"))
+        origin = typing.get_origin(option) or option
+        if isinstance(origin, type) and origin.__module__.startswith("torch.utils.data"):
+            return Role("torch.utils.data.Dataset", "torchvision.datasets")
+    return None
+
+
+def validated(path: str, values: Plain, parameters: Mapping[str, Parameter]) -> Iterator[str]:
+    """Mistakes in the values' kinds and ranges, as pydantic sees them.
+
+    Strict and in JSON mode: a list may stand for a tuple, `true` is no integer, "3" is no number.
+    """
+    from pydantic import ConfigDict, ValidationError, create_model
+
+    settings = ConfigDict(arbitrary_types_allowed=True, protected_namespaces=())
+    fields: dict[str, Any] = {f"p_{k}": (p.annotation, ...) for k, p in parameters.items()}
+    model = create_model("Node", __config__=settings, **fields)
+    try:
+        model.model_validate_json(json.dumps({f"p_{k}": v for k, v in values.items()}), strict=True)
+    except ValidationError as error:
+        said: dict[str, list[str]] = {}
+        for e in error.errors():
+            said.setdefault(str(e["loc"][0])[2:], [])
+            if e["type"] not in ("needs_python_object", "is_instance_of"):  # the Tensor half of float | Tensor
+                said[str(e["loc"][0])[2:]].append(e["msg"].removeprefix("Input should be "))
+        for key, texts in said.items():
+            if key not in values:
+                yield f"{path}.{key}: missing; it is needed"
+            else:
+                allowed = " or ".join(dict.fromkeys(texts)) or "something else"
+                yield f"{path}.{key}: {json.dumps(values[key])} should be {allowed}"
+
+
+def unfit(path: str, optimizer: Any, values: Plain) -> Iterator[str]:
+    """An optimizer knows its own ranges: the key without which it can be made is the wrong one."""
+    import torch
+
+    def trial(kept: Plain) -> Exception | None:
+        try:
+            optimizer([torch.zeros(1)], **kept)
+        except Exception as error:  # whatever it raises is its word on these values
+            return error
+        return None
+
+    if error := trial(values):
+        wrong = next((k for k in values if not trial({i: v for i, v in values.items() if i != k})), "_target_")
+        yield f"{path}.{wrong}: {error}"

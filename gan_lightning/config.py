@@ -1,0 +1,227 @@
+"""Where configs live, and how a command line becomes one: a plain dict that is checked and built from.
+
+Only Hydra and OmegaConf are imported here, so that `--help` and `--cfg job` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, errors
+
+Plain = dict[str, Any]
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
+    """What a person asked for can't be done: one line a mistake, exit code 2."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def config_dir() -> Path:
+    """The folder of `train.yaml`: inside the package when installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    return next(folder for folder in (package / "conf", package.parent / "conf") if (folder / "train.yaml").exists())
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """How a refusal ends: the word that was probably meant, or all there are."""
+    known = sorted(words)
+    leaf = {key.rpartition(".")[2]: key for key in reversed(known)}
+    near = difflib.get_close_matches(word, known, 1) or [
+        leaf[k] for k in difflib.get_close_matches(word.rpartition(".")[2], leaf, 1)
+    ]
+    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known) or 'none'}"
+
+
+class Composer:
+    """Hydra's own composition, asked before Hydra's command begins, so that its answers can be put in one line."""
+
+    def __init__(self, extra_dir: str | None = None, config_name: str | None = None) -> None:
+        """`extra_dir` and `config_name` are `--config-dir` and `--config-name`."""
+        search = create_config_search_path(str(config_dir()))
+        if extra_dir is not None:
+            if not Path(extra_dir).is_dir():
+                raise Refused(f"--config-dir: there is no folder {extra_dir}")
+            search.prepend("command-line", f"file://{Path(extra_dir).resolve()}", SearchPathQuery(provider="schema"))
+        self.name = config_name or "train"
+        GlobalHydra.instance().clear()
+        self.hydra = Hydra.create_main_hydra2("train", search)
+        GlobalHydra.instance().clear()  # Hydra's command makes its own
+
+    def jobs(self, overrides: list[str], multirun: bool) -> list[list[str]]:
+        """What each job of a sweep overrides; a single run is a sweep of one. Raises Refused."""
+        try:
+            parsed = self.parse(overrides)
+            return BasicSweeper.split_arguments(parsed, None)[0] if multirun else [overrides]
+        except HydraException as error:
+            raise Refused(one_line(error)) from None
+
+    def compose(self, overrides: list[str]) -> DictConfig:
+        """The config, interpolations kept.
+
+        Keys that the config does not have are let in: the check names all of them at once, with the nearest. Raises Refused.
+        """
+        parsed = self.parse(overrides)
+        missing = [line for override in parsed if (line := self.no_option(override))]
+        if missing:
+            raise Refused(*missing)
+        loose = [
+            f"++{line}"
+            if not self.is_group(o) and not o.is_add() and not o.is_delete() and not line.startswith("hydra.")
+            else line
+            for o, line in zip(parsed, overrides, strict=True)
+        ]
+        try:
+            found = self.hydra.compose_config(self.name, loose, RunMode.RUN, from_shell=True, with_log_configuration=False)
+        except MissingConfigException as error:
+            group, _, option = (error.missing_cfg_file or "").rpartition("/")
+            raise Refused(
+                f"{group}={option}: no such option; {nearest(option, error.options or self.options(group))}"
+            ) from None
+        except (HydraException, errors.OmegaConfBaseException) as error:
+            raise Refused(one_line(error)) from None
+        OmegaConf.set_struct(found, False)
+        found.pop("hydra", None)
+        return found
+
+    def unadded(self, overrides: list[str], known: Iterable[str]) -> list[str]:
+        """Mistakes that Hydra itself would stop at: keys that are new to the config, given without a plus."""
+        return [
+            f"{line.partition('=')[0]}: not in this config; to add it: +{line}"
+            for o, line in zip(self.parse(overrides), overrides, strict=True)
+            if not (self.is_group(o) or o.is_add() or o.is_delete() or line.startswith("hydra."))
+            and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in known)
+        ]
+
+    def options(self, group: str) -> list[str]:
+        """The names a group's option may have."""
+        return self.hydra.config_loader.get_group_options(group, ObjectType.CONFIG)
+
+    def is_group(self, override: Override) -> bool:
+        """Whether this chooses an option of a group rather than a value."""
+        return bool(override.package) or bool(self.options(override.key_or_group))
+
+    def no_option(self, override: Override) -> str | None:
+        """A line for an override that chooses what is not there."""
+        options = self.options(override.key_or_group)
+        if not options or override.is_delete():
+            return None
+        value = override.value()
+        for choice in value if isinstance(value, list) else [value]:
+            if choice is not None and str(choice) not in options and not (isinstance(choice, str) and "/" in choice):
+                return f"{override.key_or_group}={choice}: no such option; {nearest(str(choice), options)}"
+        return None
+
+    def parse(self, overrides: list[str]) -> list[Override]:
+        """Hydra's reading of a command line. Raises Refused."""
+        try:
+            return OverridesParser.create(self.hydra.config_loader).parse_overrides(overrides)
+        except HydraException as error:
+            raise Refused(one_line(error)) from None
+
+
+def one_line(error: Exception) -> str:
+    """The first line of what a library says, and where it is."""
+    said = str(error).strip().splitlines()
+    return said[0] if said else type(error).__name__
+
+
+def keys(node: Any, path: str = "") -> Iterator[str]:
+    """The dotted key of every leaf."""
+    if isinstance(node, Mapping) and node:
+        for key, value in node.items():
+            yield from keys(value, f"{path}.{key}" if path else str(key))
+    elif path:
+        yield path
+
+
+def resolved(config: DictConfig) -> Plain:
+    """All interpolations followed. Raises Refused, naming the key."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except errors.MissingMandatoryValue as error:
+        raise Refused(f"{error.full_key}: missing; set it, for example {error.full_key}=…") from None
+    except errors.OmegaConfBaseException as error:
+        raise Refused(f"{error.full_key}: {one_line(error)}") from None
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def differences(old: Plain, new: Plain) -> list[str]:
+    """`key: old → new` for every leaf that differs."""
+    before, after = flat(old), flat(new)
+    return [
+        f"{key}: {before.get(key, 'unset')} → {after.get(key, 'unset')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key, "unset") != after.get(key, "unset")
+    ]
+
+
+def flat(plain: Plain) -> Plain:
+    """Dotted key → leaf."""
+    found: Plain = {}
+    for key in keys(plain):
+        node: Any = plain
+        for part in key.split("."):
+            node = node[part]
+        found[key] = node
+    return found
+
+
+def arguments(known: type, line: list[str]) -> Any:
+    """A small command's `key=value …` as an instance of a pydantic model; `--help` prints the model's docstring.
+
+    Raises Refused: unknown keys with the nearest, missing ones, values of a wrong kind.
+    """
+    from pydantic import ValidationError
+
+    if any(word in ("-h", "--help") for word in line):
+        raise SystemExit(print((known.__doc__ or "").strip()))
+    fields: dict[str, Any] = known.model_fields  # type: ignore[attr-defined]
+    given: Plain = {}
+    lines: list[str] = []
+    for word in line:
+        key, equals, value = word.partition("=")
+        if not equals or key not in fields:
+            lines.append(f"{word}: no such argument; {nearest(key, fields)}")
+        else:
+            text = "Path" in str(fields[key].annotation) or fields[key].annotation is str
+            given[key] = value if text else yaml.safe_load(value)
+    if lines:
+        raise Refused(*lines)
+    try:
+        return known(**given)
+    except ValidationError as error:
+        raise Refused(
+            *(
+                f"{e['loc'][0]}: missing; it is needed: {e['loc'][0]}=…"
+                if e["type"] == "missing"
+                else f"{e['loc'][0]}={given[str(e['loc'][0])]}: {e['msg'][0].lower()}{e['msg'][1:]}"
+                for e in error.errors()
+            )
+        ) from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """Hydra's own switches."""
+    from hydra._internal.utils import get_args_parser
+
+    return get_args_parser()

@@ -1,0 +1,45 @@
+"""Which sizes a stack of doublings reaches, and from where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+from pydantic import Field
+
+Shape = tuple[Annotated[int, Field(ge=1)], ...]
+
+
+class Doubling(NamedTuple):
+    """`height` × `width` doubled `times`."""
+
+    height: int
+    width: int
+    times: int
+
+
+def image(sample_shape: Sequence[int], max_channels: int | None = None) -> tuple[int, int, int]:
+    """The shape as channels, height, width.
+
+    Raises ValueError if it is no image's, or has too many channels.
+    """
+    if len(sample_shape) != 3:
+        raise ValueError(f"{list(sample_shape)} is no image; a convolutional network wants (channels, height, width)")
+    channels, height, width = sample_shape
+    if max_channels is not None and channels > max_channels:
+        raise ValueError(f"{channels} channels are too many; allowed: 1 to {max_channels}")
+    return channels, height, width
+
+
+def doubling(height: int, width: int, least: int = 3) -> Doubling:
+    """The most doublings that leave both sides at least `least`, or one doubling where there is no room for that.
+
+    Raises ValueError if a side is odd.
+    """
+    if height % 2 or width % 2:
+        near = f"{max(2, round(height / 4) * 4)}×{max(2, round(width / 4) * 4)}"
+        raise ValueError(f"{height}×{width} is not reached by doubling: both sides must be even; near it: {near}")
+    times = 1
+    while height % 2 ** (times + 1) == width % 2 ** (times + 1) == 0 and min(height, width) >> (times + 1) >= least:
+        times += 1
+    return Doubling(height >> times, width >> times, times)

@@ -1,0 +1,58 @@
+"""Fully connected networks, for points, short signals and the first GANs (Goodfellow et al. 2014, section 5).
+
+Hidden layers with LeakyReLU 0.2 on both sides, no normalisation, no squashing at the output: points have no range. Samples
+of any shape are flattened.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gan_lightning.model.layer.condition import Projection, with_class
+from gan_lightning.model.layer.doubling import Shape
+from gan_lightning.turn import Output
+
+Count = Annotated[int, Field(ge=1)]
+Classes = Annotated[int, Field(ge=0)]
+
+
+def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:
+    """`depth` layers of `width`."""
+    layers: list[nn.Module] = []
+    for i in range(depth):
+        layers += [nn.Linear(width if i else inputs, width), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers)
+
+
+class Generator(nn.Module):
+    """Images, samples of three dimensions, end in tanh."""
+
+    def __init__(
+        self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128, depth: Count = 3
+    ) -> None:
+        super().__init__()
+        self.sample_shape, self.num_classes = tuple(sample_shape), num_classes
+        self.hidden = hidden(latent_dim + num_classes, width, depth)
+        self.out = nn.Linear(width, math.prod(sample_shape))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, *sample_shape)
+        x = self.out(self.hidden(with_class(z, labels, self.num_classes))).unflatten(1, self.sample_shape)
+        return torch.tanh(x) if len(self.sample_shape) == 3 else x
+
+
+class Discriminator(nn.Module):
+    """The mirror image, with label projection."""
+
+    def __init__(self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128, depth: Count = 3) -> None:
+        super().__init__()
+        self.num_features = width
+        self.hidden = hidden(math.prod(sample_shape), width, depth)
+        self.head = Projection(width, num_classes)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, *sample_shape), (N,) -> (N,), (N, width)
+        return self.head(self.hidden(x.flatten(1)), labels)

@@ -1,0 +1,133 @@
+"""Samples → one picture a person can read: images in a grid, points as a scatter, signals as waves and spectrograms.
+
+Pictures are uint8 arrays (height, width, 3); `show` hands one to a logger.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import singledispatch
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.logger import Logger
+from torch import Tensor
+from torchvision.utils import make_grid
+
+LEAST = 32  # pixels that a sample is shown with, at least
+
+
+def picture(samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:
+    """(N, C, H, W), (N, C, T) or (N, D) -> (height, width, 3); `real` points are drawn behind generated ones."""
+    samples = samples.detach().float().cpu()
+    if samples.dim() == 4:
+        return grid(samples, columns)
+    if samples.dim() == 3:
+        return waves(samples)
+    return scatter(samples, real)
+
+
+def to_uint8(images: Tensor) -> Tensor:  # [-1, 1] -> 0 … 255
+    """Rounded, what lies outside clipped."""
+    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def colours(images: Tensor) -> Tensor:  # (N, C, H, W) -> (N, 3, H, W)
+    """Any number of channels as three: grey is repeated, two are joined by an empty third, a fourth is left out."""
+    if images.shape[1] == 1:
+        return images.expand(-1, 3, -1, -1)
+    if images.shape[1] == 2:
+        return torch.cat([images, torch.full_like(images[:, :1], -1)], 1)
+    return images[:, :3]
+
+
+def grid(images: Tensor, columns: int) -> np.ndarray:
+    """Rows of `columns` images, small ones enlarged by whole numbers."""
+    times = max(1, -(-LEAST // min(images.shape[2:])))
+    shown = to_uint8(colours(images)).repeat_interleave(times, 2).repeat_interleave(times, 3)
+    return make_grid(shown, nrow=columns, padding=2, pad_value=32).permute(1, 2, 0).numpy()
+
+
+def scatter(points: Tensor, real: Tensor | None) -> np.ndarray:
+    """The first two coordinates; a histogram where there is one."""
+    figure = _figure()
+    axes = figure.subplots()
+    if points.shape[1] == 1:
+        values = points[:, 0].numpy()
+        low, high = min(values.min(), -1.5), max(values.max(), 1.5)
+        axes.hist(values, bins=81, range=(float(low), float(high)), color="tab:orange", label="generated")
+        if real is not None:
+            axes.axvline(float(real.mean()), color="tab:blue", label="real")
+    else:
+        if real is not None:
+            axes.scatter(*real[:, :2].cpu().numpy().T, s=3, color="tab:blue", alpha=0.4, label="real")
+            middle, reach = real.mean(0), 1.35 * (real - real.mean(0)).abs().amax()
+            axes.set_xlim(float(middle[0] - reach), float(middle[0] + reach))
+            axes.set_ylim(float(middle[1] - reach), float(middle[1] + reach))
+        axes.scatter(
+            *points[:, :2].numpy().T, s=3, color="tab:orange", alpha=0.6, label="generated" if real is not None else "real"
+        )
+        axes.set_aspect("equal")
+    axes.legend(loc="upper right")
+    return _drawn(figure)
+
+
+def waves(signals: Tensor, rows: int = 4) -> np.ndarray:
+    """The first channel of the first signals, as a wave and as a spectrogram."""
+    figure = _figure()
+    shown = signals[:rows, 0].numpy()
+    for (wave, spectrogram), signal in zip(np.atleast_2d(figure.subplots(len(shown), 2)), shown, strict=True):
+        wave.plot(signal, linewidth=0.5)
+        wave.set_ylim(-1.05, 1.05)
+        window = max(2, min(256, len(signal) // 8))
+        spectrogram.specgram(signal + 1e-9, NFFT=window, noverlap=window // 2)
+        spectrogram.set_axis_off()
+    return _drawn(figure)
+
+
+def _figure():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(6, 6), dpi=80, layout="constrained")
+
+
+def _drawn(figure) -> np.ndarray:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    held = io.BytesIO()
+    figure.savefig(held, format="png")
+    return np.asarray(Image.open(held).convert("RGB"))
+
+
+def save(image: np.ndarray, path: Path) -> None:
+    """As PNG."""
+    Image.fromarray(image).save(path)
+
+
+@singledispatch
+def show(logger: Logger, tag: str, image: np.ndarray, step: int) -> None:
+    """Hand a picture to a logger. A kind that is not known gets none: its run directory has the PNG."""
+
+
+@show.register
+def _(logger: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None:
+    logger.experiment.add_image(tag, image, step, dataformats="HWC")
+
+
+@show.register
+def _(logger: WandbLogger, tag: str, image: np.ndarray, step: int) -> None:
+    logger.log_image(tag, [image], step)
+
+
+@show.register
+def _(logger: MLFlowLogger, tag: str, image: np.ndarray, step: int) -> None:
+    assert logger.run_id is not None
+    logger.experiment.log_image(logger.run_id, image, artifact_file=f"{tag}/step={step:08d}.png")
+
+
+@show.register
+def _(logger: CSVLogger, tag: str, image: np.ndarray, step: int) -> None:
+    folder = Path(logger.log_dir) / "pictures" / tag
+    folder.mkdir(parents=True, exist_ok=True)
+    save(image, folder / f"step={step:08d}.png")

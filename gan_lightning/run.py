@@ -1,0 +1,210 @@
+"""A run directory: what was asked, what came of it, and the generator that it trained.
+
+config.yaml            the composed config, interpolations kept
+config.resolved.yaml   the same with all of them followed
+result.json            status, step, scores, provenance
+checkpoints/           step=00000500.ckpt …
+samples/               step=00000500.png …
+events.out.tfevents.…  TensorBoard
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from gan_lightning.config import Plain, Refused, differences, one_line, resolved
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy")
+STEP = re.compile(r"step=(\d+)\.ckpt")
+UNCOMPARED = ("name", "debug", "trainer.max_steps")  # a run may be called otherwise, and may be made longer
+
+
+class Sampler(NamedTuple):
+    """A trained generator and the config that it was trained with."""
+
+    generator: nn.Module  # the running average, in eval mode
+    plain: Plain
+    step: int
+
+
+class Run:
+    """One run directory. `Run(path)` opens what is there, `Run.begin` makes one."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises Refused if there is no run at `path`."""
+        self.path = Path(path)
+        if not (self.path / "config.yaml").is_file():
+            what = "has no config.yaml" if self.path.is_dir() else "does not exist"
+            raise Refused(f"run={path}: no run directory; it {what}")
+        self.began = time.monotonic()
+
+    @classmethod
+    def begin(cls, path: str | Path, config: DictConfig, overrides: Sequence[str]) -> Run:
+        """A new run, or the one that was begun here with the same config. Raises Refused, saying what differs."""
+        folder = Path(path)
+        if (folder / "config.yaml").is_file():
+            run = cls(folder)
+            if changed := run.changes(config):
+                raise Refused(f"{path}: holds a run with another config; " + "; ".join(changed))
+            return run
+        from gan_lightning.checkpoint import write_text
+
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+        run = cls(folder)
+        run.record(status="running", reason=None, step=0, seconds=0.0, objective=None, metrics={}, overrides=list(overrides))
+        return run
+
+    @property
+    def config(self) -> DictConfig:
+        """As it was composed. Raises Refused if the file is no config."""
+        try:
+            found = OmegaConf.load(self.path / "config.yaml")
+        except Exception as error:  # a damaged file fails in many ways
+            raise Refused(f"run={self.path}: config.yaml can't be read: {one_line(error)}") from None
+        if not isinstance(found, DictConfig):
+            raise Refused(f"run={self.path}: config.yaml is no config")
+        return found
+
+    def changes(self, config: DictConfig) -> list[str]:
+        """Where a config differs from this run's."""
+        lines = differences(resolved(self.config), resolved(config))
+        return [line for line in lines if line.partition(": ")[0] not in UNCOMPARED]
+
+    @property
+    def result(self) -> Plain:
+        """What result.json says; empty if there is none."""
+        try:
+            found: Plain = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except json.JSONDecodeError as error:
+            raise Refused(f"run={self.path}: result.json can't be read: {error}") from None
+        return found
+
+    def record(self, **changes: Any) -> None:
+        """Change some entries of result.json, atomically."""
+        from gan_lightning.checkpoint import write_text
+
+        write_text(self.path / "result.json", json.dumps(self.result | changes, indent=2, allow_nan=True) + "\n")
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """This process alone trains here meanwhile. Raises Refused if another does."""
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise Refused(f"run={self.path}: another process is training here") from None
+
+    @contextmanager
+    def recorded(self, seed: int, device: str) -> Iterator[None]:
+        """Status and time of what happens meanwhile; an exception is recorded as the reason and goes on."""
+        began, before = time.monotonic(), float(self.result.get("seconds", 0.0))
+        self.record(status="running", reason=None, provenance=provenance(seed, device))
+        try:
+            yield
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            self.record(status="failed", reason=reason, seconds=round(before + time.monotonic() - began, 3))
+            raise
+        self.record(seconds=round(before + time.monotonic() - began, 3))
+
+    @property
+    def checkpoints(self) -> dict[int, Path]:
+        """Step → file, oldest first: by the step in the name, never by a clock."""
+        found = {
+            int(m[1]): file for file in (self.path / "checkpoints").glob("step=*.ckpt") if (m := STEP.fullmatch(file.name))
+        }
+        return dict(sorted(found.items()))
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the checkpoint of a step lies."""
+        return self.path / "checkpoints" / f"step={step:08d}.ckpt"
+
+    def sample_path(self, step: int, suffix: str = "") -> Path:
+        """Where the picture of a step lies."""
+        folder = self.path / "samples"
+        folder.mkdir(exist_ok=True)
+        return folder / f"step={step:08d}{suffix}.png"
+
+    def checkpoint(self, which: str | int = "latest") -> Path:
+        """`latest`, `best` (by the objective), or a step. Raises Refused, naming those that there are."""
+        there = self.checkpoints
+        if not there:
+            raise Refused(f"run={self.path}: there is no checkpoint yet")
+        if which == "latest":
+            return list(there.values())[-1]
+        if which == "best":
+            best = self.result.get("best_step")
+            if best not in there:
+                raise Refused(
+                    f"checkpoint=best: no score was recorded in this run; there are: latest, {', '.join(map(str, there))}"
+                )
+            return there[best]
+        if not str(which).isdigit() or int(which) not in there:
+            raise Refused(f"checkpoint={which}: not in this run; there are: latest, best, {', '.join(map(str, there))}")
+        return there[int(which)]
+
+    def sampler(self, which: str | int = "latest") -> Sampler:
+        """The generator at a checkpoint, built from this run's own config after it was checked. Raises Refused."""
+        import torch
+
+        from gan_lightning import build
+        from gan_lightning.check import check
+
+        path = self.checkpoint(which)
+        plain = check(self.config)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        except Exception as error:  # a damaged file fails in many ways
+            raise Refused(f"{path}: can't be read: {one_line(error)}") from None
+        generator = build.players(plain).generator
+        prefix = "ema.average."
+        generator.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        found = STEP.fullmatch(path.name)
+        assert found is not None
+        return Sampler(generator.eval().requires_grad_(False), plain, int(found[1]))
+
+
+def provenance(seed: int, device: str) -> Plain:
+    """What made a number: the code, the libraries, the machine, the seed."""
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "unknown"
+    return {**commit(), "versions": versions, "device": device, "seed": seed}
+
+
+def commit() -> Plain:
+    """The checkout's commit, and whether its files differ from it; None when installed from a wheel."""
+    here = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603, S607
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if git("ls-files", "--error-unmatch", "run.py") is None:
+        return {"commit": None, "dirty": None}
+    return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
