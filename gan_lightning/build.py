@@ -215,7 +215,7 @@ def _class_mistakes(plain: Plain) -> list[str]:
             )
     if plain["gan"]["packing"] > 1 and any(asked.values()):
         found.append(
-            f"gan.packing: {plain['gan']['packing']} samples share a logit, but have labels of their own; use model.num_classes=0"
+            f"gan.packing: {plain['gan']['packing']} samples share a logit, but have a label each; use model.num_classes=0"
         )
     return found
 
@@ -238,9 +238,7 @@ def _shape_mistakes(plain: Plain) -> list[str]:
                 f"model.generator: can't turn {n} z of gan.latent_dim={z.shape[1]} into samples: {str(error).splitlines()[0]}"
             ]
         if list(fake.shape) != [n, *shape]:
-            return [
-                f"model.generator: draws samples of shape {list(fake.shape[1:])}, but the data's are {shape} (data.sample_shape)"
-            ]
+            return [f"model.generator: draws samples of shape {list(fake.shape[1:])}, but data.sample_shape is {shape}"]
         seen = torch.empty(n // packing, packing * shape[0], *shape[1:])
         try:
             logits = both.discriminator(seen, labels).logits
@@ -249,7 +247,6 @@ def _shape_mistakes(plain: Plain) -> list[str]:
         except (ValueError, RuntimeError) as error:
             return [f"model.discriminator: can't judge samples of shape {list(seen.shape[1:])}: {str(error).splitlines()[0]}"]
         if logits.shape != (n // packing,):
-            return [
-                f"model.discriminator: its logits have shape {list(logits.shape)} for {n // packing} samples, not [{n // packing}]"
-            ]
+            wrong = list(logits.shape)
+            return [f"model.discriminator: its logits have shape {wrong} for {n // packing} samples, not [{n // packing}]"]
     return []

@@ -56,8 +56,8 @@ ROLES = {
     "trainer": Role("pytorch_lightning.Trainer", "pytorch_lightning"),
     "logger": Role("pytorch_lightning.loggers.logger.Logger", "pytorch_lightning.loggers"),
 }
-NEEDED = ("gan", "ema", "model.generator", "model.discriminator", "loss", "augmentation", "prior", "data", "checkpoint")
-NEEDED += ("optimizer.generator", "optimizer.discriminator", "optimizer.schedule", "trainer")
+OPTIONAL = ("regularizer.*", "metric.*", "callback.*", "logger")
+NEEDED = [place for place in ROLES if place not in OPTIONAL]
 
 
 def check(config: DictConfig) -> Plain:
@@ -92,16 +92,20 @@ def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
             yield from bound(path, node, role(path))
         elif path.partition(".")[0] not in READ and not any(path == r or path.startswith(r + ".") for r in read):
             yield f"{path}: nothing reads it; {nearest(path, known - {path} - set(_idle(plain, read)))}"
-    for key, kind, allowed in (
-        ("seed", int, "a whole number from 0 to 4294967295"),
-        ("name", str, "text"),
-        ("debug", bool, "a bool"),
-    ):
-        value = plain.get(key)
-        if type(value) is not kind or (key == "seed" and not 0 <= value < 2**32):
-            yield f"{key}: {json.dumps(value)} should be {allowed}"
-    if plain.get("objective") is not None and not isinstance(plain["objective"], str):
-        yield f"objective: {json.dumps(plain['objective'])} should be a score's name, or null"
+    yield from own(plain)
+
+
+def own(plain: Plain) -> Iterator[str]:
+    """Mistakes in the few values that the commands read by themselves."""
+    seed, name, debug, objective = (plain.get(key) for key in ("seed", "name", "debug", "objective"))
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        yield f"seed: {json.dumps(seed)} should be a whole number from 0 to {2**32 - 1}"
+    if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]+", name):
+        yield f"name: {json.dumps(name)} should be a word: letters, digits and . _ + -"
+    if not isinstance(debug, bool):
+        yield f"debug: {json.dumps(debug)} should be true or false"
+    if not (objective is None or isinstance(objective, str)):
+        yield f"objective: {json.dumps(objective)} should be a score's name, or null"
 
 
 def _idle(plain: Plain, read: set[str]) -> Iterator[str]:

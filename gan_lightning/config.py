@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,15 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
+
+
+def refuse(error: Refused, debug: bool = False) -> int:
+    """One line a mistake on stderr; the exit code of a mistake."""
+    if debug:
+        traceback.print_exc()
+    for line in error.lines:
+        print(line, file=sys.stderr)
+    return 2
 
 
 def config_dir() -> Path:
@@ -138,7 +149,7 @@ class Composer:
             raise Refused(one_line(error)) from None
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """The first line of what a library says, and where it is."""
     said = str(error).strip().splitlines()
     return said[0] if said else type(error).__name__

@@ -35,8 +35,9 @@ class EMA(nn.Module):
     @torch.no_grad()
     def update(self, generator: nn.Module) -> None:
         """Move the average towards `generator`."""
-        average, live = list(self.average.parameters()), list(generator.parameters())
-        difference = torch._foreach_sub(live, average)
+        average: list[Tensor] = list(self.average.parameters())
+        live: list[Tensor] = list(generator.parameters())
+        difference = list(torch._foreach_sub(live, average))
         torch._foreach_mul_(difference, self.weight)
         torch._foreach_add_(average, difference)
         for mine, theirs in zip(self.average.buffers(), generator.buffers(), strict=True):

@@ -133,7 +133,7 @@ class GAN(pl.LightningModule):
         """What D sees: a penalty's forward, like its backward, is exact."""
         sides = {side for regularizer in due.values() for side in regularizer.differentiates}
         real = batch.real.detach().requires_grad_("real" in sides)
-        fake = fake.detach().requires_grad_("fake" in sides)
+        fake = fake.detach().float().requires_grad_("fake" in sides)  # G may run in half precision
         with exact(self.device.type) if sides else nullcontext():
             on_real, on_fake = self.judge(real, batch.labels), self.judge(fake, batch.labels)
         return Turn(self.generator, self.judge, z, batch.labels, real, fake, on_real, on_fake)

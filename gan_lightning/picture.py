@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import Logger
 from torch import Tensor
 from torchvision.utils import make_grid
 
-LEAST = 32  # pixels that a sample is shown with, at least
+LEAST = 48  # pixels that a sample is shown with, at least
 
 
 def picture(samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:
@@ -63,12 +64,12 @@ def scatter(points: Tensor, real: Tensor | None) -> np.ndarray:
             axes.axvline(float(real.mean()), color="tab:blue", label="real")
     else:
         if real is not None:
-            axes.scatter(*real[:, :2].cpu().numpy().T, s=3, color="tab:blue", alpha=0.4, label="real")
+            axes.scatter(real[:, 0].cpu(), real[:, 1].cpu(), s=3, color="tab:blue", alpha=0.4, label="real")
             middle, reach = real.mean(0), 1.35 * (real - real.mean(0)).abs().amax()
             axes.set_xlim(float(middle[0] - reach), float(middle[0] + reach))
             axes.set_ylim(float(middle[1] - reach), float(middle[1] + reach))
         axes.scatter(
-            *points[:, :2].numpy().T, s=3, color="tab:orange", alpha=0.6, label="generated" if real is not None else "real"
+            points[:, 0], points[:, 1], s=3, color="tab:orange", alpha=0.6, label="generated" if real is not None else "real"
         )
         axes.set_aspect("equal")
     axes.legend(loc="upper right")
@@ -88,13 +89,11 @@ def waves(signals: Tensor, rows: int = 4) -> np.ndarray:
     return _drawn(figure)
 
 
-def _figure():  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from matplotlib.figure import Figure
-
+def _figure() -> Figure:
     return Figure(figsize=(6, 6), dpi=80, layout="constrained")
 
 
-def _drawn(figure) -> np.ndarray:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _drawn(figure: Figure) -> np.ndarray:
     held = io.BytesIO()
     figure.savefig(held, format="png")
     return np.asarray(Image.open(held).convert("RGB"))
@@ -103,6 +102,13 @@ def _drawn(figure) -> np.ndarray:  # type: ignore[no-untyped-def]  # noqa: ANN00
 def save(image: np.ndarray, path: Path) -> None:
     """As PNG."""
     Image.fromarray(image).save(path)
+
+
+def save_sample(image: Tensor, path: Path) -> None:  # (C, H, W) in [-1, 1]
+    """One image with all its channels: grey, RGB or RGBA."""
+    if image.shape[0] not in (1, 3, 4):
+        image = colours(image[None])[0]
+    Image.fromarray(to_uint8(image).permute(1, 2, 0).squeeze(2).numpy()).save(path)
 
 
 @singledispatch

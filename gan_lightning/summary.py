@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gan_lightning.run import Run
 
 
 def summary(run: Run) -> str:
     """A short table."""
-    result = run.result
+    result, path = run.result, shown(run.path)
     rows = [
         ("status", f"{result['status']} at step {result['step']}" + (f" ({result['reason']})" if result.get("reason") else ""))
     ]
     rows += [("time", f"{result['seconds']:.0f} s")]
     rows += [(name, f"{value:.4g}") for name, value in result.get("metrics", {}).items()]
     pictures = sorted((run.path / "samples").glob("step=????????.png"))
-    rows += [("samples", str(pictures[-1]))] if pictures else []
-    rows += [("TensorBoard", f"tensorboard --logdir {run.path}")] if list(run.path.glob("events.out.tfevents.*")) else []
+    rows += [("samples", str(shown(pictures[-1])))] if pictures else []
+    rows += [("TensorBoard", f"tensorboard --logdir {path}")] if list(run.path.glob("events.out.tfevents.*")) else []
     rows += [("next", following(run))]
     width = max(len(name) for name, _ in rows)
     return "\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
@@ -24,5 +26,11 @@ def summary(run: Run) -> str:
 def following(run: Run) -> str:
     """The command that one would try next."""
     if run.result["status"] != "finished":
-        return f"gan-train run={run.path}"
-    return f"gan-sample run={run.path} num=64 out=grid.png"
+        return f"gan-train run={shown(run.path)}"
+    return f"gan-sample run={shown(run.path)} num=64 out=grid.png"
+
+
+def shown(path: Path) -> Path:
+    """From the current folder, where that is shorter."""
+    here = Path.cwd()
+    return path.resolve().relative_to(here) if path.resolve().is_relative_to(here) else path

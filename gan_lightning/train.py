@@ -7,19 +7,18 @@ import os
 import secrets
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, parser
+from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, parser, refuse
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
 
 OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
-MISTAKE = 2
 
 
 def main() -> None:
@@ -37,15 +36,6 @@ def main() -> None:
             sys.exit(f"{len(failures)} of the sweep's jobs failed:\n" + "\n".join(failures))
     except Refused as error:
         sys.exit(refuse(error, debug))
-
-
-def refuse(error: Refused, debug: bool = False) -> int:
-    """One line a mistake on stderr."""
-    if debug:
-        traceback.print_exc()
-    for line in error.lines:
-        print(line, file=sys.stderr)
-    return MISTAKE
 
 
 def preview(line: list[str]) -> None:
@@ -189,15 +179,14 @@ def quieten() -> None:
     """Leave out what Lightning says of itself, and its slow look for a GPU in every optimizer step."""
     import warnings
 
-    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("gan_lightning").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.utils.tensorboard")
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
-
-__all__: list[Any] = ["main"]
 
 if __name__ == "__main__":
     main()

@@ -44,7 +44,7 @@ class ClassAccuracy(Score):
     def bind(self, data: Data) -> None:
         train, test = (_by_class(source, data.num_classes, FITTED_ON) for source in (data.splits.train, data.splits.test))
         self.classifier.fit(*train)
-        self.ceiling = torch.tensor(self.classifier.score(*test))
+        self.ceiling = torch.tensor(self.classifier.score(*test), dtype=torch.float64)
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         assert labels is not None, "class accuracy is asked of conditional samples"
@@ -53,7 +53,7 @@ class ClassAccuracy(Score):
         self.seen += len(labels)
 
     def compute(self) -> dict[str, Tensor]:
-        return {"class_accuracy": self.right / self.seen, "class_accuracy_real": self.ceiling}
+        return {"class_accuracy": self.right.double() / self.seen, "class_accuracy_real": self.ceiling}
 
 
 def seen(samples: Tensor) -> np.ndarray:  # (N, *sample_shape) -> (N, F)

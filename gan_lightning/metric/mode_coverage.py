@@ -47,6 +47,6 @@ class ModeCoverage(Score):
         self.good += mode[distance <= 3 * self.std].bincount(minlength=len(self.centres))
 
     def compute(self) -> dict[str, Tensor]:
-        share = self.near / self.near.sum()
+        share = self.near.double() / self.near.sum()
         kl = torch.special.xlogy(share, share).sum() + math.log(len(self.centres))
-        return {"reverse_kl": kl, "modes": (self.good > 0).sum(), "high_quality": self.good.sum() / self.near.sum()}
+        return {"reverse_kl": kl, "modes": (self.good > 0).sum(), "high_quality": self.good.sum().double() / self.near.sum()}

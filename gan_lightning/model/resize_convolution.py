@@ -27,8 +27,8 @@ class Generator(nn.Module):
 
     def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 32) -> None:
         super().__init__()
-        channels, *size = image(sample_shape)
-        height, breadth, times = doubling(*size, least=4)
+        channels, *side = image(sample_shape)
+        height, breadth, times = doubling(side[0], side[1], least=4)
         wide = 2 * width
         self.num_classes = num_classes
         self.start = nn.Sequential(
@@ -52,8 +52,8 @@ class Discriminator(nn.Module):
 
     def __init__(self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 32) -> None:
         super().__init__()
-        channels, *size = image(sample_shape)
-        height, breadth, times = doubling(*size, least=4)
+        channels, *side = image(sample_shape)
+        height, breadth, times = doubling(side[0], side[1], least=4)
         wide = 2 * width
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.2)]
         for after in [*[width] * (times - 1), wide]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from gan_lightning.turn import Output
 
@@ -15,7 +14,8 @@ def with_class(z: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:  #
         return z
     if labels is None:
         raise ValueError(f"a network of {num_classes} classes was given no labels")
-    return torch.cat([z, one_hot(labels, num_classes).to(z.dtype)], 1)
+    one_hot = labels.unsqueeze(1) == torch.arange(num_classes, device=labels.device)  # torch's own asks the host on a CPU
+    return torch.cat([z, one_hot.to(z.dtype)], 1)
 
 
 class Projection(nn.Module):

@@ -31,7 +31,7 @@ def image(sample_shape: Sequence[int], max_channels: int | None = None) -> tuple
     return channels, height, width
 
 
-def doubling(height: int, width: int, least: int = 3) -> Doubling:
+def doubling(height: int, width: int, *, least: int = 3) -> Doubling:
     """The most doublings that leave both sides at least `least`, or one doubling where there is no room for that.
 
     Raises ValueError if a side is odd.

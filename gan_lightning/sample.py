@@ -1,0 +1,116 @@
+"""gan-sample: a trained run's generator draws."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, Field
+
+from gan_lightning.config import Refused, arguments, refuse
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan_lightning.run import Sampler
+
+BATCH = 256
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+class Request(BaseModel):
+    """Draw samples from a trained run.
+
+    gan-sample run=RUN_DIR [num=64] [out=grid.png] [labels=[0,1,…]] [truncation=] [seed=0] [checkpoint=latest]
+
+    out         grid.png: one picture; DIR/: one file a sample; x.npy: float32 (num, *sample_shape), in the network's range
+    labels      the classes asked for, repeated up to num; without it all classes in turn
+    truncation  cut a Gaussian prior's tails at this many standard deviations: better samples, less variety
+    checkpoint  latest, best (by the run's objective) or a step
+    """
+
+    run: Path
+    num: Annotated[int, Field(ge=1)] = 64
+    out: str = "grid.png"
+    labels: list[Annotated[int, Field(ge=0)]] | None = None
+    truncation: Annotated[float, Field(gt=0)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    checkpoint: str | int = "latest"
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        request: Request = arguments(Request, sys.argv[1:])
+        kind = Path(request.out).suffix.lower()
+        if not (request.out.endswith("/") or Path(request.out).is_dir() or kind in (".npy", *PICTURES)):
+            allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(PICTURES)
+            raise Refused(f"out={request.out}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
+        from gan_lightning.run import Run
+
+        sampler = Run(request.run).sampler(request.checkpoint)
+        samples, columns = draw(sampler, request)
+        print(write(samples, columns, request.out))
+    except Refused as error:
+        sys.exit(refuse(error))
+
+
+def draw(sampler: Sampler, request: Request) -> tuple[Tensor, int]:
+    """The samples, and how many stand in a row of a grid. Raises Refused."""
+    import torch
+
+    from gan_lightning import build
+    from gan_lightning.seed import Purpose, generator
+
+    plain, device = sampler.plain, "cuda" if torch.cuda.is_available() else "cpu"
+    classes = plain["data"]["num_classes"]
+    conditional = plain["model"]["generator"].get("num_classes", classes)
+    if request.labels is not None and not conditional:
+        raise Refused("labels: this run's generator is unconditional: it can't be asked for a class")
+    if request.labels is not None and (not request.labels or max(request.labels) >= classes):
+        raise Refused(f"labels={request.labels}: the run has {classes} classes; allowed: 0 to {classes - 1}")
+    asked = request.labels or list(range(classes))
+    labels = torch.tensor(asked).repeat(-(-request.num // len(asked)))[: request.num] if classes else None
+    prior, dim, source = build.prior(plain), plain["gan"]["latent_dim"], generator(Purpose.PICTURE, request.seed)
+    try:
+        if request.truncation is None:
+            z = prior.draw(request.num, dim, torch.device("cpu"), source)
+        else:
+            z = prior.truncated(request.num, dim, request.truncation, source)
+    except ValueError as error:
+        raise Refused(f"truncation={request.truncation}: {error}") from None
+    network = sampler.generator.to(device)
+    with torch.inference_mode():
+        parts = [
+            network(z[i : i + BATCH].to(device), None if labels is None else labels[i : i + BATCH].to(device)).float().cpu()
+            for i in range(0, request.num, BATCH)
+        ]
+    return torch.cat(parts), len(asked) if conditional and len(asked) <= 16 else 8
+
+
+def write(samples: Tensor, columns: int, out: str) -> str:
+    """As the ending of `out` says. Returns what to tell."""
+    import numpy as np
+
+    from gan_lightning import picture
+
+    path = Path(out)
+    if out.endswith("/") or path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        for i, sample in enumerate(samples):
+            if samples.dim() == 4:
+                picture.save_sample(sample, path / f"{i:06d}.png")
+            else:
+                np.save(path / f"{i:06d}.npy", sample.numpy())
+        return f"{len(samples)} samples: {path}/"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == ".npy":
+        np.save(path, samples.numpy())
+    else:
+        picture.save(picture.picture(samples, columns), path)
+    return f"{len(samples)} samples: {path}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Marks that skip themselves, and the commands as a person types them."""
+
+import gc
+import sys
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if "slow" in item.keywords and not config.getoption("--slow"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes; run with --slow"))
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+@dataclass
+class Done:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch, capfd, tmp_path):
+    """Run a console script in this process, in a folder of its own: command("gan-train", "seed=1") -> Done."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from gan_lightning import export, sample, train
+
+    mains = {"gan-train": train.main, "gan-sample": sample.main, "gan-export": export.main}
+    monkeypatch.chdir(tmp_path)
+
+    def call(name: str, *line: str) -> Done:
+        GlobalHydra.instance().clear()
+        train.failures.clear()
+        monkeypatch.setattr(sys, "argv", [name, *map(str, line)])
+        capfd.readouterr()
+        code = 0
+        try:
+            mains[name]()
+        except SystemExit as stop:
+            if isinstance(stop.code, str):
+                print(stop.code, file=sys.stderr)
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        finally:
+            gc.collect()
+        said = capfd.readouterr()
+        return Done(code, said.out, said.err)
+
+    return call

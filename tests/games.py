@@ -1,0 +1,84 @@
+"""Small games and small data that tests share."""
+
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+
+from gan_lightning.augmentation.none import NoAugmentation
+from gan_lightning.data.store import Store
+from gan_lightning.data.stream import Stream
+from gan_lightning.ema import EMA
+from gan_lightning.gan import GAN
+from gan_lightning.loss.non_saturating import NonSaturating
+from gan_lightning.model import mlp
+from gan_lightning.prior.gaussian import Gaussian
+from gan_lightning.schedule import Constant
+
+LATENT = 8
+ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.99))
+
+
+def make_gan(shape=(1, 4, 4), num_classes=0, **given) -> GAN:
+    """A small game; anything of it can be given."""
+    torch.manual_seed(0)
+    packing = given.get("packing", 1)
+    generator = given.pop("generator", None) or mlp.Generator(LATENT, shape, num_classes, width=16, depth=1)
+    discriminator = given.pop("discriminator", None) or mlp.Discriminator(
+        (packing * shape[0], *shape[1:]), num_classes, width=16, depth=1
+    )
+    settled = {
+        "loss": NonSaturating(),
+        "regularizers": {},
+        "augmentation": NoAugmentation(),
+        "prior": Gaussian(),
+        "ema": EMA(generator, 0.9),
+        "optimizers": {"generator": ADAM, "discriminator": ADAM},
+        "schedule": Constant(),
+        "latent_dim": LATENT,
+    }
+    return GAN(generator, discriminator, **(settled | given))
+
+
+class Terms(pl.Callback):
+    """Keeps what each iteration said."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, i):
+        self.steps.append(outputs)
+
+
+class Loader(pl.LightningDataModule):
+    """The stream over a few stored samples."""
+
+    def __init__(self, shape, num_classes, n, seed=0, workers=0):
+        super().__init__()
+        source = torch.Generator().manual_seed(3)
+        real = torch.randn(50, *shape, generator=source).tanh().numpy()
+        labels = torch.randint(num_classes, (50,), generator=source).numpy() if num_classes else None
+        self.store, self.n, self.seed, self.workers = Store(real, labels), n, seed, workers
+
+    def train_dataloader(self):
+        stream = Stream(self.store, self.n, self.seed, start=self.trainer.global_step)
+        return torch.utils.data.DataLoader(stream, batch_size=None, num_workers=self.workers)
+
+
+def fit(gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callbacks=(), workers=0, **trainer):
+    """Train a small game; returns its trainer and what each iteration said."""
+    terms = Terms()
+    given = {"max_steps": steps, "accelerator": "cpu", "logger": False, "enable_checkpointing": False} | trainer
+    trainer = pl.Trainer(
+        enable_progress_bar=False, enable_model_summary=False, callbacks=[terms, *callbacks], max_epochs=-1, **given
+    )
+    data = Loader(shape, num_classes, n * gan.d_steps_per_g_step, gan.seed, workers)
+    trainer.fit(gan, data, ckpt_path=ckpt_path, weights_only=True)
+    return trainer, terms.steps
+
+
+def only(folder: Path) -> Path:
+    """The one folder inside."""
+    (found,) = (path for path in folder.iterdir() if path.is_dir())
+    return found
