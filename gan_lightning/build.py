@@ -182,7 +182,8 @@ def _trainer_mistakes(plain: Plain) -> list[str]:
     try:
         bare_trainer(plain, logger=False, callbacks=[])
     except Exception as error:  # Lightning's word on its own arguments
-        return [f"trainer: {str(error).strip().splitlines()[0]}"]
+        given = ", ".join(f"{k}={plain['trainer'].get(k)}" for k in ("accelerator", "devices", "precision", "strategy"))
+        return [f"trainer: {str(error).strip().splitlines()[0]} ({given})"]
     finally:
         quiet.setLevel(level)
     return []
@@ -203,16 +204,11 @@ def _class_mistakes(plain: Plain) -> list[str]:
     asked = {
         name: node["num_classes"] for name, node in plain["model"].items() if isinstance(node, dict) and "num_classes" in node
     }
-    found = []
-    for name, classes in asked.items():
-        if classes and not there:
-            found.append(
-                f"model.{name}: {classes} classes, but the data are unlabelled (data.num_classes=0); use model.num_classes=0"
-            )
-        elif classes and classes != there:
-            found.append(
-                f"model.{name}: {classes} classes, but the data have {there}; use model.num_classes={there}, or 0 to ignore"
-            )
+    data = f"the data have {there}" if there else "the data are unlabelled (data.num_classes=0)"
+    cure = f"model.num_classes={there}, or 0 to ignore the labels" if there else "model.num_classes=0"
+    if len(set(asked.values())) == 1:
+        asked = {"num_classes": next(iter(asked.values()))}
+    found = [f"model.{name}: {k} classes, but {data}; use {cure}" for name, k in asked.items() if k not in (0, there)]
     if plain["gan"]["packing"] > 1 and any(asked.values()):
         found.append(
             f"gan.packing: {plain['gan']['packing']} samples share a logit, but have a label each; use model.num_classes=0"

@@ -10,8 +10,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import math
 import os
 import re
+import sys
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -50,8 +52,8 @@ ROLES = {
     "metric.*": Role("gan_lightning.metric.base.Score", "gan_lightning.metric"),
     "callback.*": Role("pytorch_lightning.Callback", "gan_lightning.callback"),
     "checkpoint": Role("gan_lightning.callback.checkpoint.Checkpoint", "gan_lightning.callback"),
-    "optimizer.generator": Role("torch.optim.Optimizer", "gan_lightning.optimizer"),
-    "optimizer.discriminator": Role("torch.optim.Optimizer", "gan_lightning.optimizer"),
+    "optimizer.generator": Role("torch.optim.Optimizer", "torch.optim"),
+    "optimizer.discriminator": Role("torch.optim.Optimizer", "torch.optim"),
     "optimizer.schedule": Role("gan_lightning.schedule.Schedule", "gan_lightning.schedule"),
     "trainer": Role("pytorch_lightning.Trainer", "pytorch_lightning"),
     "logger": Role("pytorch_lightning.loggers.logger.Logger", "pytorch_lightning.loggers"),
@@ -73,8 +75,8 @@ def check(config: DictConfig) -> Plain:
 def named(line: str, reads: Mapping[str, str]) -> str:
     """The mistake at the key that a person typed, not at the one that reads it."""
     path, colon, rest = line.partition(": ")
-    while path in reads:
-        path = reads[path]
+    while reader := next((r for r in reads if path == r or path.startswith(r + ".")), None):
+        path = reads[reader] + path.removeprefix(reader)
     return path + colon + rest
 
 
@@ -86,12 +88,17 @@ def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
             node = node.get(key) if isinstance(node, dict) else None
         if not isinstance(node, dict) or "_target_" not in node:
             yield f"{place}: missing; the group {place.partition('.')[0]} needs an option with a _target_ here"
-    known = {path for path, value in leaves(plain, every=True)} | {path.rpartition(".")[0] for path, _ in leaves(plain)}
+    idle = {path for path, node in leaves(plain) if not isinstance(node, dict) and not is_read(path, read)}
+    known = {path for path, _ in leaves(plain, every=True)} - idle
+    known |= {path[:dot] for path in known for dot in range(len(path)) if path[dot] == "."}
     for path, node in leaves(plain):
         if isinstance(node, dict):
             yield from bound(path, node, role(path))
-        elif path.partition(".")[0] not in READ and not any(path == r or path.startswith(r + ".") for r in read):
-            yield f"{path}: nothing reads it; {nearest(path, known - {path} - set(_idle(plain, read)))}"
+        elif path in idle:
+            yield f"{path}: nothing reads it; {nearest(path, known)}"
+    for path, value in leaves(plain, every=True):
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f"{path}: {value} should be a finite number"
     yield from own(plain)
 
 
@@ -108,10 +115,9 @@ def own(plain: Plain) -> Iterator[str]:
         yield f"objective: {json.dumps(objective)} should be a score's name, or null"
 
 
-def _idle(plain: Plain, read: set[str]) -> Iterator[str]:
-    for path, node in leaves(plain):
-        if not isinstance(node, dict) and not any(path == r or path.startswith(r + ".") for r in read):
-            yield path
+def is_read(path: str, read: set[str]) -> bool:
+    """Whether a command or an interpolation reads this key."""
+    return path.partition(".")[0] in READ or any(path == r or path.startswith(r + ".") for r in read)
 
 
 def leaves(node: Any, path: str = "", every: bool = False) -> Iterator[tuple[str, Any]]:
@@ -153,9 +159,12 @@ def refused(path: str, name: Any, wanted: Role | None) -> str | None:
     if not (ours or name in FOREIGN or module.partition(".")[0] in trusted):
         if module.startswith("gan_lightning."):
             return f"{path}._target_: {name} may not stand here; allowed: classes in {wanted.room}"
-        here = [n for n in FOREIGN if n.startswith(wanted.room + ".")] or [f"classes in {wanted.room}"]
-        cure = f"to trust a package of your own set the environment variable {PACKAGES}={module.partition('.')[0]}"
-        return f"{path}._target_: {name} is not allowed; allowed: {', '.join(sorted(here))}; {cure}"
+        here = [n for n in FOREIGN if n.rpartition(".")[0] == wanted.room] or [f"classes in {wanted.room}"]
+        package = module.partition(".")[0]
+        cure = (
+            "" if package in {*sys.stdlib_module_names, "torch"} else f"; to trust a package of your own: {PACKAGES}={package}"
+        )
+        return f"{path}._target_: {name} is not allowed; allowed: {', '.join(sorted(here))}{cure}"
     try:
         found = vars(importlib.import_module(module)).get(cls)
     except Exception as error:  # a module of the user's may fail in any way
@@ -215,7 +224,8 @@ def bound(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
     values = {k: v for k, v in node.items() if k not in ("_target_", "_partial_")}
     partial = path in ("gan", "ema", "optimizer.generator", "optimizer.discriminator") or GIVEN.get(path.partition(".")[0])
     for key in values.keys() - parameters.keys():
-        yield f"{path}.{key}: no such key; {nearest(key, parameters.keys() - set(GIVEN.get(path.partition('.')[0], ())))}"
+        taken = [f"{path}.{k}" for k in parameters if k not in GIVEN.get(path.partition(".")[0], ())]
+        yield f"{path}.{key}: no such key; {nearest(f'{path}.{key}', taken)}"
     for key in values.keys() & set(GIVEN.get(path.partition(".")[0], ())):
         yield f"{path}.{key}: set by the framework, not by a config"
     for key in parameters.keys() & values.keys():
@@ -280,7 +290,8 @@ def validated(path: str, values: Plain, parameters: Mapping[str, Parameter]) -> 
         for e in error.errors():
             said.setdefault(str(e["loc"][0])[2:], [])
             if e["type"] not in ("needs_python_object", "is_instance_of"):  # the Tensor half of float | Tensor
-                said[str(e["loc"][0])[2:]].append(e["msg"].removeprefix("Input should be "))
+                short = f"at least {e['loc'][-1] + 1} long" if e["type"] == "missing" and isinstance(e["loc"][-1], int) else ""
+                said[str(e["loc"][0])[2:]].append(short or e["msg"].removeprefix("Input should be "))
         for key, texts in said.items():
             if key not in values:
                 yield f"{path}.{key}: missing; it is needed"

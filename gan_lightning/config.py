@@ -22,11 +22,12 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, errors
 
 Plain = dict[str, Any]
+LISTS = ("callback", "metric", "regularizer")  # groups whose options can be combined: regularizer=[r1,r2]
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
@@ -53,13 +54,17 @@ def config_dir() -> Path:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """How a refusal ends: the word that was probably meant, or all there are."""
-    known = sorted(words)
-    leaf = {key.rpartition(".")[2]: key for key in reversed(known)}
-    near = difflib.get_close_matches(word, known, 1) or [
-        leaf[k] for k in difflib.get_close_matches(word.rpartition(".")[2], leaf, 1)
+    """How a refusal ends: the word that was probably meant, and what stands beside it."""
+    known = sorted(set(words))
+    parent, _, leaf = word.rpartition(".")
+    leaves = {key.rpartition(".")[2]: key for key in reversed(known)}
+    near = difflib.get_close_matches(word, known, 1, 0.7) or [
+        leaves[k] for k in difflib.get_close_matches(leaf, leaves, 1, 0.7)
     ]
-    return f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known) or 'none'}"
+    beside = [key for key in known if key.rpartition(".")[0] == (near[0].rpartition(".")[0] if near else parent)]
+    beside = beside or [key for key in known if "." not in key]
+    guess = [f"did you mean {near[0]}?"] if near else []
+    return " ".join([*guess, f"allowed: {', '.join(key.rpartition('.')[2] for key in beside) or 'nothing'}"])
 
 
 class Composer:
@@ -136,6 +141,8 @@ class Composer:
         if not options or override.is_delete():
             return None
         value = override.value()
+        if isinstance(value, list) and override.key_or_group not in LISTS:
+            return f"{override.key_or_group}={value}: takes one option; several can be given to {', '.join(LISTS)}"
         for choice in value if isinstance(value, list) else [value]:
             if choice is not None and str(choice) not in options and not (isinstance(choice, str) and "/" in choice):
                 return f"{override.key_or_group}={choice}: no such option; {nearest(str(choice), options)}"
@@ -150,9 +157,9 @@ class Composer:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of what a library says, and where it is."""
-    said = str(error).strip().splitlines()
-    return said[0] if said else type(error).__name__
+    """The first line of what a library says; where a command line can't be read, also why."""
+    said = [line for line in str(error).splitlines() if line.strip()]
+    return "; ".join(said[: 2 if isinstance(error, OverrideParseException) else 1]) or type(error).__name__
 
 
 def keys(node: Any, path: str = "") -> Iterator[str]:

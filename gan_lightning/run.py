@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy")
 STEP = re.compile(r"step=(\d+)\.ckpt")
-UNCOMPARED = ("name", "debug", "trainer.max_steps")  # a run may be called otherwise, and may be made longer
+UNCOMPARED = ("name", "debug")  # a run may be called otherwise
 
 
 class Sampler(NamedTuple):
@@ -60,7 +60,8 @@ class Run:
         if (folder / "config.yaml").is_file():
             run = cls(folder)
             if changed := run.changes(config):
-                raise Refused(f"{path}: holds a run with another config; " + "; ".join(changed))
+                cure = "choose another name= or folder, or go on with it: gan-train run="
+                raise Refused(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}{path}")
             return run
         from gan_lightning.checkpoint import write_text
 

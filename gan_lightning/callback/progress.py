@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from gan_lightning.turn import Batch
 
 
 class Progress(TQDMProgressBar):
-    """Refreshed every so many steps."""
+    """Redrawn every so many steps; in a log file, where each redrawing stays, 20 times a run."""
 
     def __init__(self, every: Annotated[int, Field(ge=1)] = 20) -> None:
         super().__init__(refresh_rate=every)
@@ -22,6 +23,8 @@ class Progress(TQDMProgressBar):
         self.since, self.seen = 0.0, 0
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        if not sys.stderr.isatty():
+            self._refresh_rate = max(self.refresh_rate, trainer.max_steps // 20)
         self.bar = tqdm(
             desc="training",
             total=trainer.max_steps,

@@ -1,0 +1,217 @@
+"""Every regularizer that conf/regularizer names: closed forms, and what all regularizers must keep."""
+
+import importlib
+import pkgutil
+
+import pytest
+import torch
+import yaml
+from games import fit, make_gan
+from torch import nn, tensor
+
+from gan_lightning import regularizer as room
+from gan_lightning.build import make
+from gan_lightning.config import config_dir
+from gan_lightning.regularizer.base import Regularizer
+from gan_lightning.regularizer.gradient_penalty import GradientPenalty
+from gan_lightning.regularizer.r1 import R1
+from gan_lightning.regularizer.r2 import R2
+from gan_lightning.schedule import Ramp
+from gan_lightning.turn import Batch, Output
+
+REAL, FAKE = tensor([[1.0, 2.0], [0.0, 3.0], [-2.0, -1.0]]), tensor([[2.0, 0.0], [1.0, 1.0], [0.0, -4.0]])
+
+
+class Linear(nn.Module):
+    """D(x) = w · x + b: its slope is w everywhere."""
+
+    def __init__(self, *weight):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(tensor(weight)), nn.Parameter(tensor(0.7))
+
+    def forward(self, x, labels=None):
+        return Output(x.flatten(1) @ self.weight + self.bias)
+
+
+class Quadratic(nn.Module):
+    """D(x) = a |x|² / 2, a = 1: its slope is a · x."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(tensor(1.0))
+
+    def forward(self, x, labels=None):
+        return Output(self.weight * x.flatten(1).square().sum(1) / 2)
+
+
+# class → regularizer, D, its term for REAL and FAKE, and d mean(term) / d D's weight
+CASES = {
+    "R1": [
+        (R1, Linear(3.0, 4.0), [12.5, 12.5, 12.5], [3.0, 4.0]),  # |w|² / 2 and w
+        (R1, Quadratic(), [2.5, 4.5, 2.5], 19 / 3),  # |real|² / 2 and its mean, doubled
+    ],
+    "R2": [
+        (R2, Linear(3.0, 4.0), [12.5, 12.5, 12.5], [3.0, 4.0]),
+        (R2, Quadratic(), [2.0, 1.0, 8.0], 22 / 3),
+    ],
+    "GradientPenalty": [  # (|w| − 1)² and 2 (|w| − 1) w / |w|, for |w| = 5 and |w| = 1/2
+        (lambda: GradientPenalty(sides="two"), Linear(3.0, 4.0), [16.0, 16.0, 16.0], [4.8, 6.4]),
+        (lambda: GradientPenalty(sides="one"), Linear(3.0, 4.0), [16.0, 16.0, 16.0], [4.8, 6.4]),
+        (lambda: GradientPenalty(sides="two"), Linear(0.3, 0.4), [0.25, 0.25, 0.25], [-0.6, -0.8]),
+        (lambda: GradientPenalty(sides="one"), Linear(0.3, 0.4), [0.0, 0.0, 0.0], [0.0, 0.0]),
+    ],
+}
+
+FILES = {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted((config_dir() / "regularizer").glob("*.yaml"))}
+OPTIONS = {name: node for name, node in FILES.items() if any("_target_" in inner for inner in node.values())}
+every = pytest.mark.parametrize("name", OPTIONS)
+closed = pytest.mark.parametrize(
+    ("regularizer", "discriminator", "expected", "slope"),
+    [pytest.param(*case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)],
+)
+
+
+def classes():
+    """Dotted names of the regularizers that the room's files define."""
+    modules = [f"{room.__name__}.{m.name}" for m in pkgutil.iter_modules(room.__path__) if m.name != "base"]
+    held = [(m, c) for m in modules for c in vars(importlib.import_module(m)).values() if isinstance(c, type)]
+    return {f"{m}.{c.__name__}" for m, c in held if issubclass(c, Regularizer) and c.__module__ == m}
+
+
+def term(regularizer, discriminator, real, fake, labels=None, **given):
+    """What the regularizer says in D's turn, as the game plays it."""
+    gan = make_gan(real.shape[1:], discriminator=discriminator, regularizers={"it": regularizer}, **given)
+    turn = gan.d_turn(torch.zeros(len(real), 1), Batch(real, labels), fake, {"it": regularizer})
+    return regularizer.discriminator(turn)
+
+
+def near(found, expected):
+    torch.testing.assert_close(found, tensor(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_there_are_regularizers():
+    assert OPTIONS
+    assert classes()
+
+
+def test_every_option_is_a_class_of_the_room_and_every_class_an_option():
+    assert {node[name]["_target_"] for name, node in OPTIONS.items()} == classes()
+
+
+def test_an_option_nests_under_its_name_alone():
+    assert all(node.keys() == {name} for name, node in OPTIONS.items())
+
+
+def test_an_option_without_a_class_is_empty_or_builds_on_others():
+    assert all(not node or "defaults" in node for name, node in FILES.items() if name not in OPTIONS)
+    assert FILES["none"] == {}
+
+
+@pytest.mark.parametrize("cls", sorted(classes()))
+def test_every_class_has_a_closed_form(cls):
+    assert CASES.get(cls.rpartition(".")[2]), f"{cls} has no closed form: add a row for it to CASES in {__file__}"
+
+
+@closed
+@pytest.mark.parametrize("shape", [(2,), (1, 2), (2, 1, 1)], ids=["points", "signals", "images"])
+def test_closed_form_for_every_kind_of_sample(regularizer, discriminator, expected, slope, shape):
+    near(term(regularizer(), discriminator, REAL.view(3, *shape), FAKE.view(3, *shape)), expected)
+
+
+@closed
+def test_a_doubled_batch_changes_no_sample(regularizer, discriminator, expected, slope):
+    near(term(regularizer(), discriminator, REAL.repeat(2, 1), FAKE.repeat(2, 1)), expected * 2)
+
+
+@closed
+def test_d_learns_from_the_term(regularizer, discriminator, expected, slope):
+    found = torch.autograd.grad(term(regularizer(), discriminator, REAL, FAKE).mean(), discriminator.weight)
+    near(found[0], slope)
+
+
+@pytest.mark.parametrize(("sides", "expected"), [("two", [16.0, 0.0, 0.25]), ("one", [16.0, 0.0, 0.0])])
+def test_gradient_penalty_reads_each_samples_own_slope(sides, expected):
+    same = tensor([[3.0, 4.0], [0.6, 0.8], [0.0, 0.5]])  # real = fake, so the interpolates are known: slopes 5, 1, 1/2
+    near(term(GradientPenalty(sides=sides), Quadratic(), same, same), expected)
+
+
+def test_gradient_penalty_looks_between_real_and_fake():
+    seen = []
+
+    class Spy(Linear):
+        def forward(self, x, labels=None):
+            seen.append((x, labels))
+            return super().forward(x)
+
+    real, fake, labels = torch.randn(64, 2), torch.randn(64, 2) + 5, torch.arange(64) % 3
+    term(GradientPenalty(), Spy(3.0, 4.0), real, fake, labels)
+    assert len(seen) == 3  # real, fake, between
+    between, told = seen[-1]
+    share = (between - real) / (fake - real)
+    torch.testing.assert_close(share[:, 0], share[:, 1], rtol=0, atol=1e-5)
+    assert (-1e-5 <= share).all()
+    assert (share <= 1 + 1e-5).all()
+    assert share[:, 0].std() == pytest.approx(12**-0.5, rel=0.2)  # one share a sample, uniform
+    assert torch.equal(told, labels)
+
+
+def test_gradient_penalty_of_a_flat_d_is_finite():
+    flat = Linear(0.0, 0.0)
+    found = term(GradientPenalty(), flat, REAL, FAKE)
+    near(found, [1.0, 1.0, 1.0])
+    assert torch.autograd.grad(found.mean(), flat.weight)[0].isfinite().all()
+
+
+@pytest.mark.parametrize(("regularizer", "expected"), [(R1, [1.0, 12.5]), (R2, [1.0, 12.5])])
+def test_packed_samples_have_a_slope_each(regularizer, expected):
+    """Two samples share a logit, w · (x₁, x₂); the first one's slope is (1, 1), the second one's (3, 4)."""
+    real, fake = torch.randn(4, 2), torch.randn(4, 2)
+    near(term(regularizer(), Linear(1.0, 1.0, 3.0, 4.0), real, fake, packing=2), expected * 2)
+
+
+@every
+@pytest.mark.parametrize("shape", [(6,), (2, 8), (3, 4, 6)], ids=["points", "signals", "images"])
+@pytest.mark.parametrize("packing", [1, 2])
+def test_every_regularizer_plays(name, shape, packing):
+    gan = make_gan(shape, regularizers={name: make(OPTIONS[name][name])}, packing=packing)
+    _, said = fit(gan, steps=1, shape=shape)
+    terms = {key: term for key, term in said[0].items() if key.startswith(f"regularizer/{name}/")}
+    assert terms.keys() <= {f"regularizer/{name}/d", f"regularizer/{name}/g"}
+    assert all(len(term) in (8, 8 // packing) and term.isfinite().all() for term in terms.values())
+    assert all(p.isfinite().all() for p in gan.parameters())
+
+
+@pytest.mark.parametrize(("given", "passes"), [([R1], 1), ([R2], 1), ([R1, R2], 1), ([R1, R2, GradientPenalty], 2), ([], 0)])
+def test_r1_and_r2_share_one_backward_pass(monkeypatch, given, passes):
+    gan, calls, original = make_gan(regularizers={cls.__name__: cls() for cls in given}), [], torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *args, **kwargs: calls.append(args) or original(*args, **kwargs))
+    fit(gan, steps=1)
+    assert len(calls) == passes
+
+
+def test_scale_is_weight_times_interval_times_schedule():
+    assert R1(0.5).scale == 0.5
+    assert R1(0.5, interval=4).scale == 2
+    ramp = R1(0.5, interval=4, schedule=Ramp(start=0.25, until=0.5))
+    for progress, expected in ((0.0, 0.5), (0.25, 1.25), (0.5, 2.0), (1.0, 2.0)):
+        ramp.advance(progress)
+        assert ramp.scale == pytest.approx(expected)
+
+
+def test_scale_is_no_part_of_a_checkpoint():
+    assert R1().state_dict() == {}
+
+
+def test_the_scale_multiplies_what_d_learns():
+    """A game of one step each, with plain descent: what a penalty moves grows with its weight."""
+
+    def moved(weight):
+        discriminator = Linear(3.0, 4.0)
+        descent = {player: lambda ps: torch.optim.SGD(ps, lr=1e-3) for player in ("generator", "discriminator")}
+        gan = make_gan((2,), discriminator=discriminator, regularizers={"r1": R1(weight)}, optimizers=descent)
+        _, said = fit(gan, steps=1, shape=(2,))
+        near(said[0]["regularizer/r1/d"], [12.5] * 8)  # the term itself is heard unweighted
+        return discriminator.weight.detach() - tensor([3.0, 4.0])
+
+    none, some = moved(0.0), moved(0.5)
+    torch.testing.assert_close(some - none, -1e-3 * 0.5 * tensor([3.0, 4.0]), rtol=1e-3, atol=1e-7)
