@@ -9,7 +9,7 @@ train: $(READY)  ## a trained GAN on real handwritten digits, in about two minut
 	$(BIN)/gan-train $(ARGS)
 
 test: $(READY)  ## the whole suite
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

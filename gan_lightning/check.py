@@ -7,6 +7,7 @@ anything is imported.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -14,6 +15,7 @@ import math
 import os
 import re
 import sys
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -66,9 +68,12 @@ def check(config: DictConfig) -> Plain:
     """The config as a plain dict that can be built as it stands. Raises Refused with every mistake, one line each."""
     plain = resolved(config)
     reads = dict(references(OmegaConf.to_container(config, resolve=False)))
-    mistakes = [named(line, reads) for line in inspected(plain, set(reads.values()))]
+    mistakes: dict[str, str] = {}  # by key: the first word on it is enough
+    for line in inspected(plain, set(reads.values())):
+        line = named(line, reads)
+        mistakes.setdefault(line.partition(": ")[0], line)
     if mistakes:
-        raise Refused(*dict.fromkeys(mistakes))
+        raise Refused(*mistakes.values())
     return plain
 
 
@@ -82,6 +87,9 @@ def named(line: str, reads: Mapping[str, str]) -> str:
 
 def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
     """Every mistake that the config's words alone show."""
+    for path, value in leaves(plain, every=True):
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f"{path}: {value} should be a finite number"
     for place in NEEDED:
         node: Any = plain
         for key in place.split("."):
@@ -96,9 +104,6 @@ def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
             yield from bound(path, node, role(path))
         elif path in idle:
             yield f"{path}: nothing reads it; {nearest(path, known)}"
-    for path, value in leaves(plain, every=True):
-        if isinstance(value, float) and not math.isfinite(value):
-            yield f"{path}: {value} should be a finite number"
     yield from own(plain)
 
 
@@ -205,12 +210,22 @@ def constructor(cls: type) -> dict[str, Parameter]:
     for owner in (c for c in cls.__mro__ if "__init__" in vars(c)):
         init = inspect.unwrap(vars(owner)["__init__"])
         own = list(inspect.signature(init).parameters.values())[1:]
-        hints = typing.get_type_hints(init, include_extras=True)
+        hints = types_of(init)
         for p in own:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
                 found.setdefault(p.name, Parameter(hints.get(p.name, Any), ... if p.default is p.empty else p.default))
         if all(p.kind is not p.VAR_KEYWORD for p in own):
             break
+    return found
+
+
+def types_of(init: Any) -> dict[str, Any]:
+    """Parameter → type; one that its module imports for type checkers only is left out."""
+    found: dict[str, Any] = {}
+    for name, annotation in inspect.get_annotations(init).items():
+        with contextlib.suppress(NameError):
+            lone = types.SimpleNamespace(__annotations__={name: annotation})
+            found |= typing.get_type_hints(lone, init.__globals__, include_extras=True)
     return found
 
 
@@ -296,7 +311,8 @@ def validated(path: str, values: Plain, parameters: Mapping[str, Parameter]) -> 
             if key not in values:
                 yield f"{path}.{key}: missing; it is needed"
             else:
-                allowed = " or ".join(dict.fromkeys(texts)) or "something else"
+                node = "a node with a _target_" if isinstance(values[key], dict) else "something else"
+                allowed = " or ".join(dict.fromkeys(texts)) or node
                 yield f"{path}.{key}: {json.dumps(values[key])} should be {allowed}"
 
 

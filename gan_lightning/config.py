@@ -11,12 +11,12 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
@@ -59,7 +59,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
     parent, _, leaf = word.rpartition(".")
     leaves = {key.rpartition(".")[2]: key for key in reversed(known)}
     near = difflib.get_close_matches(word, known, 1, 0.7) or [
-        leaves[k] for k in difflib.get_close_matches(leaf, leaves, 1, 0.7)
+        leaves[k] for k in difflib.get_close_matches(leaf, leaves, 1, 0.65)
     ]
     beside = [key for key in known if key.rpartition(".")[0] == (near[0].rpartition(".")[0] if near else parent)]
     beside = beside or [key for key in known if "." not in key]
@@ -238,8 +238,12 @@ def arguments(known: type, line: list[str]) -> Any:
         ) from None
 
 
-def parser() -> argparse.ArgumentParser:
-    """Hydra's own switches."""
-    from hydra._internal.utils import get_args_parser
+def switches(line: list[str]) -> argparse.Namespace:
+    """Hydra's own reading of a command line. Raises Refused."""
 
-    return get_args_parser()
+    def wrong(message: str) -> NoReturn:
+        raise Refused(message)
+
+    known = get_args_parser()
+    known.error = wrong  # type: ignore[method-assign]
+    return known.parse_args(line)

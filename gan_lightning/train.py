@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import secrets
@@ -13,7 +14,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, parser, refuse
+from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, refuse, switches
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
@@ -29,8 +30,9 @@ def main() -> None:
     try:
         if directory is not None:
             sys.exit(go_on(directory, [word for word in line if not word.startswith("run=")]))
-        if not any(word in ("-h", "--help", "-c", "--cfg", "-i", "--info", "--hydra-help", "--version") for word in line):
-            preview(line)
+        asked = switches(line)
+        if not (asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion):
+            preview(asked)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
         if failures:
             sys.exit(f"{len(failures)} of the sweep's jobs failed:\n" + "\n".join(failures))
@@ -38,9 +40,8 @@ def main() -> None:
         sys.exit(refuse(error, debug))
 
 
-def preview(line: list[str]) -> None:
+def preview(asked: argparse.Namespace) -> None:
     """Compose, check and rehearse every job before Hydra begins with the first: it makes folders. Raises Refused."""
-    asked = parser().parse_args(line)
     composer = Composer(asked.config_dir, asked.config_name)
     multirun = asked.multirun or any(word == "hydra.mode=MULTIRUN" for word in asked.overrides)
     jobs = composer.jobs(asked.overrides, multirun)

@@ -43,9 +43,10 @@ class Scores(pl.Callback):
             known = {"objective": scores[self.objective[0]]} if self.objective else {}
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
-                    logger.log_hyperparams(hyperparameters(self.plain), known)
+                    logger.log_hyperparams(hyperparameters(self.plain), known)  # HParams wants both at once, and logs `known`
                 else:
                     logger.log_hyperparams(hyperparameters(self.plain))
+                    logger.log_metrics(known, 0)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         step = trainer.global_step
@@ -68,7 +69,9 @@ class Scores(pl.Callback):
         logged = {f"metric/{name}": value for name, value in scores.items()}
         if self.objective:
             name, higher = self.objective
-            entries["objective"] = logged["objective"] = scores[name]
+            entries["objective"] = scores[name]
+            if step:
+                logged["objective"] = scores[name]
             best = self.run.result.get("best_objective")
             if step and (best is None or (scores[name] > best if higher else scores[name] < best)):
                 entries |= {"best_step": step, "best_objective": scores[name]}

@@ -1,0 +1,214 @@
+"""Every mistake is one line that names the key, and nothing a config names runs before it was allowed."""
+
+import sys
+
+import pytest
+
+from gan_lightning.build import rehearse
+from gan_lightning.check import FOREIGN, check, located
+from gan_lightning.config import Composer, Refused, flat
+
+
+@pytest.fixture(scope="module")
+def composer():
+    return Composer()
+
+
+def mistakes(composer, line):
+    overrides = line.split()
+    try:
+        config = composer.compose(overrides)
+        rehearse(check(config))
+    except Refused as error:
+        return list(error.lines)
+    return []
+
+
+REFUSED = {
+    # a key that nothing reads, typed plainly or with a plus
+    "model.widht=3": "model.widht: nothing reads it; did you mean model.width?",
+    "+model.widht=3": "model.widht: nothing reads it; did you mean model.width?",
+    "data.batch_sise=4": "data.batch_sise: no such key; did you mean data.batch_size?",
+    "+loss.margin=2": "loss.margin: no such key",
+    "+foo=3": "foo: nothing reads it; allowed: ",
+    "+foo.bar=3": "foo.bar: nothing reads it; allowed: ",
+    "+trainer.max_step=5": "trainer.max_step: no such key; did you mean trainer.max_steps?",
+    "+gan.generator=3": "gan.generator: set by the framework",
+    # an option that is not there
+    "loss=hing": "loss=hing: no such option; did you mean hinge? allowed: hinge, least_squares",
+    "regularizer=[r1,r3gan_digit]": "regularizer=r3gan_digit: no such option; did you mean r3gan_digits",
+    "loss=[hinge,minimax]": "loss=['hinge', 'minimax']: takes one option",
+    "experiment=nosuch": "experiment=nosuch: no such option; allowed: ",
+    # wrong kinds
+    "data.batch_size=abc": 'data.batch_size: "abc" should be a valid integer',
+    "data.batch_size=2.5": "data.batch_size: 2.5 should be a valid integer",
+    "data.batch_size=true": "data.batch_size: true should be a valid integer",
+    "data.batch_size=null": "data.batch_size: null should be a valid integer",
+    "data.sample_shape=16": "data.sample_shape: 16 should be a valid array",
+    "optimizer.lr=high": 'optimizer.lr: "high" should be a valid number',
+    "optimizer.betas=[0.5]": "optimizer.betas: [0.5] should be at least 2 long",
+    "trainer.max_steps=ten": 'trainer.max_steps: "ten" should be a valid integer',
+    "gan.fresh_z=maybe": 'gan.fresh_z: "maybe" should be a valid boolean',
+    "seed=abc": 'seed: "abc" should be a whole number',
+    "seed=true": "seed: true should be a whole number",
+    "debug=3": "debug: 3 should be true or false",
+    "name=a/b": 'name: "a/b" should be a word',
+    "objective=3": "objective: 3 should be a score's name",
+    # numbers out of range
+    "data.batch_size=-4": "data.batch_size: -4 should be greater than or equal to 1",
+    "data.workers=-1": "data.workers: -1 should be",
+    "optimizer.lr=-1": "optimizer.lr: Invalid learning rate: -1",
+    "optimizer.lr=nan": "optimizer.lr: nan should be a finite number",
+    "regularizer.r1.weight=inf": "regularizer.r1.weight: inf should be a finite number",
+    "optimizer.betas=[0.5,1.5]": "optimizer.betas: Invalid beta parameter at index 1: 1.5",
+    "regularizer.r1.weight=-1": "regularizer.r1.weight: -1 should be greater than or equal to 0",
+    "regularizer.r1.schedule.final=-2": "regularizer.r1.schedule.final: -2 should be greater than 0",
+    "ema.decay=2": "ema.decay: 2 should be less than 1",
+    "gan.latent_dim=0": "gan.latent_dim: 0 should be",
+    "gan.d_steps_per_g_step=0": "gan.d_steps_per_g_step: 0 should be",
+    "trainer.max_steps=0": "trainer.max_steps: 0 should be a number of generator updates",
+    "checkpoint.every=0": "checkpoint.every: 0 should be",
+    "seed=-1": "seed: -1 should be a whole number from 0 to 4294967295",
+    # what can't be together
+    "model=mlp data=ring metric=none model.num_classes=10": "model.num_classes: 10 classes, but the data are unlabelled",
+    "model.num_classes=5": "model.num_classes: 5 classes, but the data have 10",
+    "data.num_classes=7": "data.num_classes: the digits have 10 classes, not 7",
+    "model.generator.sample_shape=[3,16,16]": "model.generator: draws samples of shape [3, 16, 16]",
+    "model.discriminator.sample_shape=[3,16,16]": "model.discriminator: can't judge samples of shape [1, 16, 16]",
+    "data=ring metric=none": "model: [2] is no image",
+    "data.sample_shape=[1,9,9]": "data.sample_shape: [1, 9, 9] is no size of the digits",
+    "data.batch_size=5000": "data.batch_size: 5000 samples can't be served from 1198 training samples; at most 1198 can",
+    "gan.packing=3 model.num_classes=0": "gan.packing: 3 samples at a time do not divide data.batch_size=64",
+    "gan.packing=2": "gan.packing: 2 samples share a logit",
+    "gan.accumulate=7": "gan.accumulate: 7 parts do not divide data.batch_size=64",
+    "trainer.precision=16-mixed": "trainer.precision: 16-mixed needs a loss scaler",
+    "trainer.accelerator=nosuch": "trainer: ",
+    "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
+    "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
+    "data=ring model=mlp": "metric.class_accuracy: class accuracy needs labels",
+    "metric=mode_coverage": "metric.mode_coverage: mode coverage needs data whose modes are known",
+    "objective=fid": "objective: no metric gives fid; allowed: class_accuracy",
+    # what is missing
+    "~loss": "loss: missing",
+    "data=image_folder model=dcgan metric=none": "data.root: missing",
+    "data=mnist model=dcgan data.root=/nosuch": "data.root: ",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_a_mistake_is_one_line(composer, line):
+    (said,) = mistakes(composer, line)
+    assert said.startswith(REFUSED[line])
+    assert "\n" not in said
+
+
+def test_all_mistakes_are_told_at_once(composer):
+    said = mistakes(composer, "model.widht=3 data.batch_sise=4 ema.decay=2 seed=-1")
+    assert {line.partition(":")[0] for line in said} == {"ema.decay", "model.widht", "data.batch_sise", "seed"}
+
+
+RUNS = [
+    "",
+    "regularizer=none",
+    "regularizer=[r1,gradient_penalty]",
+    "optimizer=sgd",
+    "+optimizer.generator.weight_decay=0.1",
+    "optimizer.discriminator.lr=0.002",
+    "model.generator.width=8",
+    "model.num_classes=0 gan.packing=2 metric=none",
+    "model=mlp data=ring metric=none prior=sphere",
+    "model=dcgan data.sample_shape=[1,32,32] loss=hinge",
+    "optimizer/schedule=ramp",
+    "data.num_classes=0 metric=none",
+    "logger=none",
+    "trainer.precision=bf16-mixed",
+]
+
+
+@pytest.mark.parametrize("line", RUNS)
+def test_what_is_right_passes(composer, line):
+    assert mistakes(composer, line) == []
+
+
+HOSTILE = [
+    "os.system",
+    "builtins.eval",
+    "builtins.open",
+    "subprocess.Popen",
+    "torch.load",
+    "torch.hub.load",
+    "joblib.load",
+    "numpy.load",
+    "pathlib.Path.write_text",
+    "urllib.request.urlopen",
+    "torch.optim.adam.sys.modules.get",
+    "torch.optim.Adam.__init__",
+    "gan_lightning.train.main",
+    "gan_lightning.check.sys.exit",
+    "gan_lightning.loss.hinge.AdversarialLoss",
+    "gan_lightning.data.digits.np.load",
+    "gan_lightning.loss.base.AdversarialLoss.discriminator",
+    "../../evil",
+    "",
+]
+PLACES = ["loss", "model.generator", "trainer", "callback.samples"]
+
+
+def guarded(target):
+    """Importing the target's module, unless it was imported anyway, is a failure."""
+    real, module = __import__, target.rpartition(".")[0]
+    seen = module in sys.modules or not module
+
+    def guard(name, *rest):
+        assert seen or name != module, f"{name} was imported"
+        return real(name, *rest)
+
+    return guard
+
+
+@pytest.mark.parametrize("target", HOSTILE)
+def test_no_target_but_the_allowed(composer, target, monkeypatch):
+    check(composer.compose([]))  # whatever the check itself needs is imported now
+    monkeypatch.setattr("builtins.__import__", guarded(target))
+    for place in PLACES:
+        (said,) = mistakes(composer, f"{place}._target_='{target}'")
+        assert said.startswith(f"{place}._target_: "), said
+
+
+def test_a_role_is_kept(composer):
+    (said,) = mistakes(composer, "loss._target_=gan_lightning.regularizer.r1.R1")
+    assert said == "loss._target_: gan_lightning.regularizer.r1.R1 may not stand here; allowed: classes in gan_lightning.loss"
+    (said,) = mistakes(composer, "trainer._target_=torch.optim.Adam")
+    assert said.startswith("trainer._target_: torch.optim.Adam ")
+    (said,) = mistakes(composer, "loss._target_=gan_lightning.loss.hinge.Hing")
+    assert "did you mean Hinge?" in said
+
+
+def test_a_package_is_trusted_by_the_environment_alone(composer, tmp_path, monkeypatch):
+    (tmp_path / "mylab.py").write_text(
+        "from gan_lightning.loss.hinge import Hinge\nother = 3\n"
+        "class Mine(Hinge):\n    def __init__(self, margin: int = 1): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    (said,) = mistakes(composer, "loss._target_=mylab.Mine")
+    assert said.endswith("GAN_LIGHTNING_PACKAGES=mylab")
+    assert "mylab" not in sys.modules
+    monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
+    assert mistakes(composer, "loss._target_=mylab.Mine") == []
+    assert mistakes(composer, "loss._target_=mylab.Mine +loss.margin=x")[0].startswith('loss.margin: "x" should be')
+    assert mistakes(composer, "loss._target_=mylab.other")[0].startswith("loss._target_: mylab has no class other")
+    sys.modules.pop("mylab")
+
+
+def test_every_foreign_target_is_there():
+    assert all(isinstance(located(name), type) for name in FOREIGN)
+
+
+def test_no_key_of_the_default_config_is_idle(composer):
+    """Every key can be misspelt: each is known to the check, and its misspelling is not."""
+    config = composer.compose([])
+    plain = check(config)
+    for key in flat(plain):
+        if not key.endswith(("_target_", "_partial_")) and "." in key:
+            (said, *_) = mistakes(composer, f"+{key}x=1")
+            assert said.partition(": ")[0] in (f"{key}x", key.rpartition(".")[0]), said

@@ -1,0 +1,139 @@
+"""Every experiment trains for two steps, and every option of every group composes."""
+
+import gzip
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_lightning.config import Composer, config_dir
+
+EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
+
+
+def idx(path, array):
+    """MNIST's own format: two zeros, the kind (8: uint8), the number of dimensions, their sizes, the bytes."""
+    with gzip.open(path, "wb") if path.suffix == ".gz" else path.open("wb") as file:
+        file.write(struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory):
+    raw = tmp_path_factory.mktemp("mnist") / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for name, n in (("train", 240), ("t10k", 40)):
+        idx(raw / f"{name}-images-idx3-ubyte", random.integers(0, 256, (n, 28, 28), dtype=np.uint8))
+        idx(raw / f"{name}-labels-idx1-ubyte", (np.arange(n) % 10).astype(np.uint8))
+    return raw.parent.parent
+
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces")
+    random = np.random.default_rng(0)
+    for i in range(40):
+        image = random.integers(0, 256, (70 + i, 80, 3), dtype=np.uint8)
+        Image.fromarray(image).save(folder / f"{i}.{'jpg' if i % 2 else 'png'}")
+    return folder
+
+
+def test_there_are_experiments():
+    assert {"digits", "digits_fast", "ring", "grid", "dirac", "mnist", "anime_faces"} <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name):
+    monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
+    own = {
+        "mnist": [f"data.root={mnist}", "data.batch_size=8"],
+        "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
+        "digits": ["data.batch_size=8"],
+    }
+    done = command("gan-train", f"experiment={name}", "trainer.max_steps=2", "hydra.run.dir=run", *own.get(name, []))
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (found["status"], found["step"]) == ("finished", 2)
+    assert (tmp_path / "run" / "samples" / "step=00000002.png").stat().st_size > 500
+    assert command("gan-sample", "run=run", "num=3", "out=x.npy").code == 0
+    shape = np.load(tmp_path / "x.npy").shape
+    assert shape[0] == 3
+    assert list(shape[1:]) == Composer().compose([f"experiment={name}"]).data.sample_shape
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_says_its_command_time_and_figure(name):
+    text = (config_dir() / "experiment" / f"{name}.yaml").read_text()
+    assert text.startswith("# @package _global_\n")
+    header = text.partition("defaults:")[0]
+    assert f"experiment={name}" in header or name == "digits"
+    for word in ("gan-train", "Time:", "Expected:"):
+        assert word in header, f"{name} does not say its {word}"
+
+
+def test_dirac_circles_without_r1_and_converges_with_it(command, tmp_path):
+    distances = {}
+    for name in ("r1", "none"):
+        line = (
+            "experiment=dirac",
+            f"regularizer={name}",
+            "trainer.max_steps=500",
+            "optimizer.lr=0.3",
+            "callback.samples.every=500",
+        )
+        assert command("gan-train", *line, f"hydra.run.dir={name}").code == 0
+        distances[name] = json.loads((tmp_path / name / "result.json").read_text())["metrics"]["distance"]
+    assert distances["r1"] < 1e-3
+    assert 0.1 < distances["none"] < 2
+
+
+OPTIONS = [
+    (str(path.parent.relative_to(config_dir())), path.stem)
+    for path in sorted(config_dir().rglob("*/*.yaml"))
+    if "experiment" not in path.parts
+]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda text: text)
+def test_every_option_composes_and_is_checked(group, option):
+    from gan_lightning.check import check
+
+    needed = {"image_folder": ["data.root=x"], "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"]}
+    needed["dataset"].append("data.sample_shape=[3,8,8]")
+    assert check(Composer().compose([f"{group}={option}", *needed.get(option, [])]))
+
+
+def test_loggers_get_scalars_and_pictures(command, tmp_path):
+    """csv, and mlflow in a folder; wandb wants an account, so offline."""
+    tiny = ("experiment=digits_fast", "model.width=4", "trainer.max_steps=2", "data.batch_size=8")
+    assert command("gan-train", *tiny, "logger=csv", "hydra.run.dir=csv").code == 0
+    header, *rows = (tmp_path / "csv" / "metrics.csv").read_text().splitlines()
+    assert {"loss/d", "metric/class_accuracy", "step"} <= set(header.split(","))
+    assert len(rows) >= 2
+    assert (tmp_path / "csv" / "pictures" / "sample" / "ema" / "step=00000002.png").exists()
+    assert command("gan-train", *tiny, "logger=none", "hydra.run.dir=none").code == 0
+    assert not list((tmp_path / "none").glob("events*"))
+
+
+def test_the_mlflow_logger(command, tmp_path, monkeypatch):
+    pytest.importorskip("mlflow", reason="pip install gan-lightning[mlflow]")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    tiny = ("experiment=digits_fast", "model.width=4", "trainer.max_steps=2", "data.batch_size=8")
+    done = command("gan-train", *tiny, "logger=mlflow", "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    files = {path.name for path in Path(tmp_path / "run").rglob("*")}
+    assert "step=00000002.png" in files
+    assert "class_accuracy" in files
+
+
+def test_the_wandb_logger(command, tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="pip install gan-lightning[wandb]")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    tiny = ("experiment=digits_fast", "model.width=4", "trainer.max_steps=2", "data.batch_size=8")
+    done = command("gan-train", *tiny, "logger=wandb", "logger.offline=true", "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    pictures = [path for path in Path(tmp_path / "run").rglob("*.png") if "media" in path.parts]
+    assert len(pictures) >= 3

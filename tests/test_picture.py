@@ -1,0 +1,167 @@
+"""Pictures, pixel by pixel where that can be said, and where loggers put them."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers.logger import DummyLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gan_lightning.picture import LEAST, colours, picture, save, save_sample, show, to_uint8
+
+EDGE = 32  # the grey between images
+SIDE, GAP = 48, 2
+
+
+def cell(image, row, column, side=SIDE):
+    """The image at this place of a grid."""
+    top, left = GAP + row * (side + GAP), GAP + column * (side + GAP)
+    return image[top : top + side, left : left + side]
+
+
+def flat(*values, side=2):
+    """One-coloured grey images."""
+    return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, 1, side, side).contiguous()
+
+
+def random(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_values_become_bytes():
+    found = to_uint8(torch.tensor([-3.0, -1.0, -0.5, 0.5, 1.0, 7.0]))
+    assert found.dtype == torch.uint8
+    assert found.tolist() == [0, 0, 64, 191, 255, 255]
+
+
+def test_bytes_come_back_as_they_were():
+    levels = torch.arange(256).to(torch.uint8)
+    assert torch.equal(to_uint8(levels.float() / 127.5 - 1), levels)
+
+
+def test_the_layout_of_a_grid():
+    found = picture(flat(-1.0, -0.6, -0.2, 0.2, 0.6), columns=3)
+    assert (found.dtype, found.shape) == (np.uint8, (2 * (SIDE + GAP) + GAP, 3 * (SIDE + GAP) + GAP, 3))
+    for i, value in enumerate((0, 51, 102, 153, 204)):
+        assert (cell(found, *divmod(i, 3)) == value).all()
+    inside = np.zeros(found.shape[:2], dtype=bool)
+    for i in range(5):
+        cell(inside, *divmod(i, 3))[:] = True
+    assert (found[~inside] == EDGE).all()  # gaps, and the empty place
+
+
+def test_fewer_images_than_columns_make_a_narrow_grid():
+    assert picture(flat(0.0, 0.0), columns=8).shape == (SIDE + 2 * GAP, 2 * (SIDE + GAP) + GAP, 3)
+
+
+def test_small_images_are_enlarged_by_whole_numbers():
+    image = torch.tensor([[-1.0, 1.0], [0.2, -0.2]]).view(1, 1, 2, 2)
+    found = cell(picture(image.repeat(2, 1, 1, 1)), 0, 1)
+    for row, column, value in ((0, 0, 0), (0, 1, 255), (1, 0, 153), (1, 1, 102)):
+        assert (found[24 * row : 24 * row + 24, 24 * column : 24 * column + 24] == value).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [((8, 8), (48, 48)), ((28, 28), (56, 56)), ((48, 64), (48, 64)), ((3, 5), (48, 80)), ((100, 90), (100, 90))],
+)
+def test_how_large_an_image_is_shown(size, shown):
+    found = picture(torch.zeros(2, 1, *size), columns=2)
+    assert found.shape == (shown[0] + 2 * GAP, 2 * shown[1] + 3 * GAP, 3)
+    assert min(shown) >= LEAST
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"), [(1, [0, 0, 0]), (2, [0, 51, 0]), (3, [0, 51, 102]), (4, [0, 51, 102]), (6, [0, 51, 102])]
+)
+def test_any_number_of_channels_is_shown_in_three(channels, expected):
+    image = torch.linspace(-1, -1 + 0.4 * (channels - 1), channels).view(1, -1, 1, 1).expand(2, -1, 48, 48)
+    assert colours(image).shape == (2, 3, 48, 48)
+    assert (cell(picture(image), 0, 0) == expected).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_samples_of_every_precision_are_drawn(dtype):
+    found = picture(flat(-1.0, 1.0).to(dtype).requires_grad_())
+    assert (cell(found, 0, 0) == 0).all()
+    assert (cell(found, 0, 1) == 255).all()
+
+
+@pytest.mark.parametrize("shape", [(50, 2), (50, 1), (50, 5), (1, 2), (6, 1, 64), (2, 3, 500), (1, 1, 32)])
+def test_points_and_signals_are_drawn(shape):
+    found = picture(random(*shape))
+    assert (found.dtype, found.ndim, found.shape[2]) == (np.uint8, 3, 3)
+    assert len(np.unique(found)) > 10
+
+
+@pytest.mark.parametrize("length", [8, 16, 64, 4096])
+def test_a_signal_of_any_length_has_a_spectrogram(length):
+    right = picture(random(1, 1, length))[:, 300:460]
+    assert len(np.unique(right)) > 5
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_real_points_are_drawn_behind(dim):
+    points, real = random(50, dim), random(80, dim) * 2
+    assert not np.array_equal(picture(points), picture(points, real=real))
+
+
+def test_a_scatter_is_framed_by_the_real_points():
+    """However far generated ones fly, the frame stays, so pictures of a run can be compared."""
+    real = random(200, 2)
+    near, far = picture(real, real=real), picture(torch.full((3, 2), 1e6), real=real)
+    ticks = slice(440, 480)  # the axis below
+    assert np.array_equal(near[ticks], far[ticks])
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 8, 8), (4, 1, 64), (50, 2), (50, 1)], ids=["images", "signals", "points", "numbers"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")  # numpy's and matplotlib's, of such numbers
+def test_a_run_that_diverged_still_has_a_picture(shape, value):
+    found = picture(torch.full(shape, value), real=torch.zeros(5, shape[1]) if len(shape) == 2 else None)
+    assert (found.dtype, found.shape[2]) == (np.uint8, 3)
+
+
+def test_a_saved_picture_comes_back(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    save(image, tmp_path / "x.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "x.png")), image)
+
+
+@pytest.mark.parametrize(
+    ("channels", "mode", "kept"), [(1, "L", 1), (2, "RGB", 2), (3, "RGB", 3), (4, "RGBA", 4), (6, "RGB", 3)]
+)
+def test_a_saved_sample_keeps_its_channels(tmp_path, channels, mode, kept):
+    sample = random(channels, 5, 3)
+    save_sample(sample, tmp_path / "x.png")
+    image = Image.open(tmp_path / "x.png")
+    assert (image.mode, image.size) == (mode, (3, 5))
+    found = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+    assert np.array_equal(found[:kept], to_uint8(sample)[:kept].numpy())
+    assert not found[kept:].any()
+
+
+def test_tensorboard_shows_the_picture(tmp_path):
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    image = picture(flat(-1.0, 0.2))
+    show(logger, "sample/ema", image, 250)
+    logger.experiment.close()
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert events.Tags()["images"] == ["sample/ema"]
+    (event,) = events.Images("sample/ema")
+    assert (event.step, event.height, event.width) == (250, *image.shape[:2])
+    (tmp_path / "x.png").write_bytes(event.encoded_image_string)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "x.png")), image)
+
+
+def test_csv_has_the_picture_beside_it(tmp_path):
+    image = picture(flat(-1.0, 0.2))
+    show(CSVLogger(tmp_path, name="", version=""), "sample/ema", image, 250)
+    (path,) = tmp_path.rglob("*.png")
+    assert path == tmp_path / "pictures/sample/ema/step=00000250.png"
+    assert np.array_equal(np.asarray(Image.open(path)), image)
+
+
+def test_a_logger_that_is_not_known_gets_none():
+    show(DummyLogger(), "sample/ema", picture(flat(0.0, 0.0)), 0)

@@ -1,0 +1,76 @@
+"""Installed from a wheel in another environment, run from another folder, with a person's own loss."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LOSS = """
+from torch import Tensor
+from gan_lightning.loss.base import AdversarialLoss
+
+class Linear(AdversarialLoss):
+    def __init__(self, slope: float = 1.0) -> None:
+        self.slope = slope
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return self.slope * (fake_logits - real_logits)
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return -self.slope * fake_logits
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A fresh environment with the wheel, which finds the libraries in this one; a folder to work in; a package of mine."""
+    pytest.importorskip("hatchling", reason="builds the wheel")
+    folder = tmp_path_factory.mktemp("elsewhere")
+
+    def call(*line):
+        subprocess.run([str(word) for word in line], check=True, capture_output=True, timeout=300)
+
+    call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", ROOT)
+    call(sys.executable, "-m", "venv", "--without-pip", folder / "env")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    call(
+        sys.executable, "-m", "pip", "--python", folder / "env" / "bin" / "python", "install", "--no-deps", "--no-index", wheel
+    )
+    (site,) = (folder / "env" / "lib").glob("python*/site-packages")
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (folder / "lib").mkdir()
+    (folder / "lib" / "mylab.py").write_text(LOSS)
+    (folder / "theirs" / "loss").mkdir(parents=True)
+    (folder / "theirs" / "loss" / "linear.yaml").write_text("_target_: mylab.Linear\nslope: 0.5\n")
+    (folder / "work").mkdir()
+    return folder
+
+
+def typed(folder, *line, trusted=True):
+    own = {"PYTHONPATH": str(folder / "lib")} | ({"GAN_LIGHTNING_PACKAGES": "mylab"} if trusted else {})
+    words = [str(folder / "env" / "bin" / line[0]), *line[1:]]
+    return subprocess.run(
+        words, cwd=folder / "work", env=os.environ | own, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def test_the_commands_work_from_a_wheel(installed):
+    where = typed(installed, "python", "-c", "import gan_lightning; print(gan_lightning.__file__)")
+    assert str(installed) in where.stdout
+    tiny = ("experiment=digits_fast", "model.width=4", "trainer.max_steps=2", "data.batch_size=8")
+    refused = typed(installed, "gan-train", "--config-dir", "../theirs", "loss=linear", *tiny, trusted=False)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "GAN_LIGHTNING_PACKAGES=mylab" in refused.stderr
+    swept = typed(installed, "gan-train", "--config-dir", "../theirs", "-m", "loss=linear,hinge", *tiny)
+    assert swept.returncode == 0, swept.stderr
+    run = f"multirun/digits_fast/{'data.batch_size=8,loss=linear,model.width=4'}"
+    assert (installed / "work" / run / "result.json").exists()
+    drawn = typed(installed, "gan-sample", f"run={run}", "num=8", "out=grid.png")
+    assert drawn.returncode == 0, drawn.stderr
+    assert (installed / "work" / "grid.png").exists()
+    exported = typed(installed, "gan-export", f"run={run}", "out=g.onnx")
+    assert exported.returncode == 0, exported.stderr
