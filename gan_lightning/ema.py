@@ -35,10 +35,7 @@ class EMA(nn.Module):
     @torch.no_grad()
     def update(self, generator: nn.Module) -> None:
         """Move the average towards `generator`."""
-        average: list[Tensor] = list(self.average.parameters())
-        live: list[Tensor] = list(generator.parameters())
-        difference = list(torch._foreach_sub(live, average))
-        torch._foreach_mul_(difference, self.weight)
-        torch._foreach_add_(average, difference)
-        for mine, theirs in zip(self.average.buffers(), generator.buffers(), strict=True):
-            mine.copy_(theirs)
+        for average, live in zip(self.average.parameters(), generator.parameters(), strict=True):
+            average.lerp_(live, self.weight)
+        for copied, buffer in zip(self.average.buffers(), generator.buffers(), strict=True):
+            copied.copy_(buffer)

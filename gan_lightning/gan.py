@@ -53,7 +53,8 @@ class GAN(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.generator, self.discriminator, self.loss, self.prior, self.ema = generator, discriminator, loss, prior, ema
-        self.regularizers, self.augmentation = nn.ModuleDict(dict(regularizers)), augmentation
+        self.regularizers = cast("Mapping[str, Regularizer]", nn.ModuleDict(dict(regularizers)))
+        self.augmentation = augmentation
         self.make_optimizers, self.schedule, self.latent_dim, self.seed = optimizers, schedule, latent_dim, seed
         self.d_steps_per_g_step, self.accumulate, self.packing, self.fresh_z = d_steps_per_g_step, accumulate, packing, fresh_z
         for regularizer in regularizers.values():
@@ -61,7 +62,7 @@ class GAN(pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
         """D's, then G's. A regularizer's head is D's: it helps to judge."""
-        heads = list(self.regularizers.parameters())
+        heads = [p for regularizer in self.regularizers.values() for p in regularizer.parameters()]
         d = self.make_optimizers["discriminator"]([*self.discriminator.parameters(), *heads])
         return d, self.make_optimizers["generator"](list(self.generator.parameters()))
 
@@ -69,7 +70,7 @@ class GAN(pl.LightningModule):
         """Set all that is a function of the step: noise, learning rates, penalty weights, the average's decay."""
         reseed(hashed(Purpose.NOISE, self.seed, self.global_step, self.global_rank), self.device)
         progress = self.global_step / max(self.trainer.max_steps, 1)
-        for regularizer in self._regularizers().values():
+        for regularizer in self.regularizers.values():
             regularizer.advance(progress)
         for optimizer in self._optimizers():
             for group in optimizer.param_groups:
@@ -78,7 +79,7 @@ class GAN(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Terms:
         """One iteration, counted once: left alone, Lightning counts each optimizer's step."""
-        due = {name: r for name, r in self._regularizers().items() if self.global_step % r.interval == 0}
+        due = {name: r for name, r in self.regularizers.items() if self.global_step % r.interval == 0}
         terms = self.iteration(batch, due)
         counted = cast("list[pl.core.optimizer.LightningOptimizer]", self.optimizers())[1]
         counted._on_before_step()
@@ -89,19 +90,16 @@ class GAN(pl.LightningModule):
         """D's updates, then G's. Without a host sync, so that a CUDA graph can hold it."""
         d, g = self._optimizers()
         for part in (rounds := batch.chunk(self.d_steps_per_g_step)):
-            z = self.draw(len(part.real))
-            draws = list(zip(z.chunk(self.accumulate), part.chunk(self.accumulate), strict=True))
+            draws = self.draw(part)
             shared = part is rounds[-1] and self.accumulate == 1 and not self.fresh_z  # their graph serves G's turn too
             with torch.set_grad_enabled(shared):
                 fakes = [self.generator(z, b.labels) for z, b in draws]
             turns = (self.d_turn(z, b, fake, due) for (z, b), fake in zip(draws, fakes, strict=True))
             terms = self.update("discriminator", d, turns, due)
-            for regularizer in self._regularizers().values():
+            for regularizer in self.regularizers.values():
                 regularizer.constrain(self.discriminator)
         self.augmentation.observe(terms["logits/real"])
-        if self.fresh_z:
-            z = self.draw(len(part.real))
-            draws = list(zip(z.chunk(self.accumulate), part.chunk(self.accumulate), strict=True))
+        draws = self.draw(part) if self.fresh_z else draws
         with frozen(d):
             again = fakes if shared else (self.generator(z, b.labels) for z, b in draws)
             terms |= self.update("generator", g, (self.g_turn(z, b, f) for (z, b), f in zip(draws, again, strict=True)), due)
@@ -149,12 +147,10 @@ class GAN(pl.LightningModule):
         x, m = self.augmentation(x), self.packing
         return cast("Output", self.discriminator(x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), labels))
 
-    def draw(self, n: int) -> Tensor:  # -> (n, latent_dim)
-        """Noise on the device, from its default generator."""
-        return self.prior.draw(n, self.latent_dim, self.device)
-
-    def _regularizers(self) -> dict[str, Regularizer]:
-        return cast("dict[str, Regularizer]", dict(self.regularizers.items()))
+    def draw(self, batch: Batch) -> list[tuple[Tensor, Batch]]:
+        """Z (n, latent_dim) for each of the batch's n samples, in the parts that accumulate."""
+        z = self.prior.draw(len(batch.real), self.latent_dim, self.device)
+        return list(zip(z.chunk(self.accumulate), batch.chunk(self.accumulate), strict=True))
 
     def _optimizers(self) -> list[Optimizer]:
         return cast("list[Optimizer]", self.optimizers(use_pl_optimizer=False))

@@ -58,7 +58,8 @@ def scatter(points: Tensor, real: Tensor | None) -> np.ndarray:
     axes = figure.subplots()
     if points.shape[1] == 1:
         values = points[:, 0].numpy()
-        low, high = min(values.min(), -1.5), max(values.max(), 1.5)
+        values = values[np.isfinite(values)]
+        low, high = min([*values, -1.5]), max([*values, 1.5])
         axes.hist(values, bins=81, range=(float(low), float(high)), color="tab:orange", label="generated")
         if real is not None:
             axes.axvline(float(real.mean()), color="tab:blue", label="real")
@@ -83,7 +84,7 @@ def waves(signals: Tensor, rows: int = 4) -> np.ndarray:
     for (wave, spectrogram), signal in zip(np.atleast_2d(figure.subplots(len(shown), 2)), shown, strict=True):
         wave.plot(signal, linewidth=0.5)
         wave.set_ylim(-1.05, 1.05)
-        window = max(2, min(256, len(signal) // 8))
+        window = max(4, min(256, len(signal) // 8))
         spectrogram.specgram(signal + 1e-9, NFFT=window, noverlap=window // 2)
         spectrogram.set_axis_off()
     return _drawn(figure)

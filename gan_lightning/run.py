@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import platform
 import re
 import subprocess
@@ -103,7 +104,7 @@ class Run:
         """Change some entries of result.json, atomically."""
         from gan_lightning.checkpoint import write_text
 
-        write_text(self.path / "result.json", json.dumps(self.result | changes, indent=2, allow_nan=True) + "\n")
+        write_text(self.path / "result.json", json.dumps(finite(self.result | changes), indent=2) + "\n")
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -182,6 +183,13 @@ class Run:
         found = STEP.fullmatch(path.name)
         assert found is not None
         return Sampler(generator.eval().requires_grad_(False), plain, int(found[1]))
+
+
+def finite(value: Any) -> Any:
+    """Numbers that JSON can't say, NaN and infinities, as null."""
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def provenance(seed: int, device: str) -> Plain:

@@ -14,7 +14,7 @@ def summary(run: Run) -> str:
         ("status", f"{result['status']} at step {result['step']}" + (f" ({result['reason']})" if result.get("reason") else ""))
     ]
     rows += [("time", f"{result['seconds']:.0f} s")]
-    rows += [(name, f"{value:.4g}") for name, value in result.get("metrics", {}).items()]
+    rows += [(name, "not a number" if value is None else f"{value:.4g}") for name, value in result.get("metrics", {}).items()]
     pictures = sorted((run.path / "samples").glob("step=????????.png"))
     rows += [("samples", str(shown(pictures[-1])))] if pictures else []
     rows += [("TensorBoard", f"tensorboard --logdir {path}")] if list(run.path.glob("events.out.tfevents.*")) else []

@@ -101,7 +101,7 @@ def test_fresh_z_draws_again():
     for fresh in (False, True):
         gan, zs = make_gan(fresh_z=fresh), []
         original = gan.draw
-        gan.draw = lambda n, zs=zs, original=original: zs.append(original(n)) or zs[-1]
+        gan.draw = lambda batch, zs=zs, original=original: zs.append(original(batch)) or zs[-1]
         fit(gan, steps=1)
         seen[fresh] = len(zs), weights(gan.generator)
     assert (seen[False][0], seen[True][0]) == (1, 2)
@@ -209,12 +209,12 @@ def iterate(gan, mode):
     gan.optimizers = lambda use_pl_optimizer=True: [d, g]
     gan.manual_backward = lambda loss: loss.backward()
     labels = torch.arange(8) % 3
-    gan.iteration(Batch(torch.randn(8, *shape), labels), gan._regularizers())
-    for regularizer in gan._regularizers().values():
+    gan.iteration(Batch(torch.randn(8, *shape), labels), gan.regularizers)
+    for regularizer in gan.regularizers.values():
         regularizer.advance(0.5)
     gan.ema.advance(3)
     with mode:
-        gan.iteration(Batch(torch.randn(8, *shape), labels), gan._regularizers())
+        gan.iteration(Batch(torch.randn(8, *shape), labels), gan.regularizers)
 
 
 def test_an_iteration_makes_no_host_sync():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -73,7 +74,8 @@ class Scores(pl.Callback):
             if step:
                 logged["objective"] = scores[name]
             best = self.run.result.get("best_objective")
-            if step and (best is None or (scores[name] > best if higher else scores[name] < best)):
+            better = best is None or (scores[name] > best if higher else scores[name] < best)
+            if step and better and math.isfinite(scores[name]):
                 entries |= {"best_step": step, "best_objective": scores[name]}
         self.run.record(**entries)
         for logger in trainer.loggers:

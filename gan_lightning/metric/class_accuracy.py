@@ -48,9 +48,11 @@ class ClassAccuracy(Score):
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         assert labels is not None, "class accuracy is asked of conditional samples"
-        read = torch.from_numpy(self.classifier.predict(seen(samples))).to(labels.device)
-        self.right += (read == labels).sum()
         self.seen += len(labels)
+        readable = samples.flatten(1).isfinite().all(1)  # what is no image shows no class
+        if readable.any():
+            read = torch.from_numpy(self.classifier.predict(seen(samples[readable]))).to(labels.device)
+            self.right += (read == labels[readable]).sum()
 
     def compute(self) -> dict[str, Tensor]:
         return {"class_accuracy": self.right.double() / self.seen, "class_accuracy_real": self.ceiling}

@@ -25,6 +25,7 @@ class ModeCoverage(Score):
     higher: ClassVar[dict[str, bool]] = {"reverse_kl": False, "modes": True, "high_quality": True}
     near: Tensor
     good: Tensor
+    seen: Tensor
 
     def __init__(self, num_samples: Samples = 2500) -> None:
         super().__init__(num_samples)
@@ -38,15 +39,18 @@ class ModeCoverage(Score):
     def bind(self, data: Data) -> None:
         assert isinstance(data, Points)
         self.centres, self.std = data.modes, data.std
+        self.add_state("seen", torch.tensor(0), dist_reduce_fx="sum")
         self.add_state("near", torch.zeros(len(data.modes), dtype=torch.long), dist_reduce_fx="sum")
         self.add_state("good", torch.zeros(len(data.modes), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
-        distance, mode = torch.cdist(samples.double(), self.centres.to(samples.device).double()).min(1)
+        self.seen += len(samples)
+        samples = samples[samples.isfinite().all(1)].double()  # what is no point is near no mode
+        distance, mode = torch.cdist(samples, self.centres.to(samples.device).double()).min(1)
         self.near += mode.bincount(minlength=len(self.centres))
         self.good += mode[distance <= 3 * self.std].bincount(minlength=len(self.centres))
 
     def compute(self) -> dict[str, Tensor]:
         share = self.near.double() / self.near.sum()
         kl = torch.special.xlogy(share, share).sum() + math.log(len(self.centres))
-        return {"reverse_kl": kl, "modes": (self.good > 0).sum(), "high_quality": self.good.sum().double() / self.near.sum()}
+        return {"reverse_kl": kl, "modes": (self.good > 0).sum(), "high_quality": self.good.sum().double() / self.seen}

@@ -23,7 +23,7 @@ Classes = Annotated[int, Field(ge=0)]
 
 
 class Generator(nn.Module):
-    """63 thousand parameters for 16×16 digits in 10 classes."""
+    """62 thousand parameters for 8×8 digits in 10 classes, 71 thousand for 16×16."""
 
     def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 32) -> None:
         super().__init__()

@@ -1,12 +1,11 @@
 """Every score that conf/metric names: what it says of real samples, of a collapse, and of data it can't score."""
 
-import importlib
 import math
-import pkgutil
 
 import pytest
 import torch
 import yaml
+from rooms import classes
 
 from gan_lightning import metric as room
 from gan_lightning.build import make
@@ -31,13 +30,6 @@ OPTIONS = {name: node for name, node in FILES.items() if any("_target_" in inner
 every = pytest.mark.parametrize("name", OPTIONS)
 
 
-def classes():
-    """Dotted names of the scores that the room's files define."""
-    modules = [f"{room.__name__}.{m.name}" for m in pkgutil.iter_modules(room.__path__) if m.name != "base"]
-    held = [(m, c) for m in modules for c in vars(importlib.import_module(m)).values() if isinstance(c, type)]
-    return {f"{m}.{c.__name__}" for m, c in held if issubclass(c, Score) and c.__module__ == m}
-
-
 def scored(score, samples, labels=None, parts=1):
     """What the score says of these samples, heard in so many parts."""
     told = [None] * parts if labels is None else labels.chunk(parts)
@@ -59,11 +51,11 @@ def real(data, n):
 
 def test_there_are_scores():
     assert OPTIONS
-    assert classes()
+    assert classes(room, Score)
 
 
 def test_every_option_is_a_class_of_the_room_and_every_class_an_option():
-    assert {node[name]["_target_"] for name, node in OPTIONS.items()} == classes()
+    assert {node[name]["_target_"] for name, node in OPTIONS.items()} == classes(room, Score)
 
 
 def test_an_option_without_a_class_is_empty_or_builds_on_others():
