@@ -69,11 +69,10 @@ def scatter(points: Tensor, real: Tensor | None) -> np.ndarray:
             middle, reach = real.mean(0), 1.35 * (real - real.mean(0)).abs().amax()
             axes.set_xlim(float(middle[0] - reach), float(middle[0] + reach))
             axes.set_ylim(float(middle[1] - reach), float(middle[1] + reach))
-        axes.scatter(
-            points[:, 0], points[:, 1], s=3, color="tab:orange", alpha=0.6, label="generated" if real is not None else "real"
-        )
+        axes.scatter(points[:, 0], points[:, 1], s=3, color="tab:orange", alpha=0.6, label="generated")
         axes.set_aspect("equal")
-    axes.legend(loc="upper right")
+    if real is not None:
+        axes.legend(loc="upper right")
     return _drawn(figure)
 
 

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
+from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from gan_lightning.config import Plain, flat, resolved
+from gan_lightning.config import flat, resolved
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import Score
@@ -19,6 +20,8 @@ from gan_lightning.run import Run
 from gan_lightning.seed import Purpose, generator
 
 BATCH = 500
+UNSHOWN = ("callback", "logger", "checkpoint", "debug", "objective", "name")
+SETTLED = ("gan._target_", "ema._target_", "trainer._target_", "trainer.accelerator", "trainer.devices")
 
 
 class Scores(pl.Callback):
@@ -44,9 +47,11 @@ class Scores(pl.Callback):
             known = {"objective": scores[self.objective[0]]} if self.objective else {}
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
-                    logger.log_hyperparams(hyperparameters(self.plain), known)  # HParams wants both at once, and logs `known`
+                    logger.log_hyperparams(
+                        hyperparameters(self.run.config), known
+                    )  # HParams wants both at once, and logs `known`
                 else:
-                    logger.log_hyperparams(hyperparameters(self.plain))
+                    logger.log_hyperparams(hyperparameters(self.run.config))
                     logger.log_metrics(known, 0)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -97,16 +102,18 @@ def evaluate(metric: Score, gan: GAN, num_classes: int) -> dict[str, float]:
     return {name: float(value) for name, value in metric.compute().items()}
 
 
-def hyperparameters(plain: Plain) -> dict[str, Any]:
-    """The config as HParams shows it: a class by its module's name, what only watches left out."""
+def hyperparameters(config: DictConfig) -> dict[str, Any]:
+    """The config as HParams shows it: a class by its module's name, without what only watches or follows another key."""
+    plain, own = flat(resolved(config)), OmegaConf.to_container(config, resolve=False)
+    assert isinstance(own, dict)
     found: dict[str, Any] = {}
-    for key, value in flat(plain).items():
-        if key.partition(".")[0] in ("callback", "logger", "checkpoint", "debug"):
+    for key, written in flat({str(k): v for k, v in own.items()}).items():
+        place, _, leaf = key.rpartition(".")
+        if key.partition(".")[0] in UNSHOWN or key in SETTLED or "${" in str(written) or leaf == "_partial_":
             continue
-        if key.endswith("_target_"):
-            found[key.removesuffix("._target_")] = (
-                value.split(".")[-2] if value.startswith("gan_lightning") else value.split(".")[-1]
-            )
-        elif not key.endswith("_partial_"):
+        value = plain[key]
+        if leaf == "_target_":
+            found[place] = value.split(".")[-2 if value.startswith("gan_lightning.") else -1]
+        else:
             found[key] = value if isinstance(value, bool | int | float | str) else str(value)
     return found
