@@ -60,11 +60,11 @@ def bare(plain: Plain) -> float:
         fake = generator(torch.randn(n, plain["gan"]["latent_dim"]), labels)
         d.zero_grad()
         on_real, on_fake = discriminator(real, labels).logits, discriminator(fake.detach(), labels).logits
-        (softplus(-on_real) + softplus(on_fake)).mean().backward()
+        torch.autograd.backward((softplus(-on_real) + softplus(on_fake)).mean())
         d.step()
         discriminator.requires_grad_(False)
         g.zero_grad()
-        softplus(-discriminator(fake, labels).logits).mean().backward()
+        torch.autograd.backward(softplus(-discriminator(fake, labels).logits).mean())
         g.step()
         discriminator.requires_grad_(True)
         with torch.no_grad():
