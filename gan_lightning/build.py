@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,7 @@ from gan_lightning.seed import Purpose, hashed
 if TYPE_CHECKING:
     from gan_lightning.run import Run
 
+EXTRAS = ("wandb", "mlflow")  # loggers that come with an optional dependency of the same name
 OURS = {  # Trainer's arguments that a run decides by itself, and what to use instead
     "accumulate_grad_batches": "use gan.accumulate",
     "callbacks": "use the callback group",
@@ -171,6 +173,11 @@ def _trainer_mistakes(plain: Plain) -> list[str]:
     steps = plain["trainer"].get("max_steps")
     if steps is None or steps < 1:
         found.append(f"trainer.max_steps: {steps} should be a number of generator updates, at least 1")
+    if (processes := _ranks(plain)) > 1:
+        found.append(f"trainer.devices: {processes} processes can't train one GAN yet; allowed: 1")
+    kind = (plain.get("logger") or {}).get("_target_", "").rpartition(".")[2].removesuffix("Logger").lower()
+    if kind in EXTRAS and importlib.util.find_spec(kind) is None:
+        found.append(f"logger: {kind} is not installed; pip install 'gan-lightning[{kind}]'")
     precision = str(plain["trainer"].get("precision"))
     if precision in ("16", "16-mixed", "16-true"):
         found.append(f"trainer.precision: {precision} needs a loss scaler, which manual optimization has not; use bf16-mixed")
@@ -204,11 +211,11 @@ def _class_mistakes(plain: Plain) -> list[str]:
     asked = {
         name: node["num_classes"] for name, node in plain["model"].items() if isinstance(node, dict) and "num_classes" in node
     }
-    data = f"the data have {there}" if there else "the data are unlabelled (data.num_classes=0)"
+    data_have = f"the data have {there}" if there else "the data are unlabelled (data.num_classes=0)"
     cure = f"model.num_classes={there}, or 0 to ignore the labels" if there else "model.num_classes=0"
     if len(set(asked.values())) == 1:
         asked = {"num_classes": next(iter(asked.values()))}
-    found = [f"model.{name}: {k} classes, but {data}; use {cure}" for name, k in asked.items() if k not in (0, there)]
+    found = [f"model.{name}: {k} classes, but {data_have}; use {cure}" for name, k in asked.items() if k not in (0, there)]
     if plain["gan"]["packing"] > 1 and any(asked.values()):
         found.append(
             f"gan.packing: {plain['gan']['packing']} samples share a logit, but have a label each; use model.num_classes=0"

@@ -123,7 +123,7 @@ class Run:
         try:
             yield
         except BaseException as error:
-            reason = f"{type(error).__name__}: {one_line(error)}"
+            reason = one_line(error) if isinstance(error, Refused) else f"{type(error).__name__}: {one_line(error)}"
             self.record(status="failed", reason=reason, seconds=round(before + time.monotonic() - began, 3))
             raise
         self.record(seconds=round(before + time.monotonic() - began, 3))

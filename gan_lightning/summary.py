@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gan_lightning.config import Plain
 from gan_lightning.run import Run
+
+if TYPE_CHECKING:
+    from gan_lightning.gan import GAN
+
+
+def start(run: Run, plain: Plain, gan: GAN, device: str) -> str:
+    """One line before training: what is trained, and where it will lie."""
+    g, d = (sum(p.numel() for p in net.parameters()) for net in (gan.generator, gan.discriminator))
+    game = f"{plain['trainer']['max_steps']} steps of {plain['data']['batch_size']} samples on {device}"
+    return f"{plain['name']}: generator {g:,}, discriminator {d:,} parameters, {game} → {shown(run.path)}"
 
 
 def summary(run: Run) -> str:

@@ -148,7 +148,7 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
     from gan_lightning.callback.preemption import Preemption
     from gan_lightning.checkpoint import write_text
     from gan_lightning.data.base import DataError
-    from gan_lightning.summary import summary
+    from gan_lightning.summary import start, summary
 
     quieten()
     with run.owned():
@@ -161,9 +161,11 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
         newest = str(run.checkpoint()) if there else None
         if newest:
             print(f"going on from step {list(there)[-1]}: {run.path}")
-        with run.recorded(plain["seed"], trainer.strategy.root_device.type):
+        gan, device = build.gan(plain), trainer.strategy.root_device.type
+        print(start(run, plain, gan, device), flush=True)
+        with run.recorded(plain["seed"], device):
             try:
-                trainer.fit(build.gan(plain), data, ckpt_path=newest)
+                trainer.fit(gan, data, ckpt_path=newest)
             except DataError as error:
                 raise Refused(str(error)) from None
         caught = next(c.caught for c in trainer.callbacks if isinstance(c, Preemption))  # type: ignore[attr-defined]

@@ -83,6 +83,7 @@ REFUSED = {
     "gan.accumulate=7": "gan.accumulate: 7 parts do not divide data.batch_size=64",
     "trainer.precision=16-mixed": "trainer.precision: 16-mixed needs a loss scaler",
     "trainer.accelerator=nosuch": "trainer: ",
+    "trainer.devices=2": "trainer.devices: 2 processes can't train one GAN yet",
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
     "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
     "data=ring model=mlp": "metric.class_accuracy: class accuracy needs labels",

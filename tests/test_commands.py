@@ -87,7 +87,10 @@ def test_what_tensorboard_shows(trained):
 def test_the_last_lines_say_what_to_do(command):
     done = command("gan-train", *TINY, "trainer.max_steps=1", "hydra.run.dir=here")
     assert done.code == 0
-    rows = dict(line.strip().split("  ", 1) for line in done.out.strip().splitlines())
+    first, *table = done.out.strip().splitlines()
+    assert first.startswith("digits_fast: generator ")
+    assert first.endswith("1 steps of 16 samples on cpu → here")
+    rows = dict(line.strip().split("  ", 1) for line in table if line)
     assert {"status", "time", "class_accuracy", "samples", "TensorBoard", "next"} <= rows.keys()
     assert rows["TensorBoard"].strip() == "tensorboard --logdir here"
     assert rows["next"].strip() == "gan-sample run=here num=64 out=grid.png"

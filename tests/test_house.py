@@ -41,7 +41,7 @@ MAY = {
     },
     "run": {"config", "check", "build", "checkpoint"},
     "callback": {"config", "data.base", "gan", "metric.base", "picture", "run", "seed", "turn"},
-    "summary": {"run"},
+    "summary": {"config", "gan", "run"},
     "train": {"build", "callback.preemption", "check", "checkpoint", "config", "data.base", "run", "summary"},
     "sample": {"build", "config", "picture", "run", "seed"},
     "export": {"checkpoint", "config", "run"},
