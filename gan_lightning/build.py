@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from gan_lightning.check import constructor, located
-from gan_lightning.config import Plain, Refused, nearest
+from gan_lightning.config import Plain, Refused, nearest, one_line
 from gan_lightning.data.base import Data, DataError
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import Score
@@ -23,20 +24,22 @@ if TYPE_CHECKING:
     from gan_lightning.run import Run
 
 EXTRAS = ("wandb", "mlflow")  # loggers that come with an optional dependency of the same name
-OURS = {  # Trainer's arguments that a run decides by itself, and what to use instead
+TRAINER = [  # what a config may choose of Lightning's Trainer
+    "_target_", "max_steps", "accelerator", "devices", "num_nodes", "precision", "strategy", "deterministic", "benchmark",
+    "detect_anomaly", "profiler",
+]  # fmt: skip
+INSTEAD = {  # of Trainer's other arguments, which a run decides by itself
     "accumulate_grad_batches": "use gan.accumulate",
     "callbacks": "use the callback group",
-    "ckpt_path": "use run=",
     "default_root_dir": "use hydra.run.dir",
     "enable_checkpointing": "use checkpoint.every",
     "gradient_clip_val": "the game is optimized by hand; use a regularizer",
+    "log_every_n_steps": "use callback.scalars.every",
     "logger": "use the logger group",
     "max_epochs": "the stream has no epochs; use trainer.max_steps",
     "max_time": "use trainer.max_steps",
-    "min_epochs": "the stream has no epochs",
-    "min_steps": "use trainer.max_steps",
-    "use_distributed_sampler": "the stream shards by itself",
 }
+PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def make(node: Any, **given: Any) -> Any:
@@ -120,6 +123,7 @@ def trainer(plain: Plain, run: Run, data: Data) -> pl.Trainer:
 
     watchers = group(plain["callback"], run=run, data=data, metrics=metrics(plain))
     last = make(plain["checkpoint"], run=run)  # what it saves has been scored
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # without a server, its files lie in the run directory
     logger = make(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
     return bare_trainer(
         plain,
@@ -147,6 +151,8 @@ def rehearse(plain: Plain) -> None:
         held = source.count()
     except DataError as error:
         raise Refused(*mistakes, str(error)) from None
+    except Exception as error:  # a person's own data set may fail in any way
+        raise Refused(*mistakes, f"data: {type(error).__name__}: {one_line(error)}") from None
     batch, ranks = plain["data"]["batch_size"], _ranks(plain)
     if held is not None and batch * ranks > held:
         what = f"{batch} samples" if ranks == 1 else f"{batch} samples on each of {ranks} devices"
@@ -155,6 +161,10 @@ def rehearse(plain: Plain) -> None:
     for name, score in scores.items():
         if why := score.unfit(source):
             mistakes.append(f"metric.{name}: {why}")
+        elif score.conditional and plain["model"]["generator"].get("num_classes", 1) == 0:
+            mistakes.append(
+                f"metric.{name}: asks for classes, but the generator has none (model.num_classes=0); use metric=none"
+            )
     offered = [value for score in scores.values() for value in score.higher]
     if plain["objective"] is not None and plain["objective"] not in offered:
         mistakes.append(f"objective: no metric gives {plain['objective']}; {nearest(plain['objective'], offered)}")
@@ -169,7 +179,8 @@ def _ranks(plain: Plain) -> int:
 
 
 def _trainer_mistakes(plain: Plain) -> list[str]:
-    found = [f"trainer.{key}: not an option here; {cure}" for key, cure in OURS.items() if key in plain["trainer"]]
+    allowed = f"allowed: {', '.join(TRAINER[1:])}"
+    found = [f"trainer.{k}: not an option here; {INSTEAD.get(k, allowed)}" for k in plain["trainer"] if k not in TRAINER]
     steps = plain["trainer"].get("max_steps")
     if steps is None or steps < 1:
         found.append(f"trainer.max_steps: {steps} should be a number of generator updates, at least 1")
@@ -178,9 +189,11 @@ def _trainer_mistakes(plain: Plain) -> list[str]:
     kind = (plain.get("logger") or {}).get("_target_", "").rpartition(".")[2].removesuffix("Logger").lower()
     if kind in EXTRAS and importlib.util.find_spec(kind) is None:
         found.append(f"logger: {kind} is not installed; pip install 'gan-lightning[{kind}]'")
-    precision = str(plain["trainer"].get("precision"))
-    if precision in ("16", "16-mixed", "16-true"):
+    precision = str(plain["trainer"].get("precision", PRECISIONS[0]))
+    if precision.startswith("16"):
         found.append(f"trainer.precision: {precision} needs a loss scaler, which manual optimization has not; use bf16-mixed")
+    elif precision not in PRECISIONS:
+        found.append(f"trainer.precision: {precision} is not supported; allowed: {', '.join(PRECISIONS)}")
     if found:
         return found
     quiet = logging.getLogger("pytorch_lightning.utilities.rank_zero")
@@ -216,6 +229,8 @@ def _class_mistakes(plain: Plain) -> list[str]:
     if len(set(asked.values())) == 1:
         asked = {"num_classes": next(iter(asked.values()))}
     found = [f"model.{name}: {k} classes, but {data_have}; use {cure}" for name, k in asked.items() if k not in (0, there)]
+    if len(set(asked.values())) > 1 and not found:
+        found.append(f"model: {', '.join(f'{k} classes in {name}' for name, k in asked.items())}; set model.num_classes alone")
     if plain["gan"]["packing"] > 1 and any(asked.values()):
         found.append(
             f"gan.packing: {plain['gan']['packing']} samples share a logit, but have a label each; use model.num_classes=0"

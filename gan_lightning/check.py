@@ -18,6 +18,7 @@ import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -94,7 +95,9 @@ def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
         node: Any = plain
         for key in place.split("."):
             node = node.get(key) if isinstance(node, dict) else None
-        if not isinstance(node, dict) or "_target_" not in node:
+        if isinstance(node, str | int | list):
+            yield f"{place}: {json.dumps(node)} is no object; to choose an option: {place.replace('.', '/')}={node}"
+        elif not isinstance(node, dict) or "_target_" not in node:
             yield f"{place}: missing; the group {place.partition('.')[0]} needs an option with a _target_ here"
     idle = {path for path, node in leaves(plain) if not isinstance(node, dict) and not is_read(path, read)}
     known = {path for path, _ in leaves(plain, every=True)} - idle
@@ -112,8 +115,8 @@ def own(plain: Plain) -> Iterator[str]:
     seed, name, debug, objective = (plain.get(key) for key in ("seed", "name", "debug", "objective"))
     if type(seed) is not int or not 0 <= seed < 2**32:
         yield f"seed: {json.dumps(seed)} should be a whole number from 0 to {2**32 - 1}"
-    if not isinstance(name, str) or not re.fullmatch(r"[\w.+-]+", name):
-        yield f"name: {json.dumps(name)} should be a word: letters, digits and . _ + -"
+    if not re.fullmatch(r"\w[\w.+-]*", str(name)):
+        yield f"name: {json.dumps(name)} should be a word: letters, digits and . _ + -, a letter or digit first"
     if not isinstance(debug, bool):
         yield f"debug: {json.dumps(debug)} should be true or false"
     if not (objective is None or isinstance(objective, str)):
@@ -160,7 +163,7 @@ def refused(path: str, name: Any, wanted: Role | None) -> str | None:
     module, _, cls = name.rpartition(".")
     trusted = [p for p in os.environ.get(PACKAGES, "").split(",") if p]
     ours = module == wanted.room or re.fullmatch(re.escape(wanted.room) + r"\.\w+", module) is not None
-    ours = ours and module.startswith("gan_lightning.")
+    ours = ours and module.startswith("gan_lightning.") and not module.endswith(".base")
     if not (ours or name in FOREIGN or module.partition(".")[0] in trusted):
         if module.startswith("gan_lightning."):
             return f"{path}._target_: {name} may not stand here; allowed: classes in {wanted.room}"
@@ -170,6 +173,8 @@ def refused(path: str, name: Any, wanted: Role | None) -> str | None:
             "" if package in {*sys.stdlib_module_names, "torch"} else f"; to trust a package of your own: {PACKAGES}={package}"
         )
         return f"{path}._target_: {name} is not allowed; allowed: {', '.join(sorted(here))}{cure}"
+    if module.partition(".")[0] in trusted and not {"", str(Path.cwd())} & set(sys.path):
+        sys.path.append(str(Path.cwd()))  # a console script, unlike python -m, does not look here
     try:
         found = vars(importlib.import_module(module)).get(cls)
     except Exception as error:  # a module of the user's may fail in any way
@@ -207,13 +212,16 @@ class Parameter(NamedTuple):
 def constructor(cls: type) -> dict[str, Parameter]:
     """Key → what it takes, up the bases as long as a constructor passes `**kwargs` on."""
     found: dict[str, Parameter] = {}
-    for owner in (c for c in cls.__mro__ if "__init__" in vars(c)):
+    owners = [c for c in cls.__mro__ if "__init__" in vars(c)]
+    first = owners[0]
+    for owner in owners:
         init = inspect.unwrap(vars(owner)["__init__"])
         own = list(inspect.signature(init).parameters.values())[1:]
         hints = types_of(init)
         for p in own:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
-                found.setdefault(p.name, Parameter(hints.get(p.name, Any), ... if p.default is p.empty else p.default))
+                needed = p.default is p.empty and owner is first  # a base's may be given by the class itself
+                found.setdefault(p.name, Parameter(hints.get(p.name, Any), ... if needed else p.default))
         if all(p.kind is not p.VAR_KEYWORD for p in own):
             break
     return found
@@ -234,29 +242,31 @@ def bound(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
     if why := refused(path, node["_target_"], wanted):
         yield why
         return
+    if "_partial_" in node and not (node["_partial_"] is True and path in PARTIAL):
+        yield f"{path}._partial_: {json.dumps(node['_partial_'])} may not stand here"
+        return
     target = located(node["_target_"])
-    parameters = constructor(target)
+    parameters, given = constructor(target), given_to(path)
     values = {k: v for k, v in node.items() if k not in ("_target_", "_partial_")}
-    partial = path in ("gan", "ema", "optimizer.generator", "optimizer.discriminator") or GIVEN.get(path.partition(".")[0])
     for key in values.keys() - parameters.keys():
-        taken = [f"{path}.{k}" for k in parameters if k not in GIVEN.get(path.partition(".")[0], ())]
-        yield f"{path}.{key}: no such key; {nearest(f'{path}.{key}', taken)}"
-    for key in values.keys() & set(GIVEN.get(path.partition(".")[0], ())):
+        yield f"{path}.{key}: no such key; {nearest(f'{path}.{key}', [f'{path}.{k}' for k in parameters if k not in given])}"
+    for key in values.keys() & set(given):
         yield f"{path}.{key}: set by the framework, not by a config"
+    for key in set(NEEDED_KEYS.get(path, ())) - values.keys():
+        yield f"{path}.{key}: missing; it is needed"
     for key in parameters.keys() & values.keys():
         value = values[key]
         if isinstance(value, dict) and "_target_" in value:
             yield from bound(f"{path}.{key}", value, by_annotation(parameters[key].annotation))
             del values[key]
-    checked = {k: p for k, p in parameters.items() if k in values or (p.default is ... and not partial and k not in node)}
+    checked = {k: p for k, p in parameters.items() if k in values or (p.default is ... and k not in given and k not in node)}
     found = list(validated(path, {k: v for k, v in values.items() if k in parameters}, checked))
     yield from found
     if not found and (wanted == ROLES["optimizer.generator"]) and not values.keys() - parameters.keys():
         yield from unfit(path, target, values)
 
 
-# What build.py hands to these places itself.
-GIVEN = {
+GIVEN = {  # what build.py hands to these places itself
     "gan": (
         "generator",
         "discriminator",
@@ -271,10 +281,22 @@ GIVEN = {
     ),
     "ema": ("generator",),
     "data": ("seed", "batches_per_step"),
-    "callback": ("run", "data", "metrics"),
+    "callback.*": ("run", "data", "metrics"),
     "checkpoint": ("run",),
     "logger": ("save_dir",),
+    "optimizer.generator": ("params",),
+    "optimizer.discriminator": ("params",),
 }
+PARTIAL = ("optimizer.generator", "optimizer.discriminator")
+NEEDED_KEYS = {  # what is read before there are objects
+    "gan": ("latent_dim", "d_steps_per_g_step", "accumulate", "packing"),
+    "data": ("sample_shape", "num_classes", "batch_size"),
+}
+
+
+def given_to(path: str) -> tuple[str, ...]:
+    """The keys that a config may not set here."""
+    return GIVEN.get(path) or GIVEN.get(path.rpartition(".")[0] + ".*") or ()
 
 
 def by_annotation(annotation: Any) -> Role | None:

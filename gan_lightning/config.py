@@ -127,6 +127,12 @@ class Composer:
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in known)
         ]
 
+    def unnamed(self, overrides: list[str]) -> list[str]:
+        """Keys that the names of a sweep's folders leave out; one that is swept must stand in them."""
+        hydra = self.hydra.compose_config(self.name, [], RunMode.RUN, with_log_configuration=False).hydra
+        swept = {o.key_or_group for o in self.parse(overrides) if o.is_sweep_override()}
+        return [key for key in hydra.job.config.override_dirname.exclude_keys if key not in swept]
+
     def options(self, group: str) -> list[str]:
         """The names a group's option may have."""
         return self.hydra.config_loader.get_group_options(group, ObjectType.CONFIG)
@@ -140,12 +146,17 @@ class Composer:
         options = self.options(override.key_or_group)
         if not options or override.is_delete():
             return None
+        if override.is_sweep_override():
+            several = ",".join(override.sweep_string_iterator())
+            combined = f"; to combine them: '{override.key_or_group}=[{several}]'" if override.key_or_group in LISTS else ""
+            return f"{override.key_or_group}={several}: to run one after the other use -m{combined}"
         value = override.value()
         if isinstance(value, list) and override.key_or_group not in LISTS:
             return f"{override.key_or_group}={value}: takes one option; several can be given to {', '.join(LISTS)}"
         for choice in value if isinstance(value, list) else [value]:
-            if choice is not None and str(choice) not in options and not (isinstance(choice, str) and "/" in choice):
-                return f"{override.key_or_group}={choice}: no such option; {nearest(str(choice), options)}"
+            name = "null" if choice is None else str(choice)
+            if name not in options and "/" not in name:
+                return f"{override.key_or_group}={name}: no such option; {nearest(name, options)}"
         return None
 
     def parse(self, overrides: list[str]) -> list[Override]:
@@ -173,10 +184,10 @@ def keys(node: Any, path: str = "") -> Iterator[str]:
 
 def resolved(config: DictConfig) -> Plain:
     """All interpolations followed. Raises Refused, naming the key."""
+    if missing := OmegaConf.missing_keys(config):
+        raise Refused(*(f"{key}: missing; it is needed: {key}=…" for key in sorted(missing)))
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except errors.MissingMandatoryValue as error:
-        raise Refused(f"{error.full_key}: missing; set it, for example {error.full_key}=…") from None
     except errors.OmegaConfBaseException as error:
         raise Refused(f"{error.full_key}: {one_line(error)}") from None
     assert isinstance(plain, dict)
@@ -221,8 +232,13 @@ def arguments(known: type, line: list[str]) -> Any:
         if not equals or key not in fields:
             lines.append(f"{word}: no such argument; {nearest(key, fields)}")
         else:
-            text = "Path" in str(fields[key].annotation) or fields[key].annotation is str
-            given[key] = value if text else yaml.safe_load(value)
+            text = "Path" in str(fields[key].annotation) or str(fields[key].annotation) in ("str", "<class 'str'>")
+            try:
+                given[key] = value if text else yaml.safe_load(value)
+            except yaml.YAMLError:
+                lines.append(f"{word}: can't be read")
+            if not value:
+                lines.append(f"{word}: empty")
     if lines:
         raise Refused(*lines)
     try:

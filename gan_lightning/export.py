@@ -35,7 +35,7 @@ class Request(BaseModel):
 
     run: Path
     out: Path
-    checkpoint: str | int = "latest"
+    checkpoint: str = "latest"
 
 
 def main() -> None:
@@ -56,6 +56,8 @@ def main() -> None:
         print(f"{request.out}: step {sampler.step}, {said}")
     except Refused as error:
         sys.exit(refuse(error))
+    except OSError as error:
+        sys.exit(refuse(Refused(f"out: {error.strerror or error}: {error.filename}")))
 
 
 def inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:

@@ -143,9 +143,10 @@ class GAN(pl.LightningModule):
         return Turn(self.generator, self.judge, z, batch.labels, batch.real, fake, on_real, self.judge(fake, batch.labels))
 
     def judge(self, x: Tensor, labels: Tensor | None) -> Output:
-        """What D says of x as it sees it: augmented, `packing` samples at a time along the channels."""
+        """What D says of x as it sees it: augmented, `packing` samples at a time along the channels; in fp32."""
         x, m = self.augmentation(x), self.packing
-        return cast("Output", self.discriminator(x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), labels))
+        said: Output = self.discriminator(x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), labels)
+        return Output(said.logits.float(), None if said.features is None else said.features.float())
 
     def draw(self, batch: Batch) -> list[tuple[Tensor, Batch]]:
         """Z (n, latent_dim) for each of the batch's n samples, in the parts that accumulate."""
@@ -166,9 +167,11 @@ def exact(device: str) -> Iterator[None]:
 @contextmanager
 def frozen(optimizer: Optimizer) -> Iterator[None]:
     """Its parameters gather no gradient meanwhile: G's backward pass skips D's weights."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     for p in parameters:
         p.requires_grad_(False)
-    yield
-    for p in parameters:
-        p.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for p in parameters:
+            p.requires_grad_(True)

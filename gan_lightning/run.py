@@ -16,7 +16,9 @@ import math
 import platform
 import re
 import subprocess
+import sys
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +54,7 @@ class Run:
         if not (self.path / "config.yaml").is_file():
             what = "has no config.yaml" if self.path.is_dir() else "does not exist"
             raise Refused(f"run={path}: no run directory; it {what}")
-        self.began = time.monotonic()
+        self.best_step: int | None = self.result.get("best_step")
 
     @classmethod
     def begin(cls, path: str | Path, config: DictConfig, overrides: Sequence[str]) -> Run:
@@ -96,14 +98,17 @@ class Run:
             found: Plain = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except json.JSONDecodeError as error:
-            raise Refused(f"run={self.path}: result.json can't be read: {error}") from None
+        except ValueError as error:
+            raise Refused(f"run={self.path}: result.json can't be read: {one_line(error)}") from None
+        if not isinstance(found, dict):
+            raise Refused(f"run={self.path}: result.json is no result")
         return found
 
     def record(self, **changes: Any) -> None:
         """Change some entries of result.json, atomically."""
         from gan_lightning.checkpoint import write_text
 
+        self.best_step = changes.get("best_step", self.best_step)
         write_text(self.path / "result.json", json.dumps(finite(self.result | changes), indent=2) + "\n")
 
     @contextmanager
@@ -116,10 +121,10 @@ class Run:
             raise Refused(f"run={self.path}: another process is training here") from None
 
     @contextmanager
-    def recorded(self, seed: int, device: str) -> Iterator[None]:
+    def recorded(self) -> Iterator[None]:
         """Status and time of what happens meanwhile; an exception is recorded as the reason and goes on."""
         began, before = time.monotonic(), float(self.result.get("seconds", 0.0))
-        self.record(status="running", reason=None, provenance=provenance(seed, device))
+        self.record(status="running", reason=None)
         try:
             yield
         except BaseException as error:
@@ -135,6 +140,29 @@ class Run:
             int(m[1]): file for file in (self.path / "checkpoints").glob("step=*.ckpt") if (m := STEP.fullmatch(file.name))
         }
         return dict(sorted(found.items()))
+
+    def newest_good(self) -> tuple[int, Path] | None:
+        """Step and file of the newest checkpoint that can be read; None: there is none at all.
+
+        What is passed over is named on stderr. Raises Refused if all are damaged: a run never starts again at 0 by itself.
+        """
+        bad: list[str] = []
+        for step, path in reversed(self.checkpoints.items()):
+            if why := damage(path):
+                bad.append(f"{path}: {why}")
+                continue
+            if bad:
+                print("; ".join(bad) + f"; going on from {path.name} instead", file=sys.stderr)
+            return step, path
+        if bad:
+            raise Refused(f"run={self.path}: no checkpoint can be read: " + "; ".join(bad))
+        return None
+
+    def keep_metrics(self) -> None:
+        """Lightning's CSV logger begins with an empty file: put the rows so far beside it."""
+        rows = self.path / "metrics.csv"
+        if rows.exists():
+            rows.rename(self.path / f"metrics.until_step={list(self.checkpoints)[-1]:08d}.csv")
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the checkpoint of a step lies."""
@@ -154,14 +182,15 @@ class Run:
         if which == "latest":
             return list(there.values())[-1]
         if which == "best":
-            best = self.result.get("best_step")
+            best = self.best_step
             if best not in there:
                 raise Refused(
                     f"checkpoint=best: no score was recorded in this run; there are: latest, {', '.join(map(str, there))}"
                 )
             return there[best]
         if not str(which).isdigit() or int(which) not in there:
-            raise Refused(f"checkpoint={which}: not in this run; there are: latest, best, {', '.join(map(str, there))}")
+            named = ["latest", *(["best"] if self.best_step in there else []), *map(str, there)]
+            raise Refused(f"checkpoint={which}: not in this run; there are: {', '.join(named)}")
         return there[int(which)]
 
     def sampler(self, which: str | int = "latest") -> Sampler:
@@ -179,10 +208,23 @@ class Run:
             raise Refused(f"{path}: can't be read: {one_line(error)}") from None
         generator = build.players(plain).generator
         prefix = "ema.average."
-        generator.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        try:
+            generator.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        except RuntimeError as error:
+            raise Refused(f"{path}: does not fit this run's config.yaml: {one_line(error)}") from None
         found = STEP.fullmatch(path.name)
         assert found is not None
         return Sampler(generator.eval().requires_grad_(False), plain, int(found[1]))
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint file; None: nothing, every byte was read and compared with its checksum."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            wrong = file.testzip()
+    except (OSError, zipfile.BadZipFile) as error:
+        return one_line(error)
+    return f"{wrong} is damaged" if wrong else None
 
 
 def finite(value: Any) -> Any:

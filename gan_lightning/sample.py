@@ -36,7 +36,7 @@ class Request(BaseModel):
     labels: list[Annotated[int, Field(ge=0)]] | None = None
     truncation: Annotated[float, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    checkpoint: str | int = "latest"
+    checkpoint: str = "latest"
 
 
 def main() -> None:
@@ -54,6 +54,8 @@ def main() -> None:
         print(write(samples, columns, request.out))
     except Refused as error:
         sys.exit(refuse(error))
+    except OSError as error:
+        sys.exit(refuse(Refused(f"out: {error.strerror or error}: {error.filename}")))
 
 
 def draw(sampler: Sampler, request: Request) -> tuple[Tensor, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,11 @@ def summary(run: Run) -> str:
     rows += [(name, "not a number" if value is None else f"{value:.4g}") for name, value in result.get("metrics", {}).items()]
     pictures = sorted((run.path / "samples").glob("step=????????.png"))
     rows += [("samples", str(shown(pictures[-1])))] if pictures else []
-    rows += [("TensorBoard", f"tensorboard --logdir {path}")] if list(run.path.glob("events.out.tfevents.*")) else []
+    rows += (
+        [("TensorBoard", f"tensorboard --logdir {shlex.quote(str(path))}")]
+        if list(run.path.glob("events.out.tfevents.*"))
+        else []
+    )
     rows += [("next", following(run))]
     width = max(len(name) for name, _ in rows)
     return "\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
@@ -38,8 +43,8 @@ def summary(run: Run) -> str:
 def following(run: Run) -> str:
     """The command that one would try next."""
     if run.result["status"] != "finished":
-        return f"gan-train run={shown(run.path)}"
-    return f"gan-sample run={shown(run.path)} num=64 out=grid.png"
+        return f"gan-train {shlex.quote(f'run={shown(run.path)}')}"
+    return f"gan-sample {shlex.quote(f'run={shown(run.path)}')} num=64 out=grid.png"
 
 
 def shown(path: Path) -> Path:

@@ -5,34 +5,41 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import secrets
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, refuse, switches
+from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, one_line, refuse, switches
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
 
+TILDE = re.compile(r"^([^=]+=)(~/.*)$")  # a home folder, which no shell expands behind a dotted key, and Hydra can't read
 OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
 
 
 def main() -> None:
     """The console script."""
-    line = sys.argv[1:]
+    line = sys.argv[1:] = [TILDE.sub(r"\1'\2'", word) for word in sys.argv[1:]]
     directory = next((word.partition("=")[2] for word in line if word.startswith("run=")), None)
     debug = "debug=true" in line
     try:
         if directory is not None:
             sys.exit(go_on(directory, [word for word in line if not word.startswith("run=")]))
         asked = switches(line)
-        if not (asked.help or asked.hydra_help or asked.cfg or asked.info or asked.shell_completion):
-            preview(asked)
+        composer = Composer(asked.config_dir, asked.config_name)
+        if asked.help or asked.cfg or asked.info:
+            composer.compose(asked.overrides)
+            added(composer, asked.overrides)
+        elif not (asked.hydra_help or asked.shell_completion):
+            sys.argv += preview(asked, composer)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
         if failures:
             sys.exit(f"{len(failures)} of the sweep's jobs failed:\n" + "\n".join(failures))
@@ -40,31 +47,46 @@ def main() -> None:
         sys.exit(refuse(error, debug))
 
 
-def preview(asked: argparse.Namespace) -> None:
-    """Compose, check and rehearse every job before Hydra begins with the first: it makes folders. Raises Refused."""
-    composer = Composer(asked.config_dir, asked.config_name)
+def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
+    """Compose, check and rehearse every job before Hydra begins with the first: it makes folders. Raises Refused.
+
+    Returns what Hydra's command line lacks: that swept keys stand in the names of a sweep's folders.
+    """
     multirun = asked.multirun or any(word == "hydra.mode=MULTIRUN" for word in asked.overrides)
     jobs = composer.jobs(asked.overrides, multirun)
     said: list[str] = []
     for overrides in jobs:
         try:
-            config = composer.compose(overrides)
-            rehearsed(config)
-            if unadded := composer.unadded(overrides, flat(known(composer, overrides))):
-                raise Refused(*unadded)
+            rehearsed(composer.compose(overrides))
+            added(composer, overrides)
         except Refused as error:
             said += [f"{' '.join(overrides)}: {line}" if len(jobs) > 1 else line for line in error.lines]
     if said:
         wrong = len({line.partition(": ")[0] for line in said})
         raise Refused(*said, *([f"{wrong} of {len(jobs)} jobs are invalid, nothing was launched"] if len(jobs) > 1 else []))
+    for word in asked.overrides:
+        if word.startswith(("hydra.run.dir=", "hydra.sweep.dir=")):
+            writable(word)
+    return (
+        [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(composer.unnamed(asked.overrides))}]"] if multirun else []
+    )
 
 
-def known(composer: Composer, overrides: list[str]) -> Plain:
-    """The config without the values that were typed: the keys that a value may be given for without a plus."""
+def added(composer: Composer, overrides: list[str]) -> None:
+    """Refuse keys that are new to the config and come without a plus, as Hydra will."""
     groups = [word for o, word in zip(composer.parse(overrides), overrides, strict=True) if composer.is_group(o) or o.is_add()]
-    found = OmegaConf.to_container(composer.compose(groups), resolve=False)
-    assert isinstance(found, dict)
-    return {str(key): value for key, value in found.items()}
+    known = OmegaConf.to_container(composer.compose(groups), resolve=False)
+    assert isinstance(known, dict)
+    if lines := composer.unadded(overrides, flat({str(key): value for key, value in known.items()})):
+        raise Refused(*lines)
+
+
+def writable(word: str) -> None:
+    """Refuse a folder that can't be made, before Hydra tries."""
+    folder = Path(word.partition("=")[2].strip("'\"")).expanduser()
+    there = next((p for p in (folder, *folder.parents) if p.exists()), Path())
+    if "$" not in word and not (there.is_dir() and os.access(there, os.W_OK)):
+        raise Refused(f"{word}: {there} is {'no folder' if not there.is_dir() else 'not writable'}")
 
 
 def rehearsed(config: DictConfig) -> Plain:
@@ -77,6 +99,8 @@ def rehearsed(config: DictConfig) -> Plain:
     return plain
 
 
+# What may change when a run goes on: nothing that its weights, its optimizers or its data's order depend on.
+CHANGEABLE = ("trainer.", "checkpoint.", "callback.", "logger.", "data.root", "data.cache", "data.workers", "debug")
 failures: list[str] = []  # of the sweep's jobs in this process
 
 
@@ -126,12 +150,13 @@ def go_on(directory: str, overrides: list[str]) -> int:
         raise Refused(*(f"{word}: run= takes no switches, only values such as trainer.max_steps=" for word in wrong))
     config, composer = run.config, Composer()
     for override, word in zip(composer.parse(overrides), overrides, strict=True):
-        if composer.is_group(override):
-            raise Refused(f"{word}: run= goes on with the run's own {override.key_or_group}; begin a new run for another")
-        if override.is_delete():
-            OmegaConf.update(config, override.key_or_group, None)
-        else:
-            OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
+        key = override.key_or_group
+        if composer.is_group(override) or override.is_delete() or not key.startswith(CHANGEABLE):
+            allowed = ", ".join(f"{k}…" if k.endswith(".") else k for k in CHANGEABLE)
+            raise Refused(f"{word}: run= goes on with the run's own {key}; what may change: {allowed}")
+        if override.is_sweep_override():
+            raise Refused(f"{word}: run= goes on with one run; give one value")
+        OmegaConf.update(config, key, override.value(), force_add=True)
     plain = rehearsed(config)
     done = run.result
     if done.get("status") == "finished" and int(done.get("step", 0)) >= plain["trainer"]["max_steps"]:
@@ -148,31 +173,38 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
     from gan_lightning.callback.preemption import Preemption
     from gan_lightning.checkpoint import write_text
     from gan_lightning.data.base import DataError
+    from gan_lightning.run import provenance
     from gan_lightning.summary import start, summary
 
     quieten()
-    with run.owned():
-        if config is not None:
-            write_text(run.path / "config.yaml", OmegaConf.to_yaml(config))
-            write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
-        data = build.data(plain)
-        trainer = build.trainer(plain, run, data)
-        there = run.checkpoints
-        newest = str(run.checkpoint()) if there else None
-        if newest:
-            print(f"going on from step {list(there)[-1]}: {run.path}")
-        gan, device = build.gan(plain), trainer.strategy.root_device.type
-        print(start(run, plain, gan, device), flush=True)
-        with run.recorded(plain["seed"], device):
-            try:
-                trainer.fit(gan, data, ckpt_path=newest)
-            except DataError as error:
-                raise Refused(str(error)) from None
+    with run.owned(), run.recorded():
+        newest = run.newest_good()
+        if newest is not None:
+            print(f"going on from step {newest[0]}: {run.path}")
+            run.keep_metrics()
+        try:
+            data = build.data(plain)
+            trainer = build.trainer(plain, run, data)
+            gan = build.gan(plain)
+            device = trainer.strategy.root_device.type
+            run.record(provenance=provenance(plain["seed"], device))
+            print(start(run, plain, gan, device), flush=True)
+            if config is not None:
+                write_text(run.path / "config.yaml", OmegaConf.to_yaml(config))
+                write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
+            trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
+        except DataError as error:
+            raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
+                raise Refused(f"logger: {one_line(error)}") from None
+            raise
         caught = next(c.caught for c in trainer.callbacks if isinstance(c, Preemption))  # type: ignore[attr-defined]
         status = (
             "finished" if trainer.global_step >= plain["trainer"]["max_steps"] else "preempted" if caught == 15 else "stopped"
         )
-        run.record(status=status, step=trainer.global_step, reason=caught.name if caught and status != "finished" else None)
+        reason = caught.name if caught and status != "finished" else None
+        run.record(status=status, step=trainer.global_step, reason=reason)
     if trainer.is_global_zero:
         print(summary(run))
     return 128 + caught if caught and status != "finished" else 0

@@ -50,3 +50,8 @@ class Turn:
         said = [output.logits.sum() for output in (self.on_real, self.on_fake) if output is not None]
         found = torch.autograd.grad(torch.stack(said).sum(), list(sides.values()), create_graph=True)
         return dict(zip(sides, found, strict=True))
+
+    @property
+    def slopes(self) -> dict[str, Tensor]:  # name -> (N / packing, everything that the logit was of)
+        """The gradients, a row for each logit: samples that are judged together have one slope."""
+        return {name: gradient.reshape(len(self.on_fake.logits), -1) for name, gradient in self.gradients.items()}

@@ -78,11 +78,23 @@ REFUSED = {
     "data=ring metric=none": "model: [2] is no image",
     "data.sample_shape=[1,9,9]": "data.sample_shape: [1, 9, 9] is no size of the digits",
     "data.batch_size=5000": "data.batch_size: 5000 samples can't be served from 1198 training samples; at most 1198 can",
-    "gan.packing=3 model.num_classes=0": "gan.packing: 3 samples at a time do not divide data.batch_size=64",
+    "gan.packing=3 model.num_classes=0 metric=none": "gan.packing: 3 samples at a time do not divide data.batch_size=64",
     "gan.packing=2": "gan.packing: 2 samples share a logit",
     "gan.accumulate=7": "gan.accumulate: 7 parts do not divide data.batch_size=64",
     "trainer.precision=16-mixed": "trainer.precision: 16-mixed needs a loss scaler",
     "trainer.accelerator=nosuch": "trainer: ",
+    "+trainer.limit_train_batches=2": "trainer.limit_train_batches: not an option here; allowed: max_steps",
+    "+trainer.enable_progress_bar=false": "trainer.enable_progress_bar: not an option here",
+    "trainer.precision=64-true": "trainer.precision: 64-true is not supported; allowed: 32-true, bf16-mixed",
+    "loss=null": "loss=null: no such option; allowed: hinge",
+    "regularizer=r1,r2": "regularizer=r1,r2: to run one after the other use -m; to combine them: 'regularizer=[r1,r2]'",
+    "optimizer.schedule=cosine": 'optimizer.schedule: "cosine" is no object; to choose an option: optimizer/schedule=cosine',
+    "~gan.packing": "gan.packing: missing; it is needed",
+    "optimizer.generator._partial_=false": "optimizer.generator._partial_: false may not stand here",
+    "loss._target_=gan_lightning.loss.base.AdversarialLoss": "loss._target_: gan_lightning.loss.base.AdversarialLoss may not",
+    "model.generator.num_classes=0 metric=none": "model: 0 classes in generator, 10 classes in discriminator",
+    "model.num_classes=0": "metric.class_accuracy: asks for classes, but the generator has none",
+    "objective=class_accuracy_real": "objective: no metric gives class_accuracy_real; did you mean class_accuracy?",
     "trainer.devices=2": "trainer.devices: 2 processes can't train one GAN yet",
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
     "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
@@ -119,6 +131,8 @@ RUNS = [
     "model.num_classes=0 gan.packing=2 metric=none",
     "model=mlp data=ring metric=none prior=sphere",
     "model=dcgan data.sample_shape=[1,32,32] loss=hinge",
+    "name=1",
+    "~callback",
     "optimizer/schedule=ramp",
     "data.num_classes=0 metric=none",
     "logger=none",
@@ -199,6 +213,29 @@ def test_a_package_is_trusted_by_the_environment_alone(composer, tmp_path, monke
     assert mistakes(composer, "loss._target_=mylab.Mine +loss.margin=x")[0].startswith('loss.margin: "x" should be')
     assert mistakes(composer, "loss._target_=mylab.other")[0].startswith("loss._target_: mylab has no class other")
     sys.modules.pop("mylab")
+
+
+def test_a_data_set_of_ones_own_is_checked_like_any_node(composer, tmp_path, monkeypatch):
+    text = "import torch\nclass Mine(torch.utils.data.Dataset):\n    def __init__(self, n: int, seed: int = 0):\n"
+    text += "        if n < 3: raise OSError('too few')\n        self.n = n\n"
+    text += "    def __len__(self): return self.n\n    def __getitem__(self, i): return torch.zeros(1, 8, 8)\n"
+    (tmp_path / "minelab.py").write_text(text)
+    monkeypatch.chdir(tmp_path)  # a console script does not look here, so the check does
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(tmp_path))])
+    monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "minelab")
+
+    def said(values):
+        line = ["data=dataset", f"data.dataset={{_target_: minelab.Mine{values}}}", "data.sample_shape=[1,8,8]", "metric=none"]
+        try:
+            rehearse(check(composer.compose([*line, "data.batch_size=4"])))
+        except Refused as error:
+            return list(error.lines)
+        return []
+
+    assert said(", n: 9, seed: 3") == []
+    assert said("") == ["data.dataset.n: missing; it is needed"]
+    assert said(", m: 9, n: 9")[0].startswith("data.dataset.m: no such key")
+    assert said(", n: 1") == ["data: OSError: too few"]
 
 
 def test_every_foreign_target_is_there():

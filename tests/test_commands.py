@@ -189,8 +189,61 @@ def test_a_run_can_be_made_longer(command, tmp_path):
     assert same_state(state(tmp_path / "whole", 5), state(tmp_path / "part", 5))
     refused = command("gan-train", "run=part", "loss=hinge")
     assert (refused.code, refused.err.startswith("loss=hinge: run= goes on with the run's own loss")) == (2, True)
-    refused = command("gan-train", "run=part", "data.batch_sise=3")
-    assert (refused.code, "did you mean data.batch_size?" in refused.err) == (2, True)
+    before = (tmp_path / "part" / "config.yaml").read_text()
+    for word in (
+        "model.width=8",
+        "optimizer.lr=0.1",
+        "seed=5",
+        "data.batch_size=3",
+        "trainer.max_steps=6,7",
+        "trainer.max_step=6",
+    ):
+        refused = command("gan-train", "run=part", word)
+        assert (refused.code, len(refused.err.strip().splitlines())) == (2, 1), word
+    assert (tmp_path / "part" / "config.yaml").read_text() == before
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_named(command, tmp_path):
+    line = (*TINY, "checkpoint.every=2", "metric=none", "hydra.run.dir=run")
+    assert command("gan-train", *line, "trainer.max_steps=4").code == 0
+    folder = tmp_path / "run" / "checkpoints"
+    held = (folder / "step=00000004.ckpt").read_bytes()
+    middle = bytearray(held)
+    middle[len(held) // 2] ^= 1
+    for steps, harm in enumerate((b"", held[:1000], bytes(middle)), start=5):
+        (folder / "step=00000004.ckpt").write_bytes(harm)
+        assert command("gan-sample", "run=run", "checkpoint=2", "num=1", "out=x.npy").code == 0
+        done = command("gan-train", "run=run", f"trainer.max_steps={steps}")
+        assert done.code == 0, done.err
+        assert "step=00000004.ckpt: " in done.err
+        assert "going on from step=00000002.ckpt instead" in done.err
+        assert "going on from step 2" in done.out
+        (folder / f"step={steps:08d}.ckpt").unlink()
+    for path in folder.iterdir():
+        path.write_bytes(b"")
+    done = command("gan-train", "run=run", "trainer.max_steps=9")
+    assert (done.code, done.err.startswith("run=run: no checkpoint can be read: ")) == (2, True)
+
+
+def test_going_on_keeps_the_rows_of_a_csv(command, tmp_path):
+    assert command("gan-train", *TINY, "logger=csv", "trainer.max_steps=2", "hydra.run.dir=run").code == 0
+    assert command("gan-train", "run=run", "trainer.max_steps=4").code == 0
+    steps = [path.read_text().splitlines()[-1] for path in sorted((tmp_path / "run").glob("metrics*.csv"))]
+    assert len(steps) == 2
+
+
+def test_a_home_folder_can_be_typed(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = command("gan-train", "experiment=anime_faces", "data.root=~/faces")
+    assert done.code == 2
+    assert done.err.startswith(f"data.root: {tmp_path}/faces does not exist")
+
+
+def test_a_swept_key_stands_in_the_name(command, tmp_path):
+    done = command("gan-train", "-m", *TINY, "metric=none", "trainer.max_steps=1,2")
+    assert done.code == 0, done.err
+    names = {path.name.rpartition(",")[2] for path in (tmp_path / "multirun" / "digits_fast").iterdir() if path.is_dir()}
+    assert names == {"trainer.max_steps=1", "trainer.max_steps=2"}
 
 
 def test_another_config_in_the_same_folder_is_refused(command):
@@ -241,7 +294,7 @@ def test_samples_as_a_grid(command, trained, tmp_path):
 
 def test_samples_as_numbers(command, trained, tmp_path):
     assert command("gan-sample", f"run={trained}", "num=7", "out=a.npy", "labels=[3]").code == 0
-    assert command("gan-sample", f"run={trained}", "num=7", "out=b.npy", "labels=[3]", "checkpoint=4").code == 0
+    assert command("gan-sample", f"run={trained}", "num=7", "out=b.npy", "labels=[3]", "checkpoint=00000004").code == 0
     assert command("gan-sample", f"run={trained}", "num=7", "out=c.npy", "labels=[3]", "seed=1").code == 0
     assert command("gan-sample", f"run={trained}", "num=7", "out=d.npy", "labels=[5]").code == 0
     a, b, c, d = (np.load(tmp_path / f"{name}.npy") for name in "abcd")
@@ -288,6 +341,9 @@ def test_samples_are_the_generators(command, trained, tmp_path):
         ("run={run} checkpoint=7", "checkpoint=7: not in this run; there are: latest, best, 4"),
         ("run={run} out=x.pdf", "out=x.pdf: .pdf is nothing that can be written"),
         ("run={run} truncation=-1", "truncation=-1: "),
+        ("run={run} labels=[0,1", "labels=[0,1: can't be read"),
+        ("run={run} out=", "out=: empty"),
+        ("run={run} out=/dev/null/x.png", "out: "),
     ],
 )
 def test_mistakes_of_gan_sample(command, trained, line, said):
@@ -317,6 +373,16 @@ def test_export_to_onnx(command, trained, tmp_path):
     z = torch.randn(5, 32, generator=torch.Generator().manual_seed(1)).numpy()
     (samples,) = session.run(None, {"z": z, "labels": np.arange(5)})
     assert samples.shape == (5, 1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "line", ["experiment=dirac", "experiment=ring", "experiment=digits_fast model=dcgan_small model.width=4"]
+)
+def test_every_model_can_be_exported(command, line):
+    words = (*line.split(), "metric=none", "trainer.max_steps=1", "data.batch_size=4", "hydra.run.dir=run")
+    assert command("gan-train", *words).code == 0
+    done = command("gan-export", "run=run", "out=g.onnx")
+    assert done.code == 0, done.err
 
 
 def test_an_export_that_differs_is_not_kept(command, trained, tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def test_loggers_get_scalars_and_pictures(command, tmp_path):
 
 def test_the_mlflow_logger(command, tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="pip install gan-lightning[mlflow]")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     tiny = ("experiment=digits_fast", "model.width=4", "trainer.max_steps=2", "data.batch_size=8")
     done = command("gan-train", *tiny, "logger=mlflow", "hydra.run.dir=run")
     assert done.code == 0, done.err

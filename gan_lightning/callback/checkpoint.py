@@ -17,7 +17,7 @@ class Checkpoint(pl.Callback):
         self.run, self.every, self.keep = run, every, keep
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        if trainer.global_step % self.every == 0 or trainer.global_step == self.run.result.get("best_step"):
+        if trainer.global_step % self.every == 0 or trainer.global_step == self.run.best_step:
             self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -27,7 +27,7 @@ class Checkpoint(pl.Callback):
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self.run.checkpoint_path(trainer.global_step))
         if trainer.is_global_zero:
-            kept = [*list(self.run.checkpoints)[-self.keep :], self.run.result.get("best_step")]
+            kept = [*list(self.run.checkpoints)[-self.keep :], self.run.best_step]
             for step, path in self.run.checkpoints.items():
                 if step not in kept:
                     path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ class Score(Metric):
     """Bound to the data once, then `reset`, `update` with samples, `compute`."""
 
     higher: ClassVar[dict[str, bool]] = {}  # each number's name → whether more is better; the first is the headline
+    conditional: ClassVar[bool] = False  # it asks the generator for classes
     full_state_update = False
 
     def __init__(self, num_samples: Samples = 1000) -> None:
@@ -35,5 +36,5 @@ class Score(Metric):
         raise NotImplementedError
 
     def compute(self) -> dict[str, Tensor]:  # name -> ()
-        """All numbers named in `higher`."""
+        """All numbers named in `higher`, and those that stand beside them to be compared with."""
         raise NotImplementedError

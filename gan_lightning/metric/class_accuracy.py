@@ -1,8 +1,7 @@
 """Does a conditional sample show the class that was asked? The share that a classifier of real samples reads so.
 
 The classifier is scikit-learn's support vector machine (RBF kernel, C = 10), fitted on at most 5000 training samples that are
-first pooled to at most 8×8: on the digits it reads 99 % of the untouched test set. `class_accuracy_real`, the same on real test
-samples, stands beside the score as its ceiling.
+first pooled to at most 8×8. `class_accuracy_real`, the same of real validation samples, stands beside the score as its ceiling.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from sklearn.svm import SVC
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from gan_lightning.data.base import Data
+from gan_lightning.data.base import Data, DataError
 from gan_lightning.data.stream import Source
 from gan_lightning.metric.base import Samples, Score
 
@@ -25,7 +24,8 @@ FITTED_ON = 5000
 class ClassAccuracy(Score):
     """Accuracy in [0, 1]."""
 
-    higher: ClassVar[dict[str, bool]] = {"class_accuracy": True, "class_accuracy_real": True}
+    higher: ClassVar[dict[str, bool]] = {"class_accuracy": True}
+    conditional: ClassVar[bool] = True
     right: Tensor
     seen: Tensor
 
@@ -42,9 +42,14 @@ class ClassAccuracy(Score):
         return None
 
     def bind(self, data: Data) -> None:
-        train, test = (_by_class(source, data.num_classes, FITTED_ON) for source in (data.splits.train, data.splits.test))
+        train, held_out = (
+            _by_class(split, data.num_classes, FITTED_ON) for split in (data.splits.train, data.splits.validation)
+        )
+        if len(set(train[1])) < 2:
+            raise DataError("metric.class_accuracy: the training samples show fewer than two classes; use metric=none")
         self.classifier.fit(*train)
-        self.ceiling = torch.tensor(self.classifier.score(*test), dtype=torch.float64)
+        if len(held_out[1]):
+            self.ceiling = torch.tensor(self.classifier.score(*held_out), dtype=torch.float64)
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         assert labels is not None, "class accuracy is asked of conditional samples"
@@ -67,5 +72,7 @@ def seen(samples: Tensor) -> np.ndarray:  # (N, *sample_shape) -> (N, F)
 
 def _by_class(source: Source, num_classes: int, most: int) -> tuple[np.ndarray, np.ndarray]:
     parts = [source.first(most // num_classes, label) for label in range(num_classes)]
+    if not sum(map(len, parts)):
+        return np.empty((0, 1)), np.empty(0)
     labels = np.repeat(np.arange(num_classes), [len(part) for part in parts])
     return seen(torch.cat(parts)), labels

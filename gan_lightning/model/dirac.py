@@ -23,7 +23,7 @@ class Generator(nn.Module):
         self.theta = nn.Parameter(torch.tensor(float(start)))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, 1)
-        return self.theta.expand(len(z), 1)
+        return self.theta * torch.ones_like(z[:, :1])
 
 
 class Discriminator(nn.Module):

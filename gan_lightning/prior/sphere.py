@@ -1,4 +1,4 @@
-"""z uniform on the sphere of radius √dim: a Gaussian with its length made certain (Karras et al. 2018, section 4.2)."""
+"""z uniform on the sphere of radius √dim: a Gaussian with its length made certain (Karras et al. 2018, appendix A.1)."""
 
 import torch
 from torch import Tensor

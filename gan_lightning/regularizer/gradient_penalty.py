@@ -28,9 +28,11 @@ class GradientPenalty(Regularizer):
         self.sides = sides
 
     def discriminator(self, turn: Turn) -> Tensor:
-        share = torch.rand(len(turn.real), *[1] * (turn.real.dim() - 1), device=turn.real.device)
+        judged = len(turn.on_fake.logits)  # samples that are judged together lie on one line
+        share = torch.rand(judged, device=turn.real.device).repeat_interleave(len(turn.real) // judged)
+        share = share.view(-1, *[1] * (turn.real.dim() - 1))
         between = torch.lerp(turn.real.detach(), turn.fake.detach(), share).requires_grad_()
         logits = turn.judge(between, turn.labels).logits
         (slope,) = torch.autograd.grad(logits.sum(), between, create_graph=True)
-        excess = slope.flatten(1).norm(dim=1) - 1
+        excess = slope.reshape(judged, -1).norm(dim=1) - 1
         return (excess.relu() if self.sides == "one" else excess).square()

@@ -18,4 +18,4 @@ class R1(Regularizer):
     differentiates: ClassVar[tuple[str, ...]] = ("real",)
 
     def discriminator(self, turn: Turn) -> Tensor:
-        return turn.gradients["real"].flatten(1).square().sum(1) / 2
+        return turn.slopes["real"].square().sum(1) / 2

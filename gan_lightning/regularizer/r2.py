@@ -18,4 +18,4 @@ class R2(Regularizer):
     differentiates: ClassVar[tuple[str, ...]] = ("fake",)
 
     def discriminator(self, turn: Turn) -> Tensor:
-        return turn.gradients["fake"].flatten(1).square().sum(1) / 2
+        return turn.slopes["fake"].square().sum(1) / 2

@@ -68,7 +68,7 @@ def test_every_score_gives_the_numbers_it_names(name):
     assert name in SCORED, f"conf/metric/{name}.yaml is tried on no data: add a row for it to SCORED in {__file__}"
     score = bound(make(OPTIONS[name][name]), SCORED[name])
     found = scored(score, *real(SCORED[name], 300))
-    assert found.keys() == score.higher.keys()
+    assert found.keys() >= score.higher.keys()
     assert all(math.isfinite(value) for value in found.values())
     assert score.num_samples == OPTIONS[name][name].get("num_samples", score.num_samples)
 
@@ -99,7 +99,7 @@ def test_a_run_that_diverged_is_scored(name, value):
     """It may be given any number; it may not end in a traceback."""
     score = bound(make(OPTIONS[name][name]), SCORED[name])
     samples, labels = real(SCORED[name], 20)
-    assert scored(score, torch.full_like(samples, value), labels).keys() == score.higher.keys()
+    assert scored(score, torch.full_like(samples, value), labels).keys() >= score.higher.keys()
 
 
 @every
@@ -112,7 +112,10 @@ def test_real_digits_are_read_and_wrong_labels_are_seen():
     score = bound(ClassAccuracy(), DIGITS)
     samples, labels = real(DIGITS, 300)
     found = scored(score, samples, labels)
-    assert found["class_accuracy"] == found["class_accuracy_real"] > 0.98
+    assert found["class_accuracy"] > 0.98
+    validation = DIGITS.splits.validation
+    score.reset()
+    assert scored(score, validation.first(299), validation.labels)["class_accuracy"] == found["class_accuracy_real"] > 0.98
     score.reset()
     chance = scored(score, samples, labels[torch.randperm(300, generator=torch.Generator().manual_seed(0))])
     assert chance["class_accuracy"] == pytest.approx(0.1, abs=0.06)

@@ -154,10 +154,15 @@ def test_gradient_penalty_of_a_flat_d_is_finite():
 
 
 @pytest.mark.parametrize("regularizer", [R1, R2])
-def test_packed_samples_have_a_slope_each(regularizer):
-    """Two samples share a logit, w · (x₁, x₂); the first one's slope is (1, 1), the second one's (3, 4)."""
+def test_packed_samples_have_one_slope(regularizer):
+    """Two samples share a logit, w · (x₁, x₂): what D judges is the pair, and its slope is w."""
     real, fake = torch.randn(4, 2), torch.randn(4, 2)
-    near(term(regularizer(), Linear(1.0, 1.0, 3.0, 4.0), real, fake, packing=2), [1.0, 12.5, 1.0, 12.5])
+    near(term(regularizer(), Linear(1.0, 1.0, 3.0, 4.0), real, fake, packing=2), [13.5, 13.5])
+
+
+def test_a_pack_of_slope_1_has_no_penalty():
+    real, fake = torch.randn(4, 2), torch.randn(4, 2)
+    near(term(GradientPenalty(), Linear(0.5, 0.5, 0.5, 0.5), real, fake, packing=2), [0.0, 0.0])
 
 
 @every
