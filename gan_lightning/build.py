@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gan_lightning.check import constructor, located
+from gan_lightning.check import TRAINER, constructor, located
 from gan_lightning.config import Plain, Refused, nearest, one_line
 from gan_lightning.data.base import Data, DataError
 from gan_lightning.gan import GAN
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from gan_lightning.run import Run
 
 EXTRAS = ("wandb", "mlflow")  # loggers that come with an optional dependency of the same name
-TRAINER = [  # what a config may choose of Lightning's Trainer
-    "_target_", "max_steps", "accelerator", "devices", "num_nodes", "precision", "strategy", "deterministic", "benchmark",
-    "detect_anomaly", "profiler",
-]  # fmt: skip
 INSTEAD = {  # of Trainer's other arguments, which a run decides by itself
     "accumulate_grad_batches": "use gan.accumulate",
     "callbacks": "use the callback group",

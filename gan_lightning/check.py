@@ -30,6 +30,10 @@ OPTIMIZERS = {f"torch.optim.{name}" for name in ("Adadelta", "Adagrad", "Adam", 
 LOGGERS = {f"pytorch_lightning.loggers.{name}Logger" for name in ("CSV", "MLFlow", "TensorBoard", "Wandb")}
 DATASETS = {f"torchvision.datasets.{name}" for name in ("EMNIST", "FakeData", "FashionMNIST", "KMNIST", "QMNIST", "USPS")}
 FOREIGN = {"pytorch_lightning.Trainer"} | OPTIMIZERS | LOGGERS | DATASETS
+TRAINER = [  # what a config may choose of Lightning's Trainer
+    "_target_", "max_steps", "accelerator", "devices", "num_nodes", "precision", "strategy", "deterministic", "benchmark",
+    "detect_anomaly", "profiler",
+]  # fmt: skip
 PACKAGES = "GAN_LIGHTNING_PACKAGES"
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 REFERENCE = re.compile(r"\$\{([.\w]+)\}")
@@ -106,7 +110,7 @@ def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
         if isinstance(node, dict):
             yield from bound(path, node, role(path))
         elif path in idle:
-            yield f"{path}: nothing reads it; {nearest(path, known)}"
+            yield f"{path}: no such key; {nearest(path, known)}"
     yield from own(plain)
 
 
@@ -248,8 +252,9 @@ def bound(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
     target = located(node["_target_"])
     parameters, given = constructor(target), given_to(path)
     values = {k: v for k, v in node.items() if k not in ("_target_", "_partial_")}
+    open_keys = [f"{path}.{k}" for k in parameters if k not in given and (path != "trainer" or k in TRAINER)]
     for key in values.keys() - parameters.keys():
-        yield f"{path}.{key}: no such key; {nearest(f'{path}.{key}', [f'{path}.{k}' for k in parameters if k not in given])}"
+        yield f"{path}.{key}: no such key; {nearest(f'{path}.{key}', open_keys)}"
     for key in values.keys() & set(given):
         yield f"{path}.{key}: set by the framework, not by a config"
     for key in set(NEEDED_KEYS.get(path, ())) - values.keys():

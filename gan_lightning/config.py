@@ -142,14 +142,14 @@ class Composer:
         return bool(override.package) or bool(self.options(override.key_or_group))
 
     def no_option(self, override: Override) -> str | None:
-        """A line for an override that chooses what is not there."""
-        options = self.options(override.key_or_group)
-        if not options or override.is_delete():
-            return None
+        """A line for an override that chooses what is not there, or several where one is wanted."""
         if override.is_sweep_override():
             several = ",".join(override.sweep_string_iterator())
             combined = f"; to combine them: '{override.key_or_group}=[{several}]'" if override.key_or_group in LISTS else ""
             return f"{override.key_or_group}={several}: to run one after the other use -m{combined}"
+        options = self.options(override.key_or_group)
+        if not options or override.is_delete():
+            return None
         value = override.value()
         if isinstance(value, list) and override.key_or_group not in LISTS:
             return f"{override.key_or_group}={value}: takes one option; several can be given to {', '.join(LISTS)}"
@@ -184,8 +184,9 @@ def keys(node: Any, path: str = "") -> Iterator[str]:
 
 def resolved(config: DictConfig) -> Plain:
     """All interpolations followed. Raises Refused, naming the key."""
-    if missing := OmegaConf.missing_keys(config):
-        raise Refused(*(f"{key}: missing; it is needed: {key}=…" for key in sorted(missing)))
+    written = OmegaConf.to_container(config, resolve=False)
+    if missing := [key for key, value in flat(dict(written)).items() if value == "???"]:  # type: ignore[arg-type]
+        raise Refused(*(f"{key}: missing; it is needed: {key}=…" for key in missing))
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except errors.OmegaConfBaseException as error:

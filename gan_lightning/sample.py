@@ -88,7 +88,12 @@ def draw(sampler: Sampler, request: Request) -> tuple[Tensor, int]:
             network(z[i : i + BATCH].to(device), None if labels is None else labels[i : i + BATCH].to(device)).float().cpu()
             for i in range(0, request.num, BATCH)
         ]
-    return torch.cat(parts), len(asked) if conditional and len(asked) <= 16 else 8
+    return torch.cat(parts), columns(len(asked)) if conditional else 8
+
+
+def columns(classes: int) -> int:
+    """Of a grid, so that a column shows one class: as many as there are classes, few ones repeated."""
+    return classes * (10 // classes) if classes <= 10 else classes if classes <= 16 else 8
 
 
 def write(samples: Tensor, columns: int, out: str) -> str:

@@ -26,12 +26,12 @@ def mistakes(composer, line):
 
 REFUSED = {
     # a key that nothing reads, typed plainly or with a plus
-    "model.widht=3": "model.widht: nothing reads it; did you mean model.width?",
-    "+model.widht=3": "model.widht: nothing reads it; did you mean model.width?",
+    "model.widht=3": "model.widht: no such key; did you mean model.width?",
+    "+model.widht=3": "model.widht: no such key; did you mean model.width?",
     "data.batch_sise=4": "data.batch_sise: no such key; did you mean data.batch_size?",
     "+loss.margin=2": "loss.margin: no such key",
-    "+foo=3": "foo: nothing reads it; allowed: ",
-    "+foo.bar=3": "foo.bar: nothing reads it; allowed: ",
+    "+foo=3": "foo: no such key; allowed: ",
+    "+foo.bar=3": "foo.bar: no such key; allowed: ",
     "+trainer.max_step=5": "trainer.max_step: no such key; did you mean trainer.max_steps?",
     "+gan.generator=3": "gan.generator: set by the framework",
     # an option that is not there
@@ -86,6 +86,8 @@ REFUSED = {
     "+trainer.limit_train_batches=2": "trainer.limit_train_batches: not an option here; allowed: max_steps",
     "+trainer.enable_progress_bar=false": "trainer.enable_progress_bar: not an option here",
     "trainer.precision=64-true": "trainer.precision: 64-true is not supported; allowed: 32-true, bf16-mixed",
+    "seed=0,1": "seed=0,1: to run one after the other use -m",
+    "data=dataset data.dataset={_target_:torchvision.datasets.FakeData}": "data.sample_shape: missing; it is needed",
     "loss=null": "loss=null: no such option; allowed: hinge",
     "regularizer=r1,r2": "regularizer=r1,r2: to run one after the other use -m; to combine them: 'regularizer=[r1,r2]'",
     "optimizer.schedule=cosine": 'optimizer.schedule: "cosine" is no object; to choose an option: optimizer/schedule=cosine',

@@ -45,9 +45,10 @@ class Progress(TQDMProgressBar):
         self.seen += len(batch.real) * trainer.world_size
         if (step % self.refresh_rate == 0 or step == trainer.max_steps) and not self.bar.disable:
             speed = self.seen / (time.monotonic() - self.since)
+            kind = "images" if batch.real.dim() == 4 else "samples"
             terms = {name: float(outputs[f"loss/{name[0]}"].mean()) for name in ("d_loss", "g_loss")}
             said = [f"{name}={value:.3f}" for name, value in terms.items()]
-            self.bar.set_postfix_str(", ".join([*said, f"{speed:.0f} images/s"]), refresh=False)
+            self.bar.set_postfix_str(", ".join([*said, f"{speed:.0f} {kind}/s"]), refresh=False)
             self.bar.n = step
             self.bar.refresh()
             self.since, self.seen = time.monotonic(), 0
