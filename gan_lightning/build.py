@@ -12,13 +12,14 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gan_lightning.check import TRAINER, constructor, located
+from gan_lightning.check import TRAINER
 from gan_lightning.config import Plain, Refused, nearest, one_line
 from gan_lightning.data.base import Data, DataError
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import Score
 from gan_lightning.prior.base import Prior
 from gan_lightning.seed import Purpose, hashed
+from gan_lightning.target import constructor, located
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run

@@ -5,8 +5,9 @@ import sys
 import pytest
 
 from gan_lightning.build import rehearse
-from gan_lightning.check import FOREIGN, check, located
+from gan_lightning.check import check
 from gan_lightning.config import Composer, Refused, flat
+from gan_lightning.target import FOREIGN, located
 
 
 @pytest.fixture(scope="module")

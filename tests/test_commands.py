@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from games import equal
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -23,16 +24,6 @@ def result(folder):
 
 def state(folder, step):
     return torch.load(folder / "checkpoints" / f"step={step:08d}.ckpt", weights_only=True)
-
-
-def equal(one, other):
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[k], other[k]) for k in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return one == other
 
 
 def same_state(one, other):

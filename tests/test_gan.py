@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from games import LATENT, Terms, fit, make_gan
+from games import LATENT, Terms, equal, fit, make_gan
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -167,16 +167,6 @@ def test_a_forgotten_reseed_would_be_seen(tmp_path, monkeypatch):
     rest = make_gan()
     fit(rest, steps=4, ckpt_path=tmp_path / "part.ckpt")
     assert not same(weights(whole), weights(rest))
-
-
-def equal(one, other):
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[k], other[k]) for k in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return one == other
 
 
 class StopAt(Terms):

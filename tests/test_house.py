@@ -26,7 +26,8 @@ MAY = {
     "gan": {"turn", "ema", "schedule", "seed", *BASES},
     "data": {"turn", "seed"},
     "metric": {"data"},
-    "check": {"config"},
+    "target": {"config"},
+    "check": {"config", "target"},
     "build": {
         "check",
         "config",
@@ -35,6 +36,7 @@ MAY = {
         "metric.base",
         "prior.base",
         "seed",
+        "target",
         "run",
         "checkpoint",
         "callback.preemption",
