@@ -159,10 +159,10 @@ class Run:
         return None
 
     def keep_metrics(self) -> None:
-        """Lightning's CSV logger begins with an empty file: put the rows so far beside it."""
+        """Lightning's CSV logger begins with an empty file: put the rows so far beside it, metrics.1.csv and so on."""
         rows = self.path / "metrics.csv"
         if rows.exists():
-            rows.rename(self.path / f"metrics.until_step={list(self.checkpoints)[-1]:08d}.csv")
+            rows.rename(self.path / f"metrics.{len(list(self.path.glob('metrics.*.csv'))) + 1}.csv")
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the checkpoint of a step lies."""

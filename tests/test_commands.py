@@ -218,9 +218,12 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(command, tmp_path):
 
 def test_going_on_keeps_the_rows_of_a_csv(command, tmp_path):
     assert command("gan-train", *TINY, "logger=csv", "trainer.max_steps=2", "hydra.run.dir=run").code == 0
-    assert command("gan-train", "run=run", "trainer.max_steps=4").code == 0
-    steps = [path.read_text().splitlines()[-1] for path in sorted((tmp_path / "run").glob("metrics*.csv"))]
-    assert len(steps) == 2
+    kept = [(tmp_path / "run" / "metrics.csv").read_text()]
+    for steps in (4, 6):
+        assert command("gan-train", "run=run", f"trainer.max_steps={steps}").code == 0
+        assert [(tmp_path / "run" / f"metrics.{i}.csv").read_text() for i in range(1, len(kept) + 1)] == kept
+        kept.append((tmp_path / "run" / "metrics.csv").read_text())
+    assert len(set(kept)) == 3
 
 
 def test_a_home_folder_can_be_typed(command, tmp_path, monkeypatch):

@@ -45,13 +45,12 @@ class Scores(pl.Callback):
         if trainer.global_step == 0 and trainer.is_global_zero:
             scores = self._score(trainer, module)
             known = {"objective": scores[self.objective[0]]} if self.objective else {}
+            chosen = hyperparameters(self.run.config)
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger):
-                    logger.log_hyperparams(
-                        hyperparameters(self.run.config), known
-                    )  # HParams wants both at once, and logs `known`
+                    logger.log_hyperparams(chosen, known)  # HParams wants both at once; `known` is logged as well
                 else:
-                    logger.log_hyperparams(hyperparameters(self.run.config))
+                    logger.log_hyperparams(chosen)
                     logger.log_metrics(known, 0)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
