@@ -84,8 +84,9 @@ def data(plain: Plain) -> Data:
 
 
 def metrics(plain: Plain) -> dict[str, Score]:
-    """The scores, not yet bound to data."""
-    return group(plain["metric"])
+    """The scores, not yet bound to data; one extractor serves those that want one."""
+    wanted = any("feature" in constructor(located(node["_target_"])) for node in plain["metric"].values())
+    return group(plain["metric"], **({"feature": make(plain["feature"])} if wanted else {}))
 
 
 def prior(plain: Plain) -> Prior:

@@ -156,6 +156,7 @@ GIVEN = {  # what build.py hands to these places itself
     ),
     "ema": ("generator",),
     "data": ("seed", "batches_per_step"),
+    "metric.*": ("feature",),
     "callback.*": ("run", "data", "metrics"),
     "checkpoint": ("run",),
     "logger": ("save_dir",),

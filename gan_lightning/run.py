@@ -30,7 +30,9 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.config import Plain, Refused, differences, one_line, resolved
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+    from gan_lightning.gan import GAN
 
 PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy")
 STEP = re.compile(r"step=(\d+)\.ckpt")
@@ -55,6 +57,7 @@ class Run:
             what = "has no config.yaml" if self.path.is_dir() else "does not exist"
             raise Refused(f"run={path}: no run directory; it {what}")
         self.best_step: int | None = self.result.get("best_step")
+        self.scores: tuple[int, dict[str, float]] | None = None  # of the generator that trains here: step, name → value
 
     @classmethod
     def begin(cls, path: str | Path, config: DictConfig, overrides: Sequence[str]) -> Run:
@@ -193,28 +196,47 @@ class Run:
             raise Refused(f"checkpoint={which}: not in this run; there are: {', '.join(named)}")
         return there[int(which)]
 
-    def sampler(self, which: str | int = "latest") -> Sampler:
-        """The generator at a checkpoint, built from this run's own config after it was checked. Raises Refused."""
+    def state(self, which: str | int = "latest") -> tuple[dict[str, Tensor], int]:
+        """The networks' tensors at a checkpoint, and its step. Raises Refused."""
         import torch
 
-        from gan_lightning import build
-        from gan_lightning.check import check
-
         path = self.checkpoint(which)
-        plain = check(self.config)
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         except Exception as error:  # a damaged file fails in many ways
             raise Refused(f"{path}: can't be read: {one_line(error)}") from None
-        generator = build.players(plain).generator
-        prefix = "ema.average."
-        try:
-            generator.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-        except RuntimeError as error:
-            raise Refused(f"{path}: does not fit this run's config.yaml: {one_line(error)}") from None
         found = STEP.fullmatch(path.name)
         assert found is not None
-        return Sampler(generator.eval().requires_grad_(False), plain, int(found[1]))
+        return state, int(found[1])
+
+    def sampler(self, which: str | int = "latest") -> Sampler:
+        """The generator at a checkpoint, built from this run's own config after it was checked. Raises Refused."""
+        from gan_lightning import build
+        from gan_lightning.check import check
+
+        plain = check(self.config)
+        state, step = self.state(which)
+        generator = build.players(plain).generator
+        prefix = "ema.average."
+        self._load(generator, {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}, step)
+        return Sampler(generator.eval().requires_grad_(False), plain, step)
+
+    def game(self, which: str | int = "latest") -> tuple[GAN, int]:
+        """The whole game at a checkpoint, in eval mode, and its step. Raises Refused."""
+        from gan_lightning import build
+        from gan_lightning.check import check
+
+        gan = build.gan(check(self.config))
+        state, step = self.state(which)
+        self._load(gan, state, step)
+        return gan.eval().requires_grad_(False), step
+
+    def _load(self, module: nn.Module, state: dict[str, Tensor], step: int) -> None:
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            path = self.checkpoint_path(step)
+            raise Refused(f"{path}: does not fit this run's config.yaml: {one_line(error)}") from None
 
 
 def damage(path: Path) -> str | None:

@@ -20,7 +20,8 @@ class Purpose(IntEnum):
     GENERATOR = 3  # initial weights
     DISCRIMINATOR = 4
     PICTURE = 5  # the fixed z that is watched over a run
-    SCORE = 6  # the z that metrics are computed on
+    SCORE = 6  # the z that metrics are computed on while a run trains
+    REPORT = 7  # other z, for what is reported of it
 
 
 def hashed(purpose: Purpose, seed: int, step: int = 0, rank: int = 0) -> int:

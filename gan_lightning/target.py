@@ -46,6 +46,7 @@ ROLES = {
     "prior": Role("gan_lightning.prior.base.Prior", "gan_lightning.prior"),
     "data": Role("gan_lightning.data.base.Data", "gan_lightning.data"),
     "metric.*": Role("gan_lightning.metric.base.Score", "gan_lightning.metric"),
+    "feature": Role("gan_lightning.metric.feature.base.Feature", "gan_lightning.metric.feature"),
     "callback.*": Role("pytorch_lightning.Callback", "gan_lightning.callback"),
     "checkpoint": Role("gan_lightning.callback.checkpoint.Checkpoint", "gan_lightning.callback"),
     "optimizer.generator": Role("torch.optim.Optimizer", "torch.optim"),

@@ -1,4 +1,7 @@
-"""Scores of the averaged generator while it trains: in the logger, in result.json, and as HParams beside the config."""
+"""Scores of the averaged generator while it trains: in the logger, in result.json, and as HParams beside the config.
+
+Against the validation split, always on the same z: what chooses a checkpoint is not what `gan-evaluate` reports of it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -16,10 +18,10 @@ from gan_lightning.config import flat, resolved
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import Score
+from gan_lightning.metric.reference import Reference
+from gan_lightning.protocol import Generated, judging, measure
 from gan_lightning.run import Run
-from gan_lightning.seed import Purpose, generator
 
-BATCH = 500
 UNSHOWN = ("callback", "logger", "checkpoint", "debug", "objective", "name")
 SETTLED = ("gan._target_", "ema._target_", "trainer._target_", "trainer.accelerator", "trainer.devices")
 
@@ -40,9 +42,10 @@ class Scores(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GAN)
+        reference = Reference(self.data, "validation", judging(module))
         for metric in self.metrics.values():
-            metric.bind(self.data)
-        if trainer.global_step == 0 and trainer.is_global_zero:
+            metric.bind(reference)
+        if trainer.global_step == 0:
             scores = self._score(trainer, module)
             known = {"objective": scores[self.objective[0]]} if self.objective else {}
             chosen = hyperparameters(self.run.config)
@@ -55,21 +58,22 @@ class Scores(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         step = trainer.global_step
-        if trainer.is_global_zero and (step % self.every == 0 or step == trainer.max_steps):
+        if step % self.every == 0 or step == trainer.max_steps:
             assert isinstance(module, GAN)
             self._score(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """A run that was stopped between two scores ends with one of its last step."""
-        if trainer.is_global_zero and trainer.global_step != self.run.result.get("step"):
+        if self.run.scores is None or self.run.scores[0] != trainer.global_step:
             assert isinstance(module, GAN)
             self._score(trainer, module)
 
     def _score(self, trainer: pl.Trainer, gan: GAN) -> dict[str, float]:
         step = trainer.global_step
-        scores: dict[str, float] = {}
-        for metric in self.metrics.values():
-            scores |= evaluate(metric, gan, self.data.num_classes)
+        scores = measure(self.metrics, Generated(gan, self.data.num_classes, gan.seed))
+        self.run.scores = step, scores
+        if not trainer.is_global_zero:
+            return scores
         entries: dict[str, Any] = {"step": step, "metrics": scores}
         logged = {f"metric/{name}": value for name, value in scores.items()}
         if self.objective:
@@ -86,19 +90,6 @@ class Scores(pl.Callback):
             if logged:
                 logger.log_metrics(logged, step)
         return scores
-
-
-@torch.inference_mode()
-def evaluate(metric: Score, gan: GAN, num_classes: int) -> dict[str, float]:
-    """One score of fresh samples of the averaged generator: always the same z for a seed, the classes in turn."""
-    source = generator(Purpose.SCORE, gan.seed)
-    metric.reset()
-    for start in range(0, metric.num_samples, BATCH):
-        n = min(BATCH, metric.num_samples - start)
-        z = gan.prior.draw(n, gan.latent_dim, torch.device("cpu"), source).to(gan.device)
-        labels = (torch.arange(start, start + n) % num_classes).to(gan.device) if num_classes else None
-        metric.update(gan.ema.average(z, labels).cpu(), None if labels is None else labels.cpu())
-    return {name: float(value) for name, value in metric.compute().items()}
 
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:

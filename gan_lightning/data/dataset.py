@@ -110,6 +110,13 @@ class Items:
         labels = torch.tensor([label for _, label in items]) if self.num_classes else None
         return Batch(torch.stack([x for x, _ in items]), labels)
 
+    def part(self, start: int, n: int) -> Batch:
+        """N samples from place `start` on."""
+        with drawn_from(hashed(Purpose.REAL, 0, NO_STEP, start)):
+            items = [self.item(at) for at in range(start, min(start + n, len(self)))]
+        labels = torch.tensor([label for _, label in items]) if self.num_classes else None
+        return Batch(torch.stack([x for x, _ in items]), labels)
+
     def first(self, n: int, label: int | None = None) -> Tensor:
         """The first n, of one class if asked; nothing after the last of them is read."""
         wanted = label if self.num_classes else None

@@ -28,9 +28,13 @@ class Mixture:
         """Batch i of this rank, whatever the number of ranks."""
         return Batch(self.draw(n, generator(Purpose.REAL, seed, i, rank)), None)
 
+    def part(self, start: int, n: int) -> Batch:
+        """N points of their own for each place, others for each split."""
+        return Batch(self.draw(n, generator(Purpose.REAL, self.fixed, 2**32 - 1, start)), None)
+
     def first(self, n: int, label: int | None = None) -> Tensor:
         """Always the same n points, others for each split."""
-        return self.draw(n, generator(Purpose.REAL, self.fixed, 2**32 - 1))
+        return self.part(0, n).real
 
 
 class Points(Data):

@@ -31,6 +31,11 @@ class Store:
         at = positions(seed, i, n, rank, world, len(self))
         return Batch(self.take(at), None if self.labels is None else self.labels[at])
 
+    def part(self, start: int, n: int) -> Batch:
+        """N samples from place `start` on."""
+        at = torch.arange(start, min(start + n, len(self)))
+        return Batch(self.take(at), None if self.labels is None else self.labels[at])
+
     def first(self, n: int, label: int | None = None) -> Tensor:
         """The first n, of one class if asked."""
         here = torch.arange(len(self))

@@ -26,8 +26,12 @@ class Source(Protocol):
         """Batch i of n samples for `rank` of `world`: real (n, *sample_shape) float32."""
         ...
 
+    def part(self, start: int, n: int) -> Batch:
+        """N samples from place `start` on, always the same: what scores compare with."""
+        ...
+
     def first(self, n: int, label: int | None = None) -> Tensor:
-        """At most n samples, always the same, of one class if asked: what pictures and scores compare with."""
+        """At most n samples, always the same, of one class if asked: what pictures show."""
         ...
 
 

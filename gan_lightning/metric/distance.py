@@ -10,6 +10,7 @@ from torch import Tensor
 from gan_lightning.data.base import Data
 from gan_lightning.data.points import Points
 from gan_lightning.metric.base import Samples, Score
+from gan_lightning.metric.reference import Reference
 
 
 class Distance(Score):
@@ -30,9 +31,9 @@ class Distance(Score):
             return "the distance needs data whose modes are known, such as data=dirac or data=ring; use metric=none"
         return None
 
-    def bind(self, data: Data) -> None:
-        assert isinstance(data, Points)
-        self.centres = data.modes.double()
+    def bind(self, reference: Reference) -> None:
+        assert isinstance(reference.data, Points)
+        self.centres = reference.data.modes.double()
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         self.total += torch.cdist(samples.double(), self.centres.to(samples.device)).amin(1).sum()

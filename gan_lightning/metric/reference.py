@@ -1,0 +1,121 @@
+"""The real side of a score: one split of the data, the training samples, and what an extractor says of them.
+
+Readings are kept on disk under a fingerprint of the samples' bytes and the extractor's name, so that a sweep computes them
+once: the first job writes, others wait for it or find the file whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sized
+from pathlib import Path
+from typing import Literal
+
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gan_lightning.data.base import Data
+from gan_lightning.data.stream import Source
+from gan_lightning.metric.feature.base import Feature, Reading
+from gan_lightning.turn import Batch
+
+CACHE = "~/.cache/gan_lightning"
+FORMAT = 1  # of the files; part of the fingerprint
+PART = 500
+MOST = 50_000  # reference samples
+DRAWN = 10_000  # of a source that does not end
+
+Split = Literal["train", "validation", "test"]
+Judge = Callable[[Tensor, Tensor | None], Tensor]  # samples, labels -> D's logits
+
+
+class Reference:
+    """Real samples of `split`; `judge` is the discriminator's word on a batch, None where there is no discriminator."""
+
+    def __init__(self, data: Data, split: Split = "validation", judge: Judge | None = None) -> None:
+        self.data, self.split, self.judge = data, split, judge
+
+    @property
+    def source(self) -> Source:
+        """Where the reference samples come from."""
+        found: Source = getattr(self.data.splits, self.split)
+        return found
+
+    @property
+    def floor(self) -> Source:
+        """Held-out real samples beside the reference split."""
+        return self.data.splits.test if self.split == "validation" else self.data.splits.validation
+
+    def real(self, n: int | None = None) -> Batch:
+        """The reference samples in their order, or the first n."""
+        return gathered(self.source, n)
+
+    def train(self, n: int | None = None) -> Batch:
+        """Training samples."""
+        return gathered(self.data.splits.train, n)
+
+    def reading(self, feature: Feature) -> Reading:
+        """What an extractor says of the reference samples."""
+        return read(self.source, feature)
+
+    def features(self, feature: Feature) -> Tensor:  # -> (N, F)
+        """The features alone."""
+        return self.reading(feature).features
+
+    def train_features(self, feature: Feature) -> Tensor:  # -> (N, F)
+        """Those of training samples."""
+        return read(self.data.splits.train, feature).features
+
+
+def size(source: object) -> int:
+    """How many samples of a source are looked at."""
+    return min(len(source), MOST) if isinstance(source, Sized) else DRAWN
+
+
+def parts(source: Source, n: int | None = None) -> Iterator[Batch]:
+    """The first n samples, or all that are looked at, a part at a time."""
+    total = size(source) if n is None else min(n, len(source)) if isinstance(source, Sized) else n
+    for start in range(0, total, PART):
+        yield source.part(start, min(PART, total - start))
+
+
+def gathered(source: Source, n: int | None = None) -> Batch:
+    """The same in one batch."""
+    found = list(parts(source, n))
+    labels = [batch.labels for batch in found if batch.labels is not None]
+    return Batch(torch.cat([batch.real for batch in found]), torch.cat(labels) if labels else None)
+
+
+def read(source: Source, feature: Feature) -> Reading:
+    """The reading of a whole source, from the cache if it is there."""
+    told = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer}".encode())
+    for batch in parts(source):
+        told.update(batch.real.contiguous().numpy().data)
+    folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE).expanduser() / "reference"
+    path = folder / f"{told.hexdigest()}.safetensors"
+    if (known := opened(path)) is not None:
+        return known
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if (known := opened(path)) is not None:  # another process was here
+            return known
+        said = [feature(batch.real) for batch in parts(source)]
+        logits = tuple(torch.cat(factor).contiguous() for factor in zip(*(r.logits for r in said), strict=True))
+        found = Reading(torch.cat([r.features for r in said]).contiguous(), logits)
+        partial = path.with_suffix(f".{os.getpid()}.tmp")
+        save_file({"features": found.features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}, partial)
+        partial.replace(path)
+    return found
+
+
+def opened(path: Path) -> Reading | None:
+    """A reading that was kept; None: there is none, or it is damaged."""
+    try:
+        held = load_file(path)
+    except (OSError, SafetensorError):
+        return None
+    return Reading(held.pop("features"), tuple(held[name] for name in sorted(held)))
