@@ -1,0 +1,383 @@
+"""Train the offline benchmarks over several seeds and write docs/results.md.
+
+python scripts/reproduce.py [benchmark …] [--seeds N] [--jobs N]
+
+Each run is `gan-train` and then `gan-evaluate` as anyone would type them, on one thread, in runs/reproduce/. It may be stopped
+at any time: a repeat goes on with the runs that are there, and leaves out what docs/results.csv already holds for the same
+config. `--table` trains nothing and writes the page from the rows that there are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gan_lightning.check import check
+from gan_lightning.config import Composer, Plain
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS, ROWS, PAGE = Path("runs/reproduce"), ROOT / "docs" / "results.csv", ROOT / "docs" / "results.md"
+FIELDS = ("benchmark", "seed", "commit", "config", "cpu_minutes", "score", "generated", "real", "excess")
+WATCHING = ("callback", "logger", "checkpoint", "name", "debug", "seed", "objective", "metric", "feature")
+
+
+HEAD = """# Results
+
+Written by `python scripts/reproduce.py` from `docs/results.csv`; no figure here was typed. A run is `gan-train` and then
+`gan-evaluate` on one thread of a CPU, no GPU: mean ± standard deviation over training seeds, the worst seed beside it.
+Nothing was selected: the last checkpoint's running average, on the test split, with z that training never saw. *Real* is
+the same score of real samples in place of generated ones. Published figures stand in the papers' own text; where they are
+of other data or networks, they say what was known to be possible, not what was beaten.
+"""
+
+
+class Goal(NamedTuple):
+    """What a score should reach: `column` of its row, between `least` and `most`, in the mean or in every seed."""
+
+    score: str
+    label: str
+    column: str = "generated"
+    least: float | None = None
+    most: float | None = None
+    every: bool = False
+    published: str = "–"
+
+    def holds(self, values: list[float]) -> bool:
+        """Whether it is reached."""
+        tried = values if self.every else [statistics.fmean(values)]
+        return all((self.least is None or v >= self.least) and (self.most is None or v <= self.most) for v in tried)
+
+    def text(self) -> str:
+        """As a person reads it."""
+        bounds = [f"≥ {self.least:g}"] * (self.least is not None) + [f"≤ {self.most:g}"] * (self.most is not None)
+        return " and ".join(bounds) + (" in every seed" if self.every else "")
+
+
+class Benchmark(NamedTuple):
+    """An experiment, how it is scored, and what it should reach."""
+
+    title: str
+    experiment: str
+    scores: tuple[str, ...]  # what gan-evaluate is asked for
+    seeds: int
+    minutes: float  # CPU minutes on one core that a run may cost
+    goals: tuple[Goal, ...]
+    note: str = ""
+
+
+BENCHMARKS = {
+    "ring": Benchmark(
+        "Ring of 8 Gaussians, 2500 samples",
+        "ring",
+        ("metric=mode_coverage", "num=2500"),
+        10,
+        5,
+        (
+            Goal("modes", "modes", least=8, every=True, published="7.9 (PacGAN2), 8 (VEEGAN)"),
+            Goal("high_quality", "high quality", least=0.98, most=0.993, published="0.977 (PacGAN3)"),
+            Goal("reverse_kl", "reverse KL", published="0.07 (PacGAN2)"),
+            Goal("reverse_kl_excess", "reverse KL over its floor", most=0.004),
+            Goal("ks", "KS distance within modes", most=0.05),
+            Goal("spread", "spread within modes"),
+            Goal("energy", "energy distance, real = 1"),
+        ),
+    ),
+    "grid": Benchmark(
+        "Grid of 25 Gaussians, 2500 samples",
+        "grid",
+        ("metric=mode_coverage", "num=2500"),
+        5,
+        15,
+        (
+            Goal("modes", "modes", least=25, every=True, published="24.8 (PacGAN4)"),
+            Goal("high_quality", "high quality", least=0.95, published="0.936 (PacGAN4), 0.942 (PacGAN3)"),
+            Goal("reverse_kl", "reverse KL", most=0.03, published="0.04 (PacGAN4)"),
+            Goal("ks", "KS distance within modes", most=0.1),
+            Goal("spread", "spread within modes"),
+            Goal("energy", "energy distance, real = 1"),
+        ),
+    ),
+    "digits": Benchmark(
+        "Digits 8×8, one class a sample",
+        "digits_8",
+        ("metric=[fid,class_accuracy_digits,nearest_neighbour,precision_recall]", "feature=digits"),
+        5,
+        2,
+        (
+            Goal("fid", "digits FID", most=0.5),
+            Goal("fid", "digits FID over its floor", column="excess"),
+            Goal("class_accuracy", "class accuracy", least=0.99),
+            Goal("class_accuracy_control", "class accuracy, second classifier", least=0.99),
+            Goal("copying", "nearest-neighbour ratio", least=0.9),
+            Goal("precision", "precision"),
+            Goal("recall", "recall"),
+        ),
+    ),
+    "digits_unconditional": Benchmark(
+        "Digits 8×8, unlabelled",
+        "digits_unconditional",
+        ("metric=[fid,factor_coverage,nearest_neighbour]", "feature=digits"),
+        5,
+        5,
+        (
+            Goal("fid", "digits FID", most=2),
+            Goal("fid", "digits FID over its floor", column="excess"),
+            Goal("joint_kl_excess", "class KL over its floor", most=0.01),
+            Goal("confident", "read confidently"),
+            Goal("copying", "nearest-neighbour ratio"),
+        ),
+    ),
+    "stacked_digits": Benchmark(
+        "Stacked digits, 26,000 samples",
+        "stacked_digits",
+        ("metric=factor_coverage", "feature=stacked_digits", "num=26000"),
+        5,
+        20,
+        (
+            Goal("cells", "modes", least=1000, published="1000 (PacDCGAN2, on MNIST)"),
+            Goal("joint_kl", "KL", most=0.03, published="0.06 (PacDCGAN2, on MNIST)"),
+            Goal("confident", "confident on all three channels", least=0.6),
+        ),
+    ),
+    "cartoon_faces": Benchmark(
+        "Cartoon faces 32×32, 10,000 samples",
+        "cartoon_faces",
+        ("metric=[factor_coverage,fid]", "feature=cartoon_faces", "num=10000"),
+        5,
+        20,
+        (
+            Goal("values", "factor values covered", least=1),
+            Goal("joint_kl_excess", "joint KL over its floor", most=0.05),
+            Goal("confident", "faces read confidently", least=0.9),
+            Goal("fid", "FID on the classifier's features"),
+        ),
+    ),
+}
+SWEEP = (
+    "experiment=ring,digits_fast",
+    "loss=minimax,non_saturating,least_squares,hinge,wasserstein,relativistic",
+    "regularizer=none,r1,[r1,r2]",
+    "seed=0,1,2",
+)
+LENGTH = "trainer.max_steps=1000"
+
+
+def main() -> None:
+    """Train what is missing, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("benchmarks", nargs="*", default=[*BENCHMARKS, "comparison"], metavar="benchmark")
+    parser.add_argument("--seeds", type=int, help="as many as this; the default is each benchmark's own number")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--table", action="store_true", help="write the page from the rows that there are")
+    asked = parser.parse_args()
+    if unknown := [name for name in asked.benchmarks if name not in {*BENCHMARKS, "comparison"}]:
+        parser.error(f"{unknown[0]}: no such benchmark; allowed: {', '.join([*BENCHMARKS, 'comparison'])}")
+    if not asked.table:
+        known = {(row["benchmark"], row["config"], row["seed"]) for row in rows()}
+        wanted = [
+            (name, seed)
+            for name in asked.benchmarks
+            if name in BENCHMARKS
+            for seed in range(asked.first, asked.first + (asked.seeds or BENCHMARKS[name].seeds))
+            if (name, configuration(name), str(seed)) not in known
+        ]
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            for finished in pool.map(lambda job: reproduced(*job), wanted):
+                keep(finished)
+                PAGE.write_text(page(), encoding="utf-8")
+        if "comparison" in asked.benchmarks:
+            keep(compared())
+    PAGE.write_text(page(), encoding="utf-8")
+
+
+def composed(words: list[str]) -> Plain:
+    """What decides how a run trains, and nothing that only watches it."""
+    return {group: node for group, node in check(Composer().compose(words)).items() if group not in WATCHING}
+
+
+def configuration(name: str) -> str:
+    """A short hash of what is trained and how it is scored."""
+    benchmark = BENCHMARKS[name]
+    told = [composed([f"experiment={benchmark.experiment}"]), benchmark.scores]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def reproduced(name: str, seed: int) -> list[dict[str, object]]:
+    """One run, trained and scored: a row for each number."""
+    benchmark, config = BENCHMARKS[name], configuration(name)
+    folder = RUNS / name / config / f"seed={seed}"
+    print(f"{name}, seed {seed} → {folder}", flush=True)
+    spent = folder / "cpu_seconds"
+    before = float(spent.read_text()) if spent.exists() else 0.0
+    if (folder / "config.yaml").exists():
+        seconds = ran("gan-train", f"run={folder}")
+    else:
+        seconds = ran("gan-train", f"experiment={benchmark.experiment}", f"seed={seed}", f"hydra.run.dir='{folder}'")
+    spent.write_text(f"{before + seconds}")
+    ran("gan-evaluate", f"run={folder}", *benchmark.scores)
+    scores = json.loads((folder / "scores.json").read_text())["scores"]
+    made = json.loads((folder / "result.json").read_text())["provenance"]
+    shared = {
+        "benchmark": name,
+        "seed": seed,
+        "commit": made["commit"][:8] + ("+" if made["dirty"] else ""),
+        "config": config,
+        "cpu_minutes": round((before + seconds) / 60, 2),
+    }
+    return [shared | {"score": score} | numbers for score, numbers in scores.items()]
+
+
+def ran(command: str, *words: str) -> float:
+    """CPU seconds of a command on one thread; its output goes to the run's log. Ends the script if the command fails."""
+    log = RUNS / "log.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    with log.open("a") as out:
+        line = [sys.executable, "-m", f"gan_lightning.{command.removeprefix('gan-')}", *words]
+        child = subprocess.Popen(line, stdout=out, stderr=out, env=os.environ | one)
+        _, status, usage = os.wait4(child.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        sys.exit(f"{command} {' '.join(words)}: failed, see {log}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def compared() -> list[dict[str, object]]:
+    """The comparison of losses and regularizers: one sweep, a row for each number of each job."""
+    folder = RUNS / "comparison"
+    ran("gan-train", "-m", *SWEEP, LENGTH, f"hydra.sweep.dir={folder}")
+    found: list[dict[str, object]] = []
+    for path in sorted(folder.glob("*/result.json")):
+        result = json.loads(path.read_text())
+        overrides = dict(word.split("=", 1) for word in result["overrides"])
+        made = result["provenance"]
+        for score, value in result["metrics"].items():
+            found.append(
+                {
+                    "benchmark": f"comparison/{overrides['experiment']}/{overrides['loss']}/{overrides['regularizer']}",
+                    "seed": overrides["seed"],
+                    "commit": made["commit"][:8] + ("+" if made["dirty"] else ""),
+                    "config": hashlib.sha256(json.dumps([*SWEEP, LENGTH]).encode()).hexdigest()[:8],
+                    "cpu_minutes": round(result["seconds"] / 60, 2),
+                    "score": score,
+                    "generated": value,
+                }
+            )
+    return found
+
+
+def rows() -> list[dict[str, str]]:
+    """What was measured so far."""
+    if not ROWS.exists():
+        return []
+    with ROWS.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def keep(found: Sequence[Mapping[str, Any]]) -> None:
+    """Put rows beside those that there are; those of another config of the same benchmark, or of the same run, go."""
+    told = {(row["benchmark"], row["config"]) for row in found}
+    again = {(row["benchmark"], str(row["seed"])) for row in found}
+    settled = dict(told)
+    kept: list[Mapping[str, Any]] = [
+        row
+        for row in rows()
+        if row["config"] == settled.get(row["benchmark"], row["config"]) and (row["benchmark"], row["seed"]) not in again
+    ]
+    text = [*kept, *found]
+    order = [*BENCHMARKS]
+    text.sort(key=lambda row: (order.index(str(row["benchmark"])) if row["benchmark"] in order else 99, str(row["benchmark"])))
+    with ROWS.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, FIELDS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(text)
+
+
+def page() -> str:
+    """docs/results.md."""
+    told = rows()
+    lines = [HEAD]
+    for name, benchmark in BENCHMARKS.items():
+        own = [row for row in told if row["benchmark"] == name]
+        if own:
+            lines += section(name, benchmark, own)
+    lines += comparison([row for row in told if row["benchmark"].startswith("comparison/")])
+    return "\n".join(lines)
+
+
+def section(name: str, benchmark: Benchmark, own: list[dict[str, str]]) -> list[str]:
+    """A benchmark's part of the page."""
+    seeds = sorted({int(row["seed"]) for row in own})
+    cost = [float(row["cpu_minutes"]) for row in own if row["score"] == own[0]["score"]]
+    made = ", ".join(sorted({row["commit"] for row in own}))
+    stale = "" if own[0]["config"] == configuration(name) else " (the recipe has changed since)"
+    lines = [
+        f"## {benchmark.title}",
+        "",
+        f"`gan-train experiment={benchmark.experiment} seed=…` for {len(seeds)} seeds"
+        + (f" of {benchmark.seeds} intended" if len(seeds) < benchmark.seeds else "")
+        + f", {statistics.fmean(cost):.1f} CPU minutes each (goal: at most {benchmark.minutes:g}; worst {max(cost):.1f}), then",
+        f"`gan-evaluate run=… {' '.join(benchmark.scores)}`. Commit {made}, config {own[0]['config']}{stale}.",
+        "",
+        "| score | published | goal | reached | worst seed | real |",
+        "|---|---|---|---|---|---|",
+    ]
+    for goal in benchmark.goals:
+        values = [float(row[goal.column]) for row in own if row["score"] == goal.score and row[goal.column]]
+        real = [float(row["real"]) for row in own if row["score"] == goal.score and row["real"]]
+        if not values:
+            continue
+        beside = f"{statistics.fmean(real):.3g}" if real and goal.column != "excess" else ""
+        middle = f"{statistics.fmean(values):.3g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
+        aimed = goal.least is not None or goal.most is not None
+        mark = ("✓ " if goal.holds(values) else "✗ ") if aimed else ""
+        worst = f"{(min if goal.least is not None else max)(values):.3g}"
+        lines.append(f"| {goal.label} | {goal.published} | {goal.text() or '–'} | {mark}{middle} | {worst} | {beside} |")
+    return [*lines, "", *([benchmark.note, ""] if benchmark.note else [])]
+
+
+COMPARED = {"ring": ("reverse_kl", "high_quality", "modes"), "digits_fast": ("class_accuracy", "fid")}
+
+
+def comparison(own: list[dict[str, str]]) -> list[str]:
+    """The sweep's part of the page."""
+    if not own:
+        return []
+    spent = sum({(row["benchmark"], row["seed"]): float(row["cpu_minutes"]) for row in own}.values())
+    jobs, made = len({(row["benchmark"], row["seed"]) for row in own}), ", ".join(sorted({row["commit"] for row in own}))
+    swept = " \\\n  ".join([f"gan-train -m {SWEEP[0]}", *(f"'{word}'" for word in SWEEP[1:]), f"{LENGTH} name=comparison"])
+    lines = ["## Loss × regularizer", "", "The whole comparison is one command:", "", f"```\n{swept}\n```", ""]
+    lines += [
+        f"{jobs} jobs, {spent:.0f} minutes on one thread, commit {made}. 1000 steps each: these are not the best that a",
+        "loss can reach; mean ± standard deviation of 3 seeds, on the validation split, as training scored it.",
+        "",
+    ]
+    for experiment, scores in COMPARED.items():
+        here = [row for row in own if row["benchmark"].split("/")[1] == experiment]
+        present = [s for s in scores if any(row["score"] == s for row in here)]
+        lines += [f"| {experiment} | regularizer | {' | '.join(present)} |", "|---|---|" + "---|" * len(present)]
+        for which in dict.fromkeys(row["benchmark"] for row in here):
+            _, _, loss, regularizer = which.split("/")
+            cells = []
+            for score in present:
+                chosen = [row for row in here if row["benchmark"] == which and row["score"] == score]
+                values = [float(row["generated"] or "nan") for row in chosen]
+                spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+                cells.append(f"{statistics.fmean(values):.3g}{spread}")
+            lines.append(f"| {loss} | {regularizer} | {' | '.join(cells)} |")
+        lines.append("")
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The real side of scores: what is read, kept and found again."""
+
+import multiprocessing
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from gan_lightning.data.digits import Digits
+from gan_lightning.data.ring import Ring
+from gan_lightning.metric import reference as room
+from gan_lightning.metric.feature.base import Feature, Reading
+from gan_lightning.metric.reference import Reference, read
+
+DIGITS = Digits(sample_shape=(1, 8, 8), num_classes=10)
+
+
+class Halves(Feature):
+    """Features and two factors, and how often it was asked."""
+
+    name, factors = "halves", {"left": 2, "right": 3}
+
+    def __init__(self, pause=0.0):
+        super().__init__()
+        self.asked, self.pause = 0, pause
+
+    def extract(self, samples):
+        self.asked += 1
+        time.sleep(self.pause)
+        flat = samples.flatten(1)
+        return Reading(flat[:, :4], (flat[:, :2], flat[:, 2:5]))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path))
+    return tmp_path / "reference"
+
+
+def test_the_splits_and_their_order():
+    reference = Reference(DIGITS, "test")
+    assert torch.equal(reference.real().real, DIGITS.splits.test.first(300))
+    assert torch.equal(reference.real().labels, DIGITS.splits.test.labels)
+    assert len(reference.real(7).real) == len(reference.real(7).labels) == 7
+    assert len(reference.train().real) == 1198
+    assert reference.floor is DIGITS.splits.validation
+    assert Reference(DIGITS, "validation").floor is DIGITS.splits.test
+
+
+def test_drawn_points_have_a_place_each_and_a_set_of_their_own_for_each_split():
+    ring = Ring(sample_shape=(2,), num_classes=0)
+    one, other = Reference(ring, "test").real(700).real, Reference(ring, "test").real(700).real
+    assert torch.equal(one, other)
+    assert len(one.unique(dim=0)) == 700
+    assert not torch.equal(one, Reference(ring, "validation").real(700).real)
+    assert len(Reference(ring, "test").real().real) == room.DRAWN
+
+
+def test_a_reading_is_made_once(cache):
+    feature = Halves()
+    first = read(DIGITS.splits.test, feature)
+    asked = feature.asked
+    again = read(DIGITS.splits.test, feature)
+    assert feature.asked == asked > 0
+    assert torch.equal(first.features, again.features)
+    assert [x.shape for x in again.logits] == [(300, 2), (300, 3)]
+    assert all(torch.equal(a, b) for a, b in zip(first.logits, again.logits, strict=True))
+    assert len(list(cache.glob("*.safetensors"))) == 1
+    assert not list(cache.glob("*.tmp"))
+
+
+def test_other_samples_or_another_extractor_are_read_anew(cache):
+    feature = Halves()
+    read(DIGITS.splits.test, feature)
+    read(DIGITS.splits.validation, feature)
+    feature.name = "other"
+    read(DIGITS.splits.test, feature)
+    feature.resizer = "another"
+    read(DIGITS.splits.test, feature)
+    assert len(list(cache.glob("*.safetensors"))) == 4
+
+
+def test_a_damaged_file_is_made_again(cache):
+    whole = read(DIGITS.splits.test, Halves())
+    (path,) = cache.glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:100])
+    assert torch.equal(read(DIGITS.splits.test, Halves()).features, whole.features)
+    assert torch.equal(load_file(path)["features"], whole.features)
+
+
+def _job(_):
+    torch.set_num_threads(1)
+    feature = Halves(pause=0.2)
+    return read(DIGITS.splits.test, feature).features.sum().item(), feature.asked
+
+
+def test_of_many_jobs_one_reads_and_the_others_wait():
+    DIGITS.splits  # noqa: B018 (loaded before the processes part)
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        found = pool.map_async(_job, range(4), chunksize=1).get(timeout=60)
+    assert len({total for total, _ in found}) == 1
+    assert sorted(asked > 0 for _, asked in found) == [False, False, False, True]
+
+
+def test_an_extractor_is_asked_once_a_batch():
+    feature, batch = Halves(), torch.randn(5, 1, 8, 8)
+    assert feature(batch) is feature(batch)
+    assert feature.asked == 1
+    feature(batch.clone())
+    assert feature.asked == 2
