@@ -18,7 +18,7 @@ from gan_lightning.prior.uniform import Uniform
 
 CPU = torch.device("cpu")
 # name → the variance of a coordinate; every prior's mean is 0
-VARIANCE = {"gaussian": 1.0, "sphere": 1.0, "uniform": 1 / 3}
+VARIANCE = {"coins": 1.0, "gaussian": 1.0, "sphere": 1.0, "uniform": 1 / 3}
 
 FILES = {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted((config_dir() / "prior").glob("*.yaml"))}
 OPTIONS = {name: node for name, node in FILES.items() if "_target_" in node}
