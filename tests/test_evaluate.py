@@ -1,0 +1,172 @@
+"""gan-evaluate: a run's scores and a folder's, and the protocol that travels with them."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RING = ("experiment=ring", "trainer.max_steps=4", "data.batch_size=16", "model.width=8", "trainer.accelerator=cpu")
+DIGITS = ("experiment=digits_fast", "model.width=4", "trainer.max_steps=4", "data.batch_size=16", "trainer.accelerator=cpu")
+
+
+@pytest.fixture
+def evaluate(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
+
+    def call(*line):
+        return command("gan-evaluate", *line)
+
+    return call
+
+
+@pytest.fixture
+def ring(command, tmp_path):
+    assert command("gan-train", *RING, "checkpoint.every=2", "hydra.run.dir=ring").code == 0
+    return tmp_path / "ring"
+
+
+@pytest.fixture
+def digits(command, tmp_path):
+    assert command("gan-train", *DIGITS, "hydra.run.dir=digits").code == 0
+    return tmp_path / "digits"
+
+
+def told(folder, name="scores.json"):
+    return json.loads((folder / name).read_text())
+
+
+def folder(path, n=40, seed=0, side=8):
+    path.mkdir()
+    random = np.random.default_rng(seed)
+    for i in range(n):
+        Image.fromarray(random.integers(0, 256, (side, side), dtype=np.uint8)).save(path / f"{i:03d}.png")
+    return path
+
+
+def test_a_run_is_scored_by_its_own_metrics_on_the_test_split(ring, evaluate):
+    done = evaluate("run=ring")
+    assert done.code == 0, done.err
+    found = told(ring)
+    protocol = found["protocol"]
+    assert (protocol["step"], protocol["weights"], protocol["seed"], protocol["batch_norm"]) == (4, "ema", 0, "none")
+    assert protocol["samples"] == {"mode_coverage": 2500}
+    assert protocol["reference"] == {"split": "test", "samples": 10000}
+    assert found["scores"]["modes"]["real"] == 8
+    assert found["scores"]["high_quality"]["real"] == pytest.approx(0.989, abs=0.006)
+    assert found["provenance"]["versions"].keys() >= {"torch", "gan-lightning"}
+    for word in ("generated", "real", "modes", "high_quality", "2500 for mode_coverage", "test split", "scores.json"):
+        assert word in done.out
+    assert evaluate("run=ring").code == 0
+    assert told(ring)["scores"] == found["scores"]
+
+
+def test_what_changes_a_number_changes_the_protocol(ring, evaluate):
+    seen = []
+    for words in ([], ["seed=1"], ["weights=raw"], ["checkpoint=2"], ["num=500"], ["split=validation"]):
+        assert evaluate("run=ring", "metric=distance", *words, "out=told.json").code == 0
+        found = told(ring.parent, "told.json")
+        seen.append((json.dumps(found["protocol"]), found["scores"]["distance"]["generated"]))
+    assert len({protocol for protocol, _ in seen}) == len(seen)
+    assert len({value for _, value in seen}) == len(seen) - 1  # the split is all that the distance does not depend on
+
+
+def test_the_z_of_a_report_are_not_those_of_training(ring, evaluate):
+    in_training = json.loads((ring / "result.json").read_text())["metrics"]["reverse_kl"]
+    assert evaluate("run=ring", "split=validation").code == 0
+    assert told(ring)["scores"]["reverse_kl"]["generated"] != in_training
+
+
+def test_other_metrics_and_another_extractor(digits, evaluate):
+    done = evaluate("run=digits", "metric=[fid,class_accuracy]", "feature=digits", "num=200")
+    assert done.code == 0, done.err
+    found = told(digits)
+    assert found["protocol"]["feature"].startswith("digits")
+    assert found["protocol"]["resizer"]
+    assert found["protocol"]["batch_norm"] == "running statistics"
+    fid = found["scores"]["fid"]
+    assert fid["excess"] == pytest.approx(fid["generated"] - fid["real"])
+    assert fid["real"] < fid["generated"]
+    assert found["scores"]["class_accuracy"]["real"] > 0.97
+    assert evaluate("run=digits", "metric=fid", "feature=digits", "batch_norm=batch").code == 0
+    assert told(digits)["protocol"]["batch_norm"] == "batch statistics"
+    assert told(digits)["scores"]["fid"]["generated"] != fid["generated"]
+
+
+def test_two_folders(evaluate, tmp_path):
+    folder(tmp_path / "one"), folder(tmp_path / "two", seed=1), folder(tmp_path / "dark", seed=2)
+    for path in (tmp_path / "dark").iterdir():
+        Image.eval(Image.open(path), lambda value: value // 4).save(path)
+    found = {}
+    for name in ("one", "two", "dark"):
+        done = evaluate("real=one", f"fake={name}", "metric=fid", "feature=raw", "out=told.json")
+        assert done.code == 0, done.err
+        found[name] = told(tmp_path, "told.json")["scores"]["fid"]["generated"]
+    assert found["one"] == pytest.approx(0, abs=1e-6)
+    assert 0 < found["two"] < found["dark"]
+    assert told(tmp_path, "told.json")["protocol"]["shape"] == [1, 8, 8]
+
+
+def test_a_run_and_the_folder_that_it_draws_score_alike_in_kind(digits, command, evaluate, tmp_path):
+    """From gan-sample to two folders: what a person would do with any generator's output."""
+    assert command("gan-sample", "run=digits", "num=60", "out=drawn/").code == 0
+    done = evaluate("real=drawn", "fake=drawn", "metric=fid", "feature=digits", "out=told.json")
+    assert done.code == 0, done.err
+    assert told(tmp_path, "told.json")["scores"]["fid"]["generated"] == pytest.approx(0, abs=1e-6)
+
+
+MISTAKES = {
+    (): "run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR",
+    ("real=a",): "run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR",
+    ("run=ring", "real=a"): "run=, real=: score a run, or a folder against another; not both",
+    ("real=a", "fake=b"): "real=a: does not exist; give a folder of images",
+    ("run=nowhere",): "run=nowhere: no run directory; it does not exist",
+    ("run=ring", "metric=fdi"): "metric=fdi: no such option; did you mean fid? allowed: ",
+    ("run=ring", "feature=dgits"): "feature=dgits: no such option; did you mean digits? allowed: ",
+    ("run=ring", "split=tset"): "split=tset: ",
+    ("run=ring", "num=0"): "num=0: ",
+    ("run=ring", "checkpoint=3"): "checkpoint=3: not in this run; there are: latest, best, 2, 4",
+    ("run=ring", "metric=class_accuracy"): "metric.class_accuracy: ",
+    ("run=ring", "metric=fid", "feature=digits"): "metric.fid: ",
+    ("run=ring", "metric=fid", "num=1"): "fid: ",
+    ("run=ring", "metric=nearest_neighbour", "split=train"): "metric=nearest_neighbour: compares training samples",
+    ("run=ring", "nmu=3"): "nmu=3: no such argument; did you mean num? allowed: ",
+}
+
+
+def test_a_mistake_is_one_line(ring, evaluate):
+    for line, expected in MISTAKES.items():
+        done = evaluate(*line)
+        assert done.code == 2, line
+        assert done.err.startswith(expected), (line, done.err)
+        assert len(done.err.splitlines()) == 1, done.err
+
+
+def test_folders_that_can_not_be_scored(evaluate, tmp_path):
+    folder(tmp_path / "one"), (tmp_path / "empty").mkdir()
+    for line in (
+        ("real=empty", "fake=one"),
+        ("real=one", "fake=empty"),
+        ("real=one", "fake=one", "feature=raw", "shape=[3,8]"),
+    ):
+        done = evaluate(*line, "metric=fid")
+        assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+    shutil.copy(tmp_path / "one" / "000.png", tmp_path / "empty")
+    done = evaluate("real=one", "fake=empty", "feature=raw", "metric=fid")
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+
+
+def test_a_run_without_metrics_asks_for_some(command, evaluate):
+    assert command("gan-train", *RING, "metric=none", "hydra.run.dir=plain").code == 0
+    done = evaluate("run=plain")
+    assert (done.code, done.err) == (2, "metric: this run was trained with metric=none; choose: metric=[…]\n")
+    assert evaluate("run=plain", "metric=mode_coverage").code == 0
+
+
+def test_a_config_of_strangers_is_refused(ring, evaluate):
+    text = (ring / "config.yaml").read_text()
+    (ring / "config.yaml").write_text(text.replace("gan_lightning.metric.feature.raw.Raw", "os.system"))
+    done = evaluate("run=ring")
+    assert done.code == 2
+    assert "os.system" in done.err
