@@ -13,6 +13,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from gan_lightning.data.stream import BLOCK, in_places
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import Score
 from gan_lightning.metric.reference import Judge, Reference, size
@@ -20,7 +21,6 @@ from gan_lightning.seed import Purpose, generator
 from gan_lightning.turn import Batch
 
 BATCH = 500
-BLOCK = 50  # places whose z are drawn together
 
 Weights = Literal["ema", "raw"]
 BatchNorm = Literal["running", "batch"]
@@ -58,8 +58,7 @@ class Generated:
     @torch.inference_mode()
     def part(self, start: int, n: int) -> Batch:
         """Samples start … start + n − 1 and the labels they were asked for."""
-        first, last = start // BLOCK, -(-(start + n) // BLOCK)
-        z = torch.cat([self._block(i) for i in range(first, last)])[start - first * BLOCK :][:n].to(self.gan.device)
+        z = in_places(start, n, self._block).to(self.gan.device)
         labels = torch.arange(start, start + n) % self.num_classes if self.num_classes else None
         samples: Tensor = self.network(z, None if labels is None else labels.to(self.gan.device))
         return Batch(samples.float().cpu(), labels)
@@ -74,15 +73,19 @@ def normalising(network: nn.Module) -> list[nn.Module]:
 
 
 def judging(gan: GAN) -> Judge:
-    """The discriminator's word outside of training: it remembers nothing of what it is shown."""
+    """The discriminator's word outside of training: it remembers nothing, and sees samples as they are, not augmented."""
 
     @torch.inference_mode()
-    def judge(samples: Tensor, labels: Tensor | None) -> Tensor:
-        trained = gan.discriminator.training
+    def judge(samples: Tensor, labels: Tensor | None) -> Tensor:  # (N, C, …), (N,) -> (N / packing,), a rest is left out
+        m, trained = gan.packing, gan.discriminator.training
+        x = samples[: len(samples) // m * m].to(gan.device)
         gan.discriminator.eval()
-        logits = gan.judge(samples.to(gan.device), None if labels is None else labels.to(gan.device)).logits
+        said = gan.discriminator(
+            x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), None if labels is None else labels.to(gan.device)
+        )
         gan.discriminator.train(trained)
-        return logits.cpu()
+        logits: Tensor = said.logits
+        return logits.float().cpu()
 
     return judge
 

@@ -91,6 +91,12 @@ def test_the_discriminator_remembers_nothing_of_what_it_judges():
     assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
 
 
+def test_the_discriminator_of_packs_gives_a_word_for_each_pack():
+    gan = make_gan((2,), packing=2)
+    x = torch.randn(7, 2)
+    assert torch.allclose(judging(gan)(x, None), gan.discriminator(x[:6].reshape(3, 4)).logits)
+
+
 @pytest.mark.parametrize("counts", [(1,), (499,), (500, 1300), (1201, 7)])
 def test_every_score_hears_as_many_as_it_wants(counts):
     scores = {str(n): Heard(n) for n in counts}

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.base import Data, Splits
+from gan_lightning.data.stream import BLOCK, in_places
 from gan_lightning.seed import Purpose, generator
 from gan_lightning.turn import Batch
 
@@ -30,7 +31,8 @@ class Mixture:
 
     def part(self, start: int, n: int) -> Batch:
         """N points of their own for each place, others for each split."""
-        return Batch(self.draw(n, generator(Purpose.REAL, self.fixed, 2**32 - 1, start)), None)
+        drawn = in_places(start, n, lambda i: self.draw(BLOCK, generator(Purpose.REAL, self.fixed, 2**32 - 1, i)))
+        return Batch(drawn, None)
 
     def first(self, n: int, label: int | None = None) -> Tensor:
         """Always the same n points, others for each split."""

@@ -7,7 +7,7 @@ the stream at its step, with workers or without.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Protocol
 
@@ -47,6 +47,16 @@ class Stream(IterableDataset[Batch]):
         while True:
             yield self.source.batch(self.seed, i, self.size, self.rank, self.world)
             i += stride
+
+
+BLOCK = 50  # places that are drawn together
+
+
+def in_places(start: int, n: int, block: Callable[[int], Tensor]) -> Tensor:  # -> (n, …)
+    """Places start … start + n − 1 of a line of blocks, each drawn for itself: whatever the batch, a place has its sample."""
+    first, last = start // BLOCK, -(-(start + n) // BLOCK)
+    drawn = [block(i) for i in range(first, max(last, first + 1))]
+    return torch.cat(drawn)[start - first * BLOCK :][:n]
 
 
 @lru_cache(maxsize=3)

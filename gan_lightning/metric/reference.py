@@ -51,11 +51,11 @@ class Reference:
         return self.data.splits.test if self.split == "validation" else self.data.splits.validation
 
     def real(self, n: int | None = None) -> Batch:
-        """The reference samples in their order, or the first n."""
+        """The reference samples in their order, or n of them at even distances: a folder's stand class by class."""
         return gathered(self.source, n)
 
     def train(self, n: int | None = None) -> Batch:
-        """Training samples."""
+        """Training samples, likewise."""
         return gathered(self.data.splits.train, n)
 
     def reading(self, feature: Feature) -> Reading:
@@ -77,17 +77,24 @@ def size(source: object) -> int:
 
 
 def parts(source: Source, n: int | None = None) -> Iterator[Batch]:
-    """The first n samples, or all that are looked at, a part at a time."""
-    total = size(source) if n is None else min(n, len(source)) if isinstance(source, Sized) else n
+    """All samples that are looked at, or the first n, a part at a time."""
+    total = size(source) if n is None else n
     for start in range(0, total, PART):
         yield source.part(start, min(PART, total - start))
 
 
 def gathered(source: Source, n: int | None = None) -> Batch:
-    """The same in one batch."""
-    found = list(parts(source, n))
-    labels = [batch.labels for batch in found if batch.labels is not None]
-    return Batch(torch.cat([batch.real for batch in found]), torch.cat(labels) if labels else None)
+    """All of them in one batch, or n."""
+    total = size(source) if n is None or isinstance(source, Sized) else n
+    chosen = torch.arange(min(n or total, total)) * total // min(n or total, total)
+    real: list[Tensor] = []
+    labels: list[Tensor] = []
+    for i, batch in enumerate(parts(source, total)):
+        here = chosen[(chosen >= i * PART) & (chosen < (i + 1) * PART)] - i * PART
+        real.append(batch.real[here])
+        if batch.labels is not None:
+            labels.append(batch.labels[here])
+    return Batch(torch.cat(real), torch.cat(labels) if labels else None)
 
 
 def read(source: Source, feature: Feature) -> Reading:

@@ -43,6 +43,8 @@ def test_the_splits_and_their_order():
     assert torch.equal(reference.real().real, DIGITS.splits.test.first(300))
     assert torch.equal(reference.real().labels, DIGITS.splits.test.labels)
     assert len(reference.real(7).real) == len(reference.real(7).labels) == 7
+    assert torch.equal(reference.real(3).real, DIGITS.splits.test.take(torch.tensor([0, 100, 200])))
+    assert len(reference.real(999).real) == 300
     assert len(reference.train().real) == 1198
     assert reference.floor is DIGITS.splits.validation
     assert Reference(DIGITS, "validation").floor is DIGITS.splits.test
@@ -53,6 +55,7 @@ def test_drawn_points_have_a_place_each_and_a_set_of_their_own_for_each_split():
     one, other = Reference(ring, "test").real(700).real, Reference(ring, "test").real(700).real
     assert torch.equal(one, other)
     assert len(one.unique(dim=0)) == 700
+    assert torch.equal(torch.cat([ring.splits.test.part(0, 77).real, ring.splits.test.part(77, 623).real]), one)
     assert not torch.equal(one, Reference(ring, "validation").real(700).real)
     assert len(Reference(ring, "test").real().real) == room.DRAWN
 

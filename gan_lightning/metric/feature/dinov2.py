@@ -1,0 +1,122 @@
+"""DINOv2, a vision transformer that learned without labels: 768 features that people agree with more than with Inception's.
+
+The network is ViT-B/14 and takes the published weights as they are; resizer and normalisation are torch-fidelity's. (Its own
+loader runs whatever code a repository holds that day.) Oquab et al. 2024; for scores, Stein et al. 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, scaled_dot_product_attention
+
+from gan_lightning.data.base import DataError
+from gan_lightning.metric.feature.base import Feature, Reading
+from gan_lightning.metric.feature.pretrained import PART, marked, rgb, state_dict, unreadable
+
+URL = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth"
+SIDE, PATCH, TRAINED_ON = 224, 14, 518
+WIDTH, DEPTH, HEADS = 768, 12, 12
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class DINOv2(Feature):
+    """`weights`: a file of them; without it, the one that torch.hub keeps or downloads."""
+
+    resizer = "bilinear as in TensorFlow 1, to 224×224"
+
+    def __init__(self, weights: str | None = None) -> None:
+        super().__init__()
+        self.weights, self.digest = weights, ""
+        self.network: nn.Module | None = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Known when the weights are."""
+        self.load()
+        return f"dinov2-vit-b-14-{self.digest}"
+
+    def unfit(self, sample_shape: Sequence[int]) -> str | None:
+        return unreadable(list(sample_shape), "feature=dinov2")
+
+    def extract(self, samples: Tensor) -> Reading:  # (N, C, H, W) -> (N, 768)
+        network = self.load()
+        said = torch.cat([network(part) for part in torch.split(prepared(rgb(samples)), PART)])
+        return Reading(marked(said, samples))
+
+    def load(self) -> nn.Module:
+        """The network, read at the first call. Raises DataError."""
+        if self.network is None:
+            held, self.digest = state_dict(self.weights, URL, "dinov2")
+            network = VisionTransformer().requires_grad_(False).eval()
+            try:
+                network.load_state_dict(held)
+            except RuntimeError:
+                raise DataError(
+                    f"feature=dinov2: {self.weights or 'the kept file'} holds other weights than {URL.rpartition('/')[2]}"
+                ) from None
+            self.network = network
+        return self.network
+
+
+def prepared(images: Tensor) -> Tensor:  # (N, 3, H, W) uint8 -> (N, 3, 224, 224)
+    """Resized and normalised as torch-fidelity does."""
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+    resized = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(SIDE, SIDE), align_corners=False)
+    mean, std = (torch.tensor(v, device=images.device).mul(255).reshape(3, 1, 1) for v in (MEAN, STD))
+    return (resized - mean) / std
+
+
+class VisionTransformer(nn.Module):
+    """Parameters bear the published file's names."""
+
+    def __init__(self, width: int = WIDTH, depth: int = DEPTH, heads: int = HEADS) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + (TRAINED_ON // PATCH) ** 2, width))
+        self.mask_token = nn.Parameter(torch.zeros(1, width))  # of training; not asked here
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, 3, H, W), multiples of 14 -> (N, width)
+        patches = self.patch_embed["proj"](x)
+        tokens = patches.flatten(2).transpose(1, 2) + self.positions(*patches.shape[2:])
+        x = torch.cat([(self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1), tokens], 1)
+        for block in self.blocks:
+            x = block(x)
+        found: Tensor = self.norm(x)[:, 0]
+        return found
+
+    def positions(self, *size: int) -> Tensor:  # -> (1, height · width, width)
+        """The embedding of places, from the grid that was trained to this one; the 0.1 is DINO's guard against rounding."""
+        side = TRAINED_ON // PATCH
+        grid = self.pos_embed[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        if size != (side, side):
+            grid = interpolate(grid, scale_factor=tuple((n + 0.1) / side for n in size), mode="bicubic")
+        return grid.flatten(2).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Attention, then a perceptron for each token, each with a learned scale on its way back."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+        self.attn = nn.ModuleDict({"qkv": nn.Linear(width, 3 * width), "proj": nn.Linear(width, width)})
+        self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, 4 * width), "fc2": nn.Linear(4 * width, width)})
+        self.ls1, self.ls2 = (nn.ParameterDict({"gamma": nn.Parameter(torch.ones(width))}) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, T, width) -> the same
+        n, t, width = x.shape
+        qkv = self.attn["qkv"](self.norm1(x)).reshape(n, t, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        seen = scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, width)
+        x = x + self.ls1["gamma"] * self.attn["proj"](seen)
+        thought = self.mlp["fc2"](nn.functional.gelu(self.mlp["fc1"](self.norm2(x))))
+        found: Tensor = x + self.ls2["gamma"] * thought
+        return found
