@@ -45,6 +45,7 @@ class GAN(pl.LightningModule):
         schedule: Schedule,
         latent_dim: Count,
         d_steps_per_g_step: Count = 1,
+        head_start: Annotated[int, Field(ge=0)] = 0,  # iterations in which D alone learns; G's gradient is there, not taken
         accumulate: Count = 1,  # parts that a batch passes in, for memory's sake: the gradient is that of the whole
         packing: Count = 1,  # samples that D judges together (PacGAN, Lin et al. 2018)
         fresh_z: bool = False,  # draw again for G's turn, as the paper does, instead of reusing D's last fakes
@@ -54,9 +55,9 @@ class GAN(pl.LightningModule):
         self.automatic_optimization = False
         self.generator, self.discriminator, self.loss, self.prior, self.ema = generator, discriminator, loss, prior, ema
         self.regularizers = cast("Mapping[str, Regularizer]", nn.ModuleDict(dict(regularizers)))
-        self.augmentation = augmentation
-        self.make_optimizers, self.schedule, self.latent_dim, self.seed = optimizers, schedule, latent_dim, seed
-        self.d_steps_per_g_step, self.accumulate, self.packing, self.fresh_z = d_steps_per_g_step, accumulate, packing, fresh_z
+        self.augmentation, self.make_optimizers, self.schedule = augmentation, optimizers, schedule
+        self.latent_dim, self.packing, self.fresh_z, self.seed = latent_dim, packing, fresh_z, seed
+        self.d_steps_per_g_step, self.head_start, self.accumulate = d_steps_per_g_step, head_start, accumulate
         for regularizer in regularizers.values():
             regularizer.bind(generator, discriminator)
 
@@ -72,15 +73,13 @@ class GAN(pl.LightningModule):
         progress = self.global_step / max(self.trainer.max_steps, 1)
         for regularizer in self.regularizers.values():
             regularizer.advance(progress)
-        for optimizer in self._optimizers():
-            for group in optimizer.param_groups:
-                group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.schedule(progress)
+        for group in [group for optimizer in self._optimizers() for group in optimizer.param_groups]:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.schedule(progress)
         self.ema.advance(self.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Terms:
         """One iteration, counted once: left alone, Lightning counts each optimizer's step."""
-        due = {name: r for name, r in self.regularizers.items() if self.global_step % r.interval == 0}
-        terms = self.iteration(batch, due)
+        terms = self.iteration(batch, {name: r for name, r in self.regularizers.items() if self.global_step % r.interval == 0})
         counted = cast("list[pl.core.optimizer.LightningOptimizer]", self.optimizers())[1]
         counted._on_before_step()
         counted._on_after_step()
@@ -89,6 +88,7 @@ class GAN(pl.LightningModule):
     def iteration(self, batch: Batch, due: Mapping[str, Regularizer]) -> Terms:
         """D's updates, then G's. Without a host sync, so that a CUDA graph can hold it."""
         d, g = self._optimizers()
+        kept = [b.clone() for b in self.generator.buffers()] if self.global_step < self.head_start else []  # running statistics
         for part in (rounds := batch.chunk(self.d_steps_per_g_step)):
             draws = self.draw(part)
             shared = part is rounds[-1] and self.accumulate == 1 and not self.fresh_z  # their graph serves G's turn too
@@ -103,6 +103,8 @@ class GAN(pl.LightningModule):
         with frozen(d):
             again = fakes if shared else (self.generator(z, b.labels) for z, b in draws)
             terms |= self.update("generator", g, (self.g_turn(z, b, f) for (z, b), f in zip(draws, again, strict=True)), due)
+        for buffer, before in zip(self.generator.buffers(), kept, strict=False):
+            buffer.copy_(before)
         self.ema.update(self.generator)
         return terms
 
@@ -124,7 +126,8 @@ class GAN(pl.LightningModule):
                 terms |= {"logits/real": turn.on_real.logits, "logits/fake": turn.on_fake.logits}
             for name, term in terms.items():
                 heard.setdefault(name, []).append(term.detach())
-        optimizer.step()
+        if player == "discriminator" or self.global_step >= self.head_start:
+            optimizer.step()
         return {name: torch.cat(parts) for name, parts in heard.items()}
 
     def d_turn(self, z: Tensor, batch: Batch, fake: Tensor, due: Mapping[str, Regularizer]) -> Turn:

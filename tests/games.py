@@ -50,6 +50,16 @@ class Terms(pl.Callback):
         self.steps.append(outputs)
 
 
+class Folder:
+    """What a watcher needs of a run: a place, and a memory."""
+
+    def __init__(self, path):
+        self.path, self.recorded = path, {}
+
+    def record(self, **entries):
+        self.recorded |= entries
+
+
 class Loader(pl.LightningDataModule):
     """The stream over a few stored samples."""
 

@@ -154,6 +154,65 @@ def test_resume_at_any_step_is_bit_equal(tmp_path, workers):
             assert equal(one[part], other[part]), part
 
 
+def convolutional(**given):
+    """A game whose generator has running statistics."""
+    torch.manual_seed(0)
+    generator = resize_convolution.Generator(LATENT, (1, 8, 8), width=4)
+    return make_gan((1, 8, 8), generator=generator, discriminator=resize_convolution.Discriminator((1, 8, 8), width=4), **given)
+
+
+class Moves(Terms):
+    """Whether each player, and G's average, differ from what they were before the iteration; Adam's steps so far."""
+
+    def __init__(self):
+        super().__init__()
+        self.moved, self.counted, self.heard = [], [], []
+
+    def on_train_batch_start(self, trainer, module, *rest):
+        self.before = [weights(m) for m in (module.discriminator, module.generator, module.ema.average)]
+
+    def on_train_batch_end(self, trainer, module, *rest):
+        after = [weights(m) for m in (module.discriminator, module.generator, module.ema.average)]
+        self.moved.append([not same(a, b) for a, b in zip(self.before, after, strict=True)])
+        d, g = trainer.optimizers
+        self.counted.append((count(d), count(g) if g.state else 0))
+        self.heard.append(all(p.grad is not None and p.grad.any() for p in module.generator.parameters()))
+
+
+@pytest.mark.parametrize("given", [{}, {"accumulate": 2}, {"d_steps_per_g_step": 2, "fresh_z": True}], ids=str)
+def test_d_alone_learns_in_its_head_start(given):
+    watched = Moves()
+    gan = convolutional(head_start=3, **given)
+    trainer, said = fit(gan, steps=5, shape=(1, 8, 8), callbacks=[watched])
+    assert watched.moved == [[True, False, False]] * 3 + [[True, True, True]] * 2
+    assert watched.counted == [(i * gan.d_steps_per_g_step, max(0, i - 3)) for i in range(1, 6)]
+    assert trainer.global_step == 5
+    assert all("loss/g" in terms for terms in said)
+    assert all(watched.heard), "G's gradient is there to be watched"
+
+
+def test_a_generator_that_moves_too_soon_would_be_seen():
+    """The negative control of the test above."""
+    watched = Moves()
+    fit(convolutional(), steps=2, shape=(1, 8, 8), callbacks=[watched])
+    assert watched.moved == [[True, True, True]] * 2
+
+
+@pytest.mark.parametrize("stop", [2, 3, 4])
+def test_resume_across_the_end_of_a_head_start_is_bit_equal(tmp_path, stop):
+    given = {"shape": (1, 8, 8), "steps": 6}
+    trainer, said = fit(convolutional(head_start=3), **given)
+    trainer.save_checkpoint(tmp_path / "whole.ckpt")
+    trainer, _ = fit(convolutional(head_start=3), callbacks=[StopAt(stop)], **given)
+    trainer.save_checkpoint(tmp_path / "part.ckpt")
+    trainer, after = fit(convolutional(head_start=3), ckpt_path=tmp_path / "part.ckpt", **given)
+    trainer.save_checkpoint(tmp_path / "rest.ckpt")
+    assert all(same(a, b) for a, b in zip(said[stop:], after, strict=True))
+    one, other = (torch.load(tmp_path / f"{n}.ckpt", weights_only=True) for n in ("whole", "rest"))
+    for part in ("state_dict", "optimizer_states", "global_step"):
+        assert equal(one[part], other[part]), part
+
+
 def test_a_forgotten_reseed_would_be_seen(tmp_path, monkeypatch):
     """The negative control of the test above: noise that is no function of the step does not resume."""
     from gan_lightning import gan as module

@@ -1,4 +1,4 @@
-"""Ring, grid and the one point: mixtures whose moments are known."""
+"""Ring, grid, line and the one point: mixtures whose moments are known."""
 
 import math
 
@@ -8,6 +8,7 @@ import torch
 from gan_lightning.data.base import DataError
 from gan_lightning.data.dirac import Dirac
 from gan_lightning.data.grid import Grid
+from gan_lightning.data.line import Line
 from gan_lightning.data.ring import Ring
 
 PLANE = {"sample_shape": (2,), "num_classes": 0}
@@ -92,3 +93,32 @@ def test_the_one_point_is_zero():
 def test_the_one_point_has_one_dimension_and_no_class(shape, classes):
     with pytest.raises(DataError, match=r"sample_shape \[1\] and num_classes 0$"):
         Dirac(sample_shape=shape, num_classes=classes).count()
+
+
+def test_the_density_of_a_line():
+    line = Line(centres=(-1, 2), std=0.5, sample_shape=(1,), num_classes=0)
+    assert line.modes.tolist() == [[-1.0], [2.0]]
+    peak = 1 / (0.5 * math.sqrt(2 * math.pi))
+    x = torch.tensor([-1.0, 2.5], dtype=torch.float64)
+    expected = [peak * (1 + math.exp(-18)) / 2, peak * (math.exp(-0.5) + math.exp(-24.5)) / 2]
+    torch.testing.assert_close(line.density(x), torch.tensor(expected, dtype=torch.float64))
+    grid = torch.linspace(-6, 7, 2001, dtype=torch.float64)
+    assert float(torch.trapezoid(line.density(grid), grid)) == pytest.approx(1, abs=1e-6)
+
+
+def test_points_on_a_line_follow_the_density():
+    line = Line(sample_shape=(1,), num_classes=0)
+    found, edges = many(line), torch.linspace(-3, 3, 13)
+    assert (found.shape, line.count(), line.modes.tolist(), line.std) == ((40000, 1), None, [[-1.0], [1.0]], 0.5)
+    share = torch.histogram(found.squeeze(1), edges).hist / len(found)
+    fine = torch.linspace(-3, 3, 1201)
+    below = torch.cumulative_trapezoid(line.density(fine), fine)
+    expected = torch.cat([torch.zeros(1), below])[::100].diff()
+    torch.testing.assert_close(share, expected, rtol=0, atol=0.01)
+
+
+def test_points_not_on_a_line_are_refused():
+    with pytest.raises(DataError, match=r"^data\.sample_shape: \[2\] is no shape of points on the line; allowed: \[1\]$"):
+        Line(sample_shape=(2,), num_classes=0).count()
+    with pytest.raises(DataError, match=r"^data\.num_classes: the points are unlabelled, 0, not 2$"):
+        Line(sample_shape=(1,), num_classes=2).count()

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import math
 import pkgutil
 from functools import lru_cache
 
@@ -25,6 +26,7 @@ REACH = {
     "dcgan": (IMAGES, True),
     "dirac": ([(1,)], False),
     "mlp": ([*IMAGES, (1,), (2,), (1, 64)], True),
+    "normal": ([(1,)], False),
     "resize_convolution": (IMAGES, True),
 }
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((config_dir() / "model").glob("*.yaml"))}
@@ -38,7 +40,7 @@ def architecture(name):
 
 OPTIONS = [name for name in FILES if architecture(name) in REACH]
 CONDITIONAL = [name for name in OPTIONS if REACH[architecture(name)][1]]
-SEEDED = [name for name in OPTIONS if architecture(name) != "dirac"]  # it starts where it is told
+SEEDED = [name for name in OPTIONS if architecture(name) not in ("dirac", "normal")]  # they start where they are told
 EVERY = [
     pytest.param(name, shape, classes, id=f"{name}-{'x'.join(map(str, shape))}-{classes}")
     for name in OPTIONS
@@ -215,6 +217,17 @@ def test_a_shape_that_convolutions_do_not_reach_is_told_in_one_line(name, shape,
         with pytest.raises(ValueError, match=f"^{said}$") as error:
             build.make(plain(name, shape)["model"][player])
         assert "\n" not in str(error.value)
+
+
+def test_normal_by_hand():
+    generator, _ = players("normal", (1,), model__generator__mean=2.0, model__generator__std=0.5)
+    z = tensor([[1.0, 9.0], [-2.0, 9.0]])
+    assert generator(z).tolist() == [[2.5], [1.0]]
+    peak = 1 / (0.5 * math.sqrt(2 * math.pi))
+    expected = tensor([peak, peak * math.exp(-0.5), peak * math.exp(-2)])
+    torch.testing.assert_close(generator.density(tensor([2.0, 2.5, 1.0])), expected)
+    with pytest.raises(ValueError, match=r"^the normal generator draws points of shape \[1\], not \[2\]$"):
+        build.make(plain("normal", (2,))["model"]["generator"])
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 1), (1, 8, 8)])

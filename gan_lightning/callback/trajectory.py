@@ -1,0 +1,63 @@
+"""The path of a game of two parameters: θ, where G's samples lie, and ψ, how steeply D judges, step by step.
+
+In the plane (θ, ψ) convergence, circling and divergence are shapes that the eye tells apart (Mescheder et al. 2018, figure 2).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from matplotlib.figure import Figure
+from pydantic import Field
+from pytorch_lightning import LightningModule, Trainer
+
+from gan_lightning.callback.base import Row, Table
+from gan_lightning.config import Refused
+from gan_lightning.gan import GAN
+from gan_lightning.run import Run
+
+
+class Trajectory(Table):
+    """One row `every` steps."""
+
+    name: ClassVar[str] = "trajectory"
+
+    def __init__(self, run: Run, every: Annotated[int, Field(ge=1)] = 1) -> None:
+        super().__init__(run)
+        self.every = every
+
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Raises Refused if the players have more than a parameter each."""
+        assert isinstance(module, GAN)
+        sizes = [sum(p.numel() for p in player.parameters()) for player in (module.generator, module.discriminator)]
+        if sizes != [1, 1]:
+            raise Refused(
+                f"callback.{self.name}: the players have {sizes[0]} and {sizes[1]} parameters, not one each; use model=dirac"
+            )
+
+    def due(self, step: int, gan: GAN) -> bool:
+        return step % self.every == 0
+
+    def measure(self, gan: GAN) -> Row:
+        (theta,), (psi,) = gan.generator.parameters(), gan.discriminator.parameters()
+        return {"theta": float(theta.detach()), "psi": float(psi.detach())}
+
+    def figure(self, gan: GAN) -> Figure:
+        steps, theta, psi = ([row[key] for row in self.rows] for key in ("step", "theta", "psi"))
+        figure = Figure(figsize=(9, 4), dpi=100, layout="constrained")
+        plane, time = figure.subplots(1, 2)
+        plane.plot(theta, psi, color="lightgrey", lw=0.7, zorder=1)
+        points = plane.scatter(theta, psi, c=steps, s=4, cmap="viridis", zorder=2)
+        plane.plot(theta[0], psi[0], "o", color="tab:red", label="start")
+        plane.plot(0, 0, "+", color="black", ms=10, label="equilibrium")
+        plane.set_aspect("equal", adjustable="datalim")
+        plane.set_xlabel("θ")
+        plane.set_ylabel("ψ")
+        plane.legend(loc="lower left", fontsize=8)
+        figure.colorbar(points, ax=plane, label="step")
+        time.plot(steps, [abs(t) for t in theta], lw=0.8, color="tab:orange", label="|θ|")
+        time.plot(steps, [(t * t + p * p) ** 0.5 for t, p in zip(theta, psi, strict=True)], color="black", label="|(θ, ψ)|")
+        time.set_yscale("log")
+        time.set_xlabel("step")
+        time.legend(loc="upper right")
+        return figure

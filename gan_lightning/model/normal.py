@@ -1,0 +1,39 @@
+"""A generator whose density is known: mean + std · z, so that its samples are N(mean, std²) where z is standard normal.
+
+What the best discriminator says of such samples is known (`experiment=optimal_discriminator`); the one to train is `mlp`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from gan_lightning.model.layer.doubling import Shape
+
+
+class Generator(nn.Module):
+    """Z's first coordinate, moved and stretched; both can be learned."""
+
+    def __init__(self, sample_shape: Shape = (1,), mean: float = 0.0, std: Annotated[float, Field(gt=0)] = 1.0) -> None:
+        super().__init__()
+        if list(sample_shape) != [1]:
+            raise ValueError(f"the normal generator draws points of shape [1], not {list(sample_shape)}")
+        self.mean = nn.Parameter(torch.tensor(float(mean)))
+        self.log_std = nn.Parameter(torch.tensor(math.log(std)))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, 1)
+        return self.mean + self.log_std.exp() * z[:, :1]
+
+    @property
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation."""
+        return self.mean, self.log_std.exp()
+
+    def density(self, x: Tensor) -> Tensor:  # (N,) -> (N,)
+        """Q at these points, for z ~ N(0, 1)."""
+        mean, std = (value.detach().to(x) for value in self.moments)
+        return (-((x - mean) / std).square() / 2).exp() / (std * math.sqrt(2 * math.pi))

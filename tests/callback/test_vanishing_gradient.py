@@ -1,0 +1,132 @@
+"""The vanishing gradient: measured without a trace in the run, equal to what the weights D and 1 − D predict."""
+
+import copy
+import csv
+import json
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+import torch
+from games import LATENT, Folder, Terms, equal, fit, make_gan
+from torch import nn
+
+from gan_lightning.callback import base
+from gan_lightning.callback.vanishing_gradient import VanishingGradient
+from gan_lightning.loss.minimax import Minimax
+from gan_lightning.loss.non_saturating import NonSaturating
+from gan_lightning.model import mlp, resize_convolution
+from gan_lightning.seed import Purpose, generator
+
+SHAPE = (1, 8, 8)
+UNLABELLED = SimpleNamespace(num_classes=0)
+
+
+class Forgetful(mlp.Discriminator):
+    """Draws random numbers whenever it is asked."""
+
+    def forward(self, x, labels=None):
+        return super().forward(nn.functional.dropout(x, 0.1), labels)
+
+
+def game(**given):
+    """Running statistics in G, random numbers in D."""
+    torch.manual_seed(0)
+    players = {
+        "generator": resize_convolution.Generator(LATENT, SHAPE, width=4),
+        "discriminator": Forgetful(SHAPE, width=16, depth=1),
+    }
+    return make_gan(SHAPE, loss=Minimax(), head_start=4, **players, **given)
+
+
+class After(Terms):
+    """What a later callback finds."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def on_train_batch_end(self, trainer, module, *rest):
+        grads = [None if p.grad is None else p.grad.clone() for p in module.parameters()]
+        self.found.append((grads, torch.get_rng_state()))
+
+
+def played(folder, name, *watchers):
+    after = After()
+    trainer, said = fit(game(), steps=8, shape=SHAPE, callbacks=[*watchers, after])
+    trainer.save_checkpoint(folder / f"{name}.ckpt")
+    state = torch.load(folder / f"{name}.ckpt", weights_only=True)
+    return {key: state[key] for key in ("state_dict", "optimizer_states", "global_step")}, said, after.found
+
+
+def test_watching_changes_nothing(tmp_path):
+    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every=1, num_samples=16)
+    assert equal(played(tmp_path, "alone"), played(tmp_path, "watched", watcher))
+    assert [row["step"] for row in watcher.rows] == list(range(9))
+
+
+def test_a_trace_would_be_seen(tmp_path, monkeypatch):
+    """The negative control of the test above."""
+    monkeypatch.setattr(base, "untouched", lambda gan: nullcontext())
+    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every=1, num_samples=16)
+    assert not equal(played(tmp_path, "alone"), played(tmp_path, "watched", watcher))
+
+
+def test_the_gradient_is_that_of_a_backward_pass(tmp_path):
+    gan = make_gan(SHAPE, generator=resize_convolution.Generator(LATENT, SHAPE, 3, width=4), num_classes=3)
+    row = VanishingGradient(Folder(tmp_path), SimpleNamespace(num_classes=3), num_samples=12).measure(gan)
+    for name, loss in (("minimax", Minimax()), ("non_saturating", NonSaturating())):
+        other = copy.deepcopy(gan)
+        z = other.prior.draw(12, LATENT, torch.device("cpu"), generator(Purpose.PICTURE, 0, 2))
+        labels = torch.arange(12) % 3
+        logits = other.discriminator(other.generator(z, labels), labels).logits
+        loss.generator(None, logits).mean().backward()
+        logits = logits.detach()
+        expected = sum(p.grad.square().sum() for p in other.generator.parameters()) ** 0.5
+        assert row[name] == pytest.approx(float(expected), rel=1e-5)
+        assert row["discriminator_of_fake"] == pytest.approx(float(logits.sigmoid().mean()), rel=1e-5)
+    assert row["ratio"] == pytest.approx(row["minimax"] / row["non_saturating"])
+
+
+def test_rows_stand_in_equal_ratios_and_then_at_equal_distances(tmp_path):
+    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every=10)
+    due = [step for step in range(701) if watcher.due(step, SimpleNamespace(head_start=600))]
+    assert due[:4] == [0, 1, 2, 3]
+    head = [step for step in due if step <= 600]
+    assert head[-1] == 600
+    assert 13 <= len(head) <= 15
+    assert due[len(head) :] == list(range(610, 701, 10))
+    none = [step for step in range(21) if watcher.due(step, SimpleNamespace(head_start=0))]
+    assert none == [0, 10, 20]
+
+
+def test_recovery_by_hand(tmp_path):
+    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every=10)
+    said = [0.9, *[0.0] * 3, *[0.25] * 4, 0.2, 0.3, 0.3]
+    watcher.rows = [{"step": 100 + 10 * i, "discriminator_of_fake": d} for i, d in enumerate(said)]
+    assert watcher.recovered_after(100) == 90  # 0.25, 0.25, 0.25, 0.2, 0.3 is the first row of five that means 0.25
+    watcher.rows = watcher.rows[:-2]
+    assert watcher.recovered_after(100) is None
+
+
+def rows(folder):
+    with (folder / "vanishing_gradient.csv").open() as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def test_the_experiment_shows_it_and_goes_on_after_a_stop(command, tmp_path):
+    line = ["experiment=vanishing_gradient", "metric=none", "gan.head_start=60", "model.width=8", "data.batch_size=16"]
+    line += ["callback.vanishing_gradient.every=5", "logger=csv"]
+    assert command("gan-train", *line, "trainer.max_steps=80", "hydra.run.dir=whole").code == 0
+    found = rows(tmp_path / "whole")
+    assert all(row["ratio"] == pytest.approx(row["predicted_ratio"], rel=0.05) for row in found)
+    alone = [row for row in found if row["step"] <= 60]
+    assert alone[-1]["minimax"] < 0.5 * alone[0]["minimax"]
+    assert alone[-1]["non_saturating"] > alone[0]["non_saturating"]
+    assert (tmp_path / "whole" / "vanishing_gradient.png").stat().st_size > 5000
+    assert "recovered_after" in json.loads((tmp_path / "whole" / "result.json").read_text())
+    header = (tmp_path / "whole" / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert {"vanishing_gradient/minimax", "vanishing_gradient/ratio"} <= set(header)
+    assert command("gan-train", *line, "trainer.max_steps=30", "hydra.run.dir=part").code == 0
+    assert command("gan-train", "run=part", "trainer.max_steps=80").code == 0
+    assert rows(tmp_path / "part") == found
