@@ -164,6 +164,10 @@ def rehearse(plain: Plain) -> None:
                 f"metric.{name}: asks for classes, but the generator has none (model.num_classes=0); use metric=none"
             )
     offered = [value for score in scores.values() for value in score.higher]
+    for name, node in plain["callback"].items():
+        unfit = getattr(located(node["_target_"]), "unfit", None)  # a watcher that goes by scores knows which it wants
+        if unfit is not None and (why := unfit(offered, **{k: v for k, v in node.items() if k != "_target_"})):
+            mistakes.append(f"callback.{name}: {why}")
     if plain["objective"] is not None and plain["objective"] not in offered:
         mistakes.append(f"objective: no metric gives {plain['objective']}; {nearest(plain['objective'], offered)}")
     mistakes += _class_mistakes(plain) or ([] if mistakes else _shape_mistakes(plain))
