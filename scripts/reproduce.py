@@ -110,7 +110,7 @@ BENCHMARKS = {
     "digits": Benchmark(
         "Digits 8×8, one class a sample",
         "digits_8",
-        ("metric=[fid,class_accuracy_digits,nearest_neighbour,precision_recall]", "feature=digits"),
+        ("metric=[fid,class_accuracy_digits,nearest_neighbour,precision_recall]", "feature=digits", "num=10000"),
         5,
         2,
         (
@@ -126,7 +126,7 @@ BENCHMARKS = {
     "digits_unconditional": Benchmark(
         "Digits 8×8, unlabelled",
         "digits_unconditional",
-        ("metric=[fid,factor_coverage,nearest_neighbour]", "feature=digits"),
+        ("metric=[fid,factor_coverage,nearest_neighbour]", "feature=digits", "num=10000"),
         5,
         5,
         (
