@@ -59,7 +59,7 @@ class Goal(NamedTuple):
 
     def text(self) -> str:
         """As a person reads it."""
-        bounds = [f"≥ {self.least:g}"] * (self.least is not None) + [f"≤ {self.most:g}"] * (self.most is not None)
+        bounds = [f"{sign} {bound:g}" for sign, bound in (("≥", self.least), ("≤", self.most)) if bound is not None]
         return " and ".join(bounds) + (" in every seed" if self.every else "")
 
 
