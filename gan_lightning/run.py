@@ -22,7 +22,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
@@ -47,6 +47,13 @@ class Sampler(NamedTuple):
     step: int
 
 
+class Verdict(NamedTuple):
+    """What a watcher that ends a run says of it."""
+
+    status: Literal["finished", "failed"]
+    reason: str
+
+
 class Run:
     """One run directory. `Run(path)` opens what is there, `Run.begin` makes one."""
 
@@ -58,6 +65,7 @@ class Run:
             raise Refused(f"run={path}: no run directory; it {what}")
         self.best_step: int | None = self.result.get("best_step")
         self.scores: tuple[int, dict[str, float]] | None = None  # of the generator that trains here: step, name → value
+        self.verdict: Verdict | None = None
 
     @classmethod
     def begin(cls, path: str | Path, config: DictConfig, overrides: Sequence[str]) -> Run:
@@ -106,6 +114,11 @@ class Run:
         if not isinstance(found, dict):
             raise Refused(f"run={self.path}: result.json is no result")
         return found
+
+    def finished(self, steps: int, early: bool = True) -> bool:
+        """Whether it went its `steps`, or, `early`, ended before them by its own rule."""
+        result = self.result
+        return result.get("status") == "finished" and (result["step"] >= steps or (early and result.get("reason") is not None))
 
     def record(self, **changes: Any) -> None:
         """Change some entries of result.json, atomically."""

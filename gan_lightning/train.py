@@ -115,7 +115,7 @@ def job(config: DictConfig) -> float | None:
     overrides = [word for word in task.overrides.task if not word.startswith("hydra.")]
     try:
         run = Run.begin(task.runtime.output_dir, config, overrides)
-        if run.result.get("status") == "finished" and run.result.get("step") == config.trainer.max_steps:
+        if run.finished(config.trainer.max_steps):
             print(f"already finished, skipped: {run.path}")
             return objective(run)
         code = train(run, rehearsed(config))
@@ -129,6 +129,9 @@ def job(config: DictConfig) -> float | None:
             raise
         traceback.print_exc()
         failures.append(f"{task.job.override_dirname}: {type(error).__name__}: {error}")
+        return None
+    if code == 1 and sweep:
+        failures.append(f"{task.job.override_dirname}: {run.result['reason']}")
         return None
     if code:
         sys.exit(code)
@@ -158,11 +161,13 @@ def go_on(directory: str, overrides: list[str]) -> int:
             raise Refused(f"{word}: run= goes on with one run; give one value")
         OmegaConf.update(config, key, override.value(), force_add=True)
     plain = rehearsed(config)
-    done = run.result
-    if done.get("status") == "finished" and int(done.get("step", 0)) >= plain["trainer"]["max_steps"]:
-        print(f"finished at step {done['step']}; to go on: gan-train run={directory} trainer.max_steps={2 * int(done['step'])}")
+    changes, steps = run.changes(config), plain["trainer"]["max_steps"]
+    if run.finished(steps, early=not changes):
+        step, reason = int(run.result["step"]), run.result.get("reason")
+        cure = "callback.…=…" if reason else f"trainer.max_steps={2 * step}"
+        print(f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: gan-train run={directory} {cure}")
         return 0
-    for change in run.changes(config):
+    for change in changes:
         print(f"changed: {change}")
     return train(run, plain, config)
 
@@ -173,6 +178,7 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
     from gan_lightning.callback.preemption import Preemption
     from gan_lightning.checkpoint import write_text
     from gan_lightning.data.base import DataError
+    from gan_lightning.metric.base import TooFew
     from gan_lightning.run import provenance
     from gan_lightning.summary import start, summary
 
@@ -195,19 +201,24 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
             trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
         except DataError as error:
             raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
+        except TooFew as error:
+            raise Refused(f"metric.{error}") from None
         except Exception as error:
             if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
                 raise Refused(f"logger: {one_line(error)}") from None
             raise
         caught = next(c.caught for c in trainer.callbacks if isinstance(c, Preemption))  # type: ignore[attr-defined]
-        status = (
-            "finished" if trainer.global_step >= plain["trainer"]["max_steps"] else "preempted" if caught == 15 else "stopped"
-        )
-        reason = caught.name if caught and status != "finished" else None
+        status: str
+        if run.verdict is not None:
+            status, reason = run.verdict
+        elif trainer.global_step >= plain["trainer"]["max_steps"]:
+            status, reason = "finished", None
+        else:
+            status, reason = "preempted" if caught == 15 else "stopped", caught.name if caught else None
         run.record(status=status, step=trainer.global_step, reason=reason)
     if trainer.is_global_zero:
         print(summary(run))
-    return 128 + caught if caught and status != "finished" else 0
+    return {"finished": 0, "failed": 1}.get(status, 128 + caught if caught else 0)
 
 
 def quieten() -> None:

@@ -76,7 +76,7 @@ MAY = {
         "seed",
     },
     "summary": {"config", "gan", "run"},
-    "train": {"build", "callback.preemption", "check", "checkpoint", "config", "data.base", "run", "summary"},
+    "train": {"build", "callback.preemption", "check", "checkpoint", "config", "data.base", "metric.base", "run", "summary"},
     "sample": {"build", "config", "picture", "run", "seed"},
     "export": {"checkpoint", "config", "run"},
 }

@@ -1,0 +1,163 @@
+"""A run ends by itself when D can no longer tell and the samples are good, and never because D has died."""
+
+import json
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from games import fit, make_gan
+
+from gan_lightning.callback.equilibrium import Equilibrium
+from gan_lightning.config import Composer, Refused
+from gan_lightning.metric.base import Score
+from gan_lightning.run import Run
+
+GOOD = {"auc": 0.52, "high_quality": 0.95, "reverse_kl_excess": 0.01}
+BOUNDS = {"at_least": {"high_quality": 0.9}, "at_most": {"reverse_kl_excess": 0.02}}
+
+
+class Numbers(Score):
+    higher = {"auc": False, "high_quality": True, "reverse_kl_excess": False}  # noqa: RUF012
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "config.yaml").write_text("{}")
+    return Run(tmp_path)
+
+
+class Scored(pl.Callback):
+    """Plants scores, one dict an evaluation; the last one stays."""
+
+    def __init__(self, run, evaluations):
+        self.run, self.evaluations = run, evaluations
+
+    def on_train_batch_end(self, trainer, *rest):
+        i, rest = divmod(trainer.global_step, 2)
+        if rest == 0:
+            self.run.scores = trainer.global_step, self.evaluations[min(i, len(self.evaluations)) - 1]
+
+
+def ended(run, *evaluations, **given):
+    """The step at which a run of 30 ends, and what was said of it."""
+    equilibrium = Equilibrium(run, {"numbers": Numbers()}, **(BOUNDS | given))
+    trainer, _ = fit(make_gan(), steps=30, callbacks=[Scored(run, evaluations), equilibrium])
+    return trainer.global_step, run.verdict and run.verdict.reason
+
+
+def test_it_ends_where_d_can_no_longer_tell(run, capsys):
+    step, reason = ended(run, GOOD | {"auc": 0.9}, GOOD | {"auc": 0.8}, GOOD | {"auc": 0.5})
+    assert step == 10
+    assert reason == (
+        "equilibrium at step 10: auc 0.5 ≤ 0.55, high_quality 0.95 ≥ 0.9, reverse_kl_excess 0.01 ≤ 0.02 over 3 evaluations"
+    )
+    assert (run.verdict.status, [e["step"] for e in run.result["evidence"]]) == ("finished", [6, 8, 10])
+    assert run.result["evidence"][-1] == GOOD | {"auc": 0.5, "step": 10}
+    assert reason in capsys.readouterr().err
+
+
+def test_auc_is_smoothed_and_quality_is_not(run):
+    uneven = [GOOD | {"auc": 0.6}, GOOD | {"auc": 0.5}, GOOD | {"auc": 0.52}]
+    assert ended(run, *uneven)[0] == 6
+    run.verdict = None
+    assert ended(run, *[GOOD | {"high_quality": q} for q in (1.0, 0.89, 1.0)])[0] == 10
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"high_quality": 0.0},
+        {"reverse_kl_excess": 0.5},
+        {"auc": 0.6},
+        {"auc": float("nan")},
+        {"high_quality": float("nan")},
+        {"reverse_kl_excess": float("nan")},
+    ],
+)
+def test_a_dead_discriminator_ends_nothing(run, bad):
+    assert ended(run, GOOD | bad) == (30, None)
+
+
+def test_the_same_evaluation_counts_once(run):
+    class Once(pl.Callback):
+        def on_train_batch_end(self, trainer, *rest):
+            run.scores = 1, GOOD
+
+    equilibrium = Equilibrium(run, {"numbers": Numbers()}, **BOUNDS)
+    trainer, _ = fit(make_gan(), steps=9, callbacks=[Once(), equilibrium])
+    assert (trainer.global_step, run.verdict) == (9, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"at_least": {}, "at_most": {}}, "at_least and at_most are empty: auc alone is 0.5 of a dead discriminator, too"),
+        ({"at_least": {"high_qualty": 1}, "at_most": {}}, "no metric gives high_qualty; did you mean high_quality?"),
+    ],
+)
+def test_it_wants_a_word_on_the_samples(run, given, said):
+    with pytest.raises(Refused) as refused:
+        Equilibrium(run, {"numbers": Numbers()}, **given)
+    (line,) = refused.value.lines
+    assert line.startswith(f"callback.equilibrium: {said}")
+
+
+def test_it_wants_the_auc():
+    assert Equilibrium.unfit(["fid"], at_most={"fid": 1.0}) == "no metric gives auc; allowed: fid"
+    assert Equilibrium.unfit(["fid", "auc"], at_most={"fid": 1.0}) is None
+
+
+# ── as a person sees it ──────────────────────────────────────────────────────────────────────────────────────────────────
+RING = ("experiment=equilibrium", "model.width=8", "data.batch_size=16", "trainer.accelerator=cpu", "callback.scores.every=2")
+EASY = ("callback.equilibrium.auc_at_most=1", "callback.equilibrium.at_least.high_quality=0")
+EASY = (*EASY, "callback.equilibrium.at_most.reverse_kl_excess=9", "trainer.max_steps=20")
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_a_run_that_ended_early_is_finished(command, tmp_path):
+    done = command("gan-train", *RING, *EASY, "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    found = result(tmp_path / "run")
+    assert (found["status"], found["step"]) == ("finished", 4)
+    assert found["reason"].startswith("equilibrium at step 4: auc ")
+    assert found["reason"] in done.out
+    assert len(found["evidence"]) == 3
+    assert list(Run(tmp_path / "run").checkpoints)[-1] == 4
+    again = command("gan-train", *RING, *EASY, "hydra.run.dir=run")
+    assert (again.code, "already finished, skipped" in again.out) == (0, True)
+    same = command("gan-train", "run=run")
+    assert (same.code, "finished at step 4 (equilibrium at step 4" in same.out) == (0, True)
+    further = command("gan-train", "run=run", "callback.equilibrium.auc_at_most=0")
+    assert further.code == 0, further.err
+    assert "going on from step 4" in further.out
+    found = result(tmp_path / "run")
+    assert (found["step"], found["reason"], found["evidence"]) == (20, None, None)
+
+
+def test_a_dead_discriminator_is_trained_on(command, tmp_path, monkeypatch):
+    """It reads auc 0.5 in a real run, and only the bounds on the samples keep the run going."""
+    from gan_lightning import build
+
+    original = build.players
+
+    def players(plain):
+        both = original(plain)
+        for p in both.discriminator.parameters():
+            torch.nn.init.zeros_(p)
+        return both
+
+    monkeypatch.setattr(build, "players", players)
+    line = (*RING, "optimizer.discriminator.lr=0", "trainer.max_steps=12")
+    done = command("gan-train", *line, "hydra.run.dir=dead")
+    assert done.code == 0, done.err
+    found = result(tmp_path / "dead")
+    assert (found["status"], found["step"], found["reason"], found["metrics"]["auc"]) == ("finished", 12, None, 0.5)
+
+
+def test_the_experiment_follows_the_ring():
+    ring, own = (Composer().compose([f"experiment={name}"]) for name in ("ring", "equilibrium"))
+    for key in ("model", "data", "regularizer", "optimizer", "gan", "trainer"):
+        assert ring[key] == own[key]

@@ -1,0 +1,397 @@
+"""Every alarm rings for its own trouble, by its own name, and none for a healthy run."""
+
+import json
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from games import equal, fit, make_gan
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_gan import NoSync
+from torch import nn
+
+from gan_lightning.callback.checkpoint import Checkpoint
+from gan_lightning.callback.health import Health
+from gan_lightning.gan import GAN
+from gan_lightning.loss.hinge import Hinge
+from gan_lightning.loss.least_squares import LeastSquares
+from gan_lightning.loss.minimax import Minimax
+from gan_lightning.loss.non_saturating import NonSaturating
+from gan_lightning.loss.relativistic import Relativistic
+from gan_lightning.loss.wasserstein import Wasserstein
+from gan_lightning.model import dirac
+from gan_lightning.regularizer.base import Regularizer
+from gan_lightning.regularizer.gradient_penalty import GradientPenalty
+from gan_lightning.regularizer.r1 import R1
+from gan_lightning.run import Run
+from gan_lightning.turn import Batch
+
+TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "metric=none")
+AT = 37
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "config.yaml").write_text("{}")
+    return Run(tmp_path)
+
+
+def alarms(run):
+    return [(alarm["step"], alarm["name"]) for alarm in run.result["alarms"]]
+
+
+def message(run):
+    (alarm,) = run.result["alarms"]
+    return alarm["message"]
+
+
+class At(pl.Callback):
+    """Does something before or after iteration `step`."""
+
+    def __init__(self, step=AT, before=lambda gan, batch: None, after=lambda gan: None):
+        self.step, self.before, self.after = step, before, after
+
+    def on_train_batch_start(self, trainer, module, batch, i):
+        if trainer.global_step == self.step:
+            self.before(module, batch)
+
+    def on_train_batch_end(self, trainer, module, *rest):
+        if trainer.global_step == self.step:
+            self.after(module)
+
+
+# ── not finite ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+class Poisoned(R1):
+    def discriminator(self, turn):
+        self.calls = getattr(self, "calls", 0) + 1
+        return super().discriminator(turn) * (float("nan") if self.calls == AT else 1)
+
+
+class Root(Regularizer):
+    """Finite itself, with a slope that is not: what a norm does at 0."""
+
+    def discriminator(self, turn):
+        self.calls = getattr(self, "calls", 0) + 1
+        return (turn.on_real.logits * 0).abs().sqrt() if self.calls == AT else turn.on_real.logits * 0
+
+
+def spoil(name, value):
+    def before(gan, batch):
+        with torch.no_grad():
+            dict(gan.named_parameters())[name].view(-1)[0] = value
+
+    return before
+
+
+SITES = {
+    "generator": (
+        {},
+        At(before=spoil("generator.hidden.0.weight", float("nan"))),
+        f"generator.hidden.0.weight is not finite since step {AT}",
+    ),
+    "discriminator": (
+        {},
+        At(before=spoil("discriminator.head.linear.bias", float("inf"))),
+        f"discriminator.head.linear.bias is not finite since step {AT}",
+    ),
+    "batch": (
+        {},
+        At(AT - 1, before=lambda gan, batch: batch.real[3].fill_(float("nan"))),
+        f"the real batch is not finite since step {AT}",
+    ),
+    "penalty": ({"regularizers": {"r1": Poisoned()}}, At(), f"regularizer/r1/d is not finite since step {AT}"),
+    "slope": (
+        {"regularizers": {"root": Root()}},
+        At(),
+        f"the gradient of discriminator.hidden.0.weight is not finite since step {AT}",
+    ),
+}
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_what_is_not_finite_is_named_and_ends_the_run(run, capsys, site):
+    given, harm, said = SITES[site]
+    trainer, _ = fit(make_gan(**given), steps=200, callbacks=[harm, Health(run)])
+    assert trainer.global_step == 50
+    assert (message(run), alarms(run)) == (said, [(50, "non_finite")])
+    assert run.verdict == ("failed", said)
+    assert capsys.readouterr().err.splitlines()[-1] == f"step 50: non_finite: {said}"
+
+
+@pytest.mark.parametrize("steps", [AT, 40])
+def test_the_last_steps_of_a_run_are_looked_at_too(run, steps):
+    harm = At(AT, after=lambda gan: spoil("discriminator.hidden.0.weight", float("nan"))(gan, None))
+    fit(make_gan(), steps=steps, callbacks=[harm, Health(run)])
+    assert run.verdict == ("failed", f"discriminator.hidden.0.weight is not finite since step {AT}")
+
+
+def test_a_run_that_is_stopped_in_between_is_looked_at_too(run):
+    harm = At(AT, after=lambda gan: spoil("generator.out.bias", float("nan"))(gan, None))
+    trainer, _ = fit(make_gan(), steps=100, callbacks=[harm, Stop(40), Health(run)])
+    assert (trainer.global_step, alarms(run)) == (40, [(40, "non_finite")])
+
+
+def test_it_stops_only_where_it_is_told_to(run):
+    harm = At(before=spoil("generator.hidden.0.weight", float("nan")))
+    trainer, _ = fit(make_gan(), steps=120, callbacks=[harm, Health(run, stop_on=())])
+    assert (trainer.global_step, alarms(run), run.verdict) == (120, [(50, "non_finite")], None)
+
+
+class Stop(pl.Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_end(self, trainer, *rest):
+        trainer.should_stop = trainer.global_step >= self.step
+
+
+# ── a checkpoint that is good stays ──────────────────────────────────────────────────────────────────────────────────────
+STATES = {
+    "parameter": lambda gan: gan.discriminator.hidden[0].weight,
+    "average": lambda gan: gan.ema.average.out.weight,
+    "buffer": lambda gan: gan.generator.running,
+    "moment": lambda gan: next(iter(gan.optimizers()[1].state.values()))["exp_avg"],
+}
+
+
+@pytest.mark.parametrize("part", STATES)
+def test_a_state_that_is_not_finite_is_never_saved(run, capsys, part):
+    gan = make_gan()
+    gan.generator.register_buffer("running", torch.zeros(2))
+    gan.ema.average.register_buffer("running", torch.zeros(2))
+
+    def after(gan):
+        with torch.no_grad():
+            STATES[part](gan).view(-1)[0] = float("nan")
+
+    # nothing but Checkpoint looks: a spoilt average would be overwritten by the next update, hence at a step that is saved
+    fit(gan, steps=8, callbacks=[At(6, after=after), At(7, after=after), At(8, after=after), Checkpoint(run, every=2, keep=9)])
+    assert list(run.checkpoints) == [2, 4]
+    assert capsys.readouterr().err.count("nothing is saved of such a state") == 1
+
+
+def test_a_finite_state_is_saved_to_the_end(run):
+    """The negative control of the test above."""
+    fit(make_gan(), steps=7, callbacks=[Checkpoint(run, every=2, keep=9)])
+    assert list(run.checkpoints) == [2, 4, 6, 7]
+
+
+def test_the_best_is_one_that_was_saved(run):
+    def best(step, value):
+        return lambda gan: run.record(best_step=step, best_objective=value)
+
+    def worse(gan):
+        best(5, 0.9)(gan)
+        spoil("discriminator.hidden.0.weight", float("nan"))(gan, None)
+
+    fit(make_gan(), steps=9, callbacks=[At(3, after=best(3, 0.5)), At(5, after=worse), Checkpoint(run, every=4, keep=1)])
+    assert (run.best_step, run.result["best_objective"], list(run.checkpoints)) == (3, 0.5, [3, 4])
+
+
+# ── what goes wrong slowly ───────────────────────────────────────────────────────────────────────────────────────────────
+class Constant(nn.Module):
+    """The same sample, whatever z is: all that it learns is which."""
+
+    def __init__(self):
+        super().__init__()
+        self.x = nn.Parameter(torch.zeros(1, 4, 4))
+
+    def forward(self, z, labels=None):
+        return self.x.tanh().expand(len(z), 1, 4, 4)
+
+
+def optimizers(generator=1e-3, discriminator=1e-3):
+    rates = {"generator": generator, "discriminator": discriminator}
+    return {player: partial(torch.optim.Adam, lr=lr, betas=(0.5, 0.99)) for player, lr in rates.items()}
+
+
+TROUBLES = {
+    "discriminator_wins": {"loss": Minimax(), "optimizers": optimizers(discriminator=0.1)},
+    "frozen": {"optimizers": optimizers(generator=0.0)},
+    "collapse": {"generator": Constant()},
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_trouble_is_named_once(run, capsys, trouble):
+    trainer, _ = fit(make_gan(**TROUBLES[trouble]), steps=300, callbacks=[Health(run)])
+    assert trainer.global_step == 300
+    ((step, name),) = alarms(run)
+    assert (name, run.verdict) == (trouble, None)
+    assert 250 <= step <= 300
+    assert capsys.readouterr().err.count(f"{trouble}: ") == 1
+
+
+def test_a_trouble_ends_the_run_where_that_is_asked(run):
+    trainer, _ = fit(make_gan(generator=Constant()), steps=300, callbacks=[Health(run, patience=2, stop_on=("collapse",))])
+    assert (trainer.global_step, run.verdict.status, run.verdict.reason) == (100, "failed", message(run))
+
+
+LOSSES = [Minimax, NonSaturating, LeastSquares, Hinge, Wasserstein, Relativistic]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("n", [1, 8])
+def test_a_healthy_game_is_left_alone(run, loss, n):
+    penalty = GradientPenalty() if loss is Wasserstein else R1(0.1)
+    fit(make_gan(loss=loss(), regularizers={"penalty": penalty}), n=n, steps=300, callbacks=[Health(run, every=10)])
+    assert alarms(run) == []
+
+
+def test_a_batch_of_one_dirac_game_is_left_alone(run):
+    sgd = partial(torch.optim.SGD, lr=0.1)
+    gan = make_gan(
+        generator=dirac.Generator(),
+        discriminator=dirac.Discriminator(),
+        loss=Minimax(),
+        regularizers={"r1": R1(1.0)},
+        optimizers={"generator": sgd, "discriminator": sgd},
+    )
+    fit(gan, n=1, shape=(1,), steps=300, callbacks=[Health(run, every=10)])
+    assert alarms(run) == []
+
+
+def test_a_head_start_is_no_trouble_of_the_generators(run):
+    fit(make_gan(generator=Constant(), head_start=300), steps=300, callbacks=[Health(run)])
+    assert alarms(run) == []
+
+
+def test_a_schedule_that_ends_at_nothing_freezes_nobody(run):
+    def ends(progress):
+        return 1.0 if progress < 0.1 else 1e-9
+
+    fit(make_gan(schedule=ends), steps=300, callbacks=[Health(run, every=10)])
+    assert alarms(run) == []
+
+
+WINS = {"separation": 1.0, "gap": 9.0, "slope_g": 1.0, "slope_d": 1.0, "gradient_g": 1.0, "generator_motion": 0.1}
+
+
+@pytest.mark.parametrize(("sign", "value"), [("slope_g", 0.01), ("slope_d", 0.0), ("gradient_g", 0.009), ("separation", 0.9)])
+def test_what_shows_that_d_wins(run, sign, value):
+    """It tells the pairs apart, and one of the three gradients is gone; the first alone is no trouble."""
+    health, gan = Health(run, patience=2), make_gan()
+    fit(gan, steps=1, callbacks=[health])
+    for values in (*[WINS] * 3, *[WINS | {sign: value}] * 2):
+        health._judge(gan.trainer, gan, values)
+    assert ("separation" in health.ripe) == (sign != "separation")
+
+
+class Scored(pl.Callback):
+    """Plants scores, one dict an evaluation."""
+
+    def __init__(self, run, evaluations, every=10):
+        self.run, self.evaluations, self.every = run, evaluations, every
+
+    def on_train_batch_end(self, trainer, *rest):
+        i, rest = divmod(trainer.global_step, self.every)
+        if rest == 0 and i <= len(self.evaluations):
+            self.run.scores = trainer.global_step, self.evaluations[i - 1]
+
+
+def modes(*found):
+    return [{"modes": float(n)} for n in found]
+
+
+@pytest.mark.parametrize(
+    ("evaluations", "said"),
+    [
+        (modes(3, 8, 3, 3, 8, 8), [(40, "collapse")]),
+        (modes(2, 8, 3, 8, 3, 8), []),
+        (modes(8, 5, 4, 4, 4), []),
+        ([{"recall": 0.5, "copying": 0.9}, {"recall": 0.1, "copying": float("nan")}, {"recall": 0.2}], [(30, "collapse")]),
+        ([{"copying": 0.9}, {"copying": 0.4}, {"copying": 0.3}], [(30, "memorising")]),
+        ([{"copying": 0.4}, {"copying": 0.6}, {"copying": 0.4}], []),
+    ],
+)
+def test_scores_that_fall(run, capsys, evaluations, said):
+    fit(make_gan(), steps=80, callbacks=[Scored(run, evaluations), Health(run, every=10)])
+    assert alarms(run) == said
+    over = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" is over")]
+    assert over == (["step 50: collapse is over"] if evaluations[0].get("modes") == 3 else [])
+
+
+# ── it only watches ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_run_is_the_same_without_it(run):
+    given = {"num_classes": 3, "loss": Relativistic()}
+    watched, alone = make_gan(**given), make_gan(**given)
+    _, one = fit(watched, steps=30, num_classes=3, callbacks=[Health(run, every=3)])
+    _, other = fit(alone, steps=30, num_classes=3)
+    assert equal(one, other)
+    assert equal(watched.state_dict(), alone.state_dict())
+
+
+def test_an_iteration_does_not_wait_for_it(run):
+    gan, health = make_gan(), Health(run)
+    trainer, said = fit(gan, steps=9, callbacks=[Stop(3), health])
+    batch = Batch(torch.randn(8, 1, 4, 4), None)
+    with NoSync():
+        health.on_train_batch_start(trainer, gan, batch, 0)
+        health.on_train_batch_end(trainer, gan, said[-1], batch, 0)
+    with pytest.raises(AssertionError, match="makes the host wait"), NoSync():
+        health._read(trainer, gan, said[-1], batch)
+
+
+def test_alarms_after_the_step_that_a_run_goes_on_from_are_forgotten(run):
+    run.record(alarms=[{"step": step, "name": "collapse", "message": "…"} for step in (0, 40)])
+    fit(make_gan(), steps=10, callbacks=[Health(run)])
+    assert alarms(run) == [(0, "collapse")]
+
+
+# ── as a person sees it ──────────────────────────────────────────────────────────────────────────────────────────────────
+FIRST = "generator.start.0.weight"
+
+
+def poisoned(monkeypatch, step):
+    original = GAN.training_step
+
+    def training_step(self, batch, i):
+        if self.global_step == step:
+            spoil(FIRST, float("nan"))(self, batch)
+        return original(self, batch, i)
+
+    monkeypatch.setattr(GAN, "training_step", training_step)
+
+
+def test_a_run_fails_in_a_sentence(command, tmp_path, monkeypatch):
+    poisoned(monkeypatch, 25)
+    line = (*TINY, "trainer.max_steps=90", "checkpoint.every=10", "callback.health.every=20", "hydra.run.dir=run")
+    done = command("gan-train", *line)
+    assert (done.code, "Traceback" in done.err) == (1, False)
+    found = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (found["status"], found["step"], found["alarms"][0]["name"]) == ("failed", 40, "non_finite")
+    assert found["reason"] in done.err
+    assert f"failed at step 40 ({found['reason']})" in done.out
+    assert found["reason"].endswith("is not finite since step 26")
+    run = Run(tmp_path / "run")
+    assert list(run.checkpoints) == [10, 20]
+    state, _ = run.state()
+    assert all(x.isfinite().all() for x in state.values() if x.is_floating_point())
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    assert {"health/separation", "health/gap", "health/diversity"} <= set(events.Tags()["scalars"])
+    assert any("health" in tag for tag in events.Tags()["tensors"])
+
+
+def test_without_a_watcher_it_goes_on_unsaved(command, tmp_path, monkeypatch):
+    poisoned(monkeypatch, 25)
+    line = (*TINY, "trainer.max_steps=60", "checkpoint.every=10", "hydra.run.dir=run", "~callback.health")
+    done = command("gan-train", *line)
+    assert (done.code, done.err.count("nothing is saved of such a state")) == (0, 1)
+    assert list(Run(tmp_path / "run").checkpoints) == [10, 20]
+
+
+def test_a_sweep_goes_on_and_counts_it(command, monkeypatch):
+    poisoned(monkeypatch, 3)
+    done = command("gan-train", "-m", *TINY, "trainer.max_steps=2,5")
+    assert (done.code, "Traceback" in done.err) == (1, False)
+    assert "1 of the sweep's jobs failed:" in done.err
+    assert "is not finite since step" in done.err.splitlines()[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_ten_healthy_seeds_of_the_digits(command, tmp_path, seed):
+    assert command("gan-train", "experiment=digits_fast", f"seed={seed}", "hydra.run.dir=run").code == 0
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["alarms"] == []
