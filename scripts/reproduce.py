@@ -354,7 +354,8 @@ def comparison(own: list[dict[str, str]]) -> list[str]:
         return []
     spent = sum({(row["benchmark"], row["seed"]): float(row["cpu_minutes"]) for row in own}.values())
     jobs, made = len({(row["benchmark"], row["seed"]) for row in own}), ", ".join(sorted({row["commit"] for row in own}))
-    swept = " \\\n  ".join([f"gan-train -m {SWEEP[0]}", *(f"'{word}'" for word in SWEEP[1:]), "hydra.sweep.dir=multirun/comparison"])
+    words = [f"gan-train -m {SWEEP[0]}", *(f"'{word}'" for word in SWEEP[1:]), "hydra.sweep.dir=multirun/comparison"]
+    swept = " \\\n  ".join(words)
     lines = ["## Loss × regularizer", "", "The whole comparison is one command:", "", f"```\n{swept}\n```", ""]
     lines += [
         f"{jobs} jobs, {spent:.0f} minutes on one thread, commit {made}. The runs are short: these are not the best that a",
