@@ -23,6 +23,7 @@ N, LATENT, CLASSES = 6, 32, 3
 IMAGES = [(1, 8, 8), (1, 16, 16), (1, 32, 32), (1, 28, 28), (3, 24, 40), (4, 64, 64)]
 # architecture → the shapes that it is tried at, and whether it can be told a class; a preset is tried as what it builds on
 REACH = {
+    "channelwise": (IMAGES, True),
     "dcgan": (IMAGES, True),
     "dirac": ([(1,)], False),
     "mlp": ([*IMAGES, (1,), (2,), (1, 64)], True),
