@@ -52,6 +52,7 @@ def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name
         "mnist": [f"data.root={mnist}", "data.batch_size=8"],
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
         "digits": ["data.batch_size=8"],
+        "cartoon_faces": ["data.count=40", "data.batch_size=8", "model.width=4"],
     }
     done = command("gan-train", f"experiment={name}", "trainer.max_steps=2", "hydra.run.dir=run", *own.get(name, []))
     assert done.code == 0, done.err
