@@ -381,8 +381,8 @@ def section(name: str, benchmark: Benchmark, own: list[dict[str, str]]) -> list[
 def unrun(benchmark: Benchmark) -> list[str]:
     """What stands where there is no row yet."""
     goals = "; ".join(f"{goal.label} {goal.text()}" for goal in benchmark.goals if goal.text())
-    said = f"`gan-train experiment={benchmark.experiment}`: not run to the end yet. Goals: {goals}; {benchmark.minutes:g} CPU minutes."
-    return [f"## {benchmark.title}", "", said, "", *([benchmark.note, ""] if benchmark.note else [])]
+    said = f"`gan-train experiment={benchmark.experiment}`: not run to the end yet. Goals: {goals}; {benchmark.minutes:g} CPU"
+    return [f"## {benchmark.title}", "", f"{said} minutes.", "", *([benchmark.note, ""] if benchmark.note else [])]
 
 
 COMPARED = {"ring_fast": ("reverse_kl", "high_quality", "modes"), "digits_fast": ("class_accuracy", "fid")}
