@@ -1,7 +1,7 @@
 """The real side of scores: what is read, kept and found again."""
 
-import multiprocessing
-import time
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -21,13 +21,12 @@ class Halves(Feature):
 
     name, factors = "halves", {"left": 2, "right": 3}
 
-    def __init__(self, pause=0.0):
+    def __init__(self):
         super().__init__()
-        self.asked, self.pause = 0, pause
+        self.asked = 0
 
     def extract(self, samples):
         self.asked += 1
-        time.sleep(self.pause)
         flat = samples.flatten(1)
         return Reading(flat[:, :4], (flat[:, :2], flat[:, 2:5]))
 
@@ -92,18 +91,41 @@ def test_a_damaged_file_is_made_again(cache):
     assert torch.equal(load_file(path)["features"], whole.features)
 
 
-def _job(_):
-    torch.set_num_threads(1)
-    feature = Halves(pause=0.2)
-    return read(DIGITS.splits.test, feature).features.sum().item(), feature.asked
+JOB = """
+import sys, time, torch
+from gan_lightning.data.digits import Digits
+from gan_lightning.metric.feature.base import Feature, Reading
+from gan_lightning.metric.reference import read
+
+class Slow(Feature):
+    name, asked = "slow", 0
+
+    def extract(self, samples):
+        Slow.asked += 1
+        time.sleep(1)
+        return Reading(samples.flatten(1))
+
+test = Digits(sample_shape=(1, 8, 8), num_classes=10).splits.test
+print("ready", flush=True)
+sys.stdin.readline()
+print(float(read(test, Slow()).features.sum()), Slow.asked)
+"""
 
 
 def test_of_many_jobs_one_reads_and_the_others_wait():
-    DIGITS.splits  # noqa: B018 (loaded before the processes part)
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        found = pool.map_async(_job, range(4), chunksize=1).get(timeout=60)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    jobs = [subprocess.Popen([sys.executable, "-c", JOB], **pipes) for _ in range(3)]
+    try:
+        assert [job.stdout.readline() for job in jobs] == ["ready\n"] * 3
+        for job in jobs:  # all at once
+            job.stdin.write("go\n")
+            job.stdin.flush()
+        found = [job.communicate(timeout=120)[0].split() for job in jobs]
+    finally:
+        for job in jobs:
+            job.kill()
     assert len({total for total, _ in found}) == 1
-    assert sorted(asked > 0 for _, asked in found) == [False, False, False, True]
+    assert sorted(int(asked) for _, asked in found) == [0, 0, 1]
 
 
 def test_an_extractor_is_asked_once_a_batch():
