@@ -34,7 +34,7 @@ def main() -> None:
     for name, (label, colour) in SHOWN.items():
         axes.plot(*zip(*curves[name], strict=True), color=colour, label=label, linewidth=1.2)
     axes.axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
-    axes.set(xlabel="step", ylim=(0, 1.05), title=f"{run.name}: both players over a whole run")
+    axes.set(xlabel="step", ylim=(0, 1.05), title="both players over a whole run")
     axes.legend(loc="lower right")
     figure.savefig(picture)
     print("step  " + "  ".join(SHOWN))
