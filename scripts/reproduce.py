@@ -38,7 +38,7 @@ Written by `python scripts/reproduce.py` from `docs/results.csv`; no figure here
 Nothing was selected: the last checkpoint's running average, on the test split, with z that training never saw. *Real* is
 the same score of real samples in place of generated ones. Published figures stand in the papers' own text; where they are
 of other data or networks, they say what was known to be possible, not what was beaten. A + behind a commit: with files that
-were not committed, such as this page.
+were not committed, such as this page. What was tried in a *bare loop* stems from outside of this repository.
 """
 
 

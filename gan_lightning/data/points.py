@@ -6,15 +6,13 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.base import Data, Splits
-from gan_lightning.data.stream import BLOCK, in_places
-from gan_lightning.seed import Purpose, generator
-from gan_lightning.turn import Batch
+from gan_lightning.data.stream import Drawn
 
 SPLIT_SIZE = 2500
 
 
-class Mixture:
-    """An endless source: batch i is drawn from (seed, i, rank)."""
+class Mixture(Drawn):
+    """Points of a mixture."""
 
     def __init__(self, modes: Tensor, std: float, fixed: int = 0) -> None:
         """`modes` (K, D); `fixed` tells the draws of one split from another's."""
@@ -24,19 +22,6 @@ class Mixture:
         """N points."""
         which = torch.randint(len(self.modes), (n,), generator=source)
         return self.modes[which] + self.std * torch.randn(n, self.modes.shape[1], generator=source)
-
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1) -> Batch:
-        """Batch i of this rank, whatever the number of ranks."""
-        return Batch(self.draw(n, generator(Purpose.REAL, seed, i, rank)), None)
-
-    def part(self, start: int, n: int) -> Batch:
-        """N points of their own for each place, others for each split."""
-        drawn = in_places(start, n, lambda i: self.draw(BLOCK, generator(Purpose.REAL, self.fixed, 2**32 - 1, i)))
-        return Batch(drawn, None)
-
-    def first(self, n: int, label: int | None = None) -> Tensor:
-        """Always the same n points, others for each split."""
-        return self.part(0, n).real
 
 
 class Points(Data):

@@ -11,15 +11,13 @@ from torch import Tensor
 
 from gan_lightning.data.base import Data, DataError, Splits
 from gan_lightning.data.digits import Digits
-from gan_lightning.data.stream import BLOCK, Source, in_places
-from gan_lightning.seed import Purpose, generator
-from gan_lightning.turn import Batch
+from gan_lightning.data.stream import Drawn, Source
 
 SHAPE = (3, 8, 8)
 
 
-class Stack:
-    """An endless source: batch i is drawn from (seed, i, rank)."""
+class Stack(Drawn):
+    """Three digits a sample."""
 
     def __init__(self, digits: Tensor, fixed: int = 0) -> None:
         """`digits` (M, 1, 8, 8); `fixed` tells the draws of one split from another's."""
@@ -28,19 +26,6 @@ class Stack:
     def draw(self, n: int, source: torch.Generator) -> Tensor:  # -> (n, 3, 8, 8)
         """N samples, each channel's digit chosen by itself."""
         return self.digits[torch.randint(len(self.digits), (n, SHAPE[0]), generator=source), 0]
-
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1) -> Batch:
-        """Batch i of this rank, whatever the number of ranks."""
-        return Batch(self.draw(n, generator(Purpose.REAL, seed, i, rank)), None)
-
-    def part(self, start: int, n: int) -> Batch:
-        """N samples of their own for each place, others for each split."""
-        drawn = in_places(start, n, lambda i: self.draw(BLOCK, generator(Purpose.REAL, self.fixed, 2**32 - 1, i)))
-        return Batch(drawn, None)
-
-    def first(self, n: int, label: int | None = None) -> Tensor:
-        """Always the same n samples, others for each split."""
-        return self.part(0, n).real
 
 
 class StackedDigits(Data):

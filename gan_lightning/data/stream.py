@@ -59,6 +59,29 @@ def in_places(start: int, n: int, block: Callable[[int], Tensor]) -> Tensor:  # 
     return torch.cat(drawn)[start - first * BLOCK :][:n]
 
 
+class Drawn:
+    """An endless source: batch i is drawn from (seed, i, rank). `fixed` tells the draws of one split from another's."""
+
+    fixed: int = 0
+
+    def draw(self, n: int, source: torch.Generator) -> Tensor:  # -> (n, *sample_shape)
+        """N samples."""
+        raise NotImplementedError
+
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1) -> Batch:
+        """Batch i of this rank, whatever the number of ranks."""
+        return Batch(self.draw(n, generator(Purpose.REAL, seed, i, rank)), None)
+
+    def part(self, start: int, n: int) -> Batch:
+        """N samples of their own for each place, others for each split."""
+        drawn = in_places(start, n, lambda i: self.draw(BLOCK, generator(Purpose.REAL, self.fixed, 2**32 - 1, i)))
+        return Batch(drawn, None)
+
+    def first(self, n: int, label: int | None = None) -> Tensor:
+        """Always the same n samples, others for each split."""
+        return self.part(0, n).real
+
+
 @lru_cache(maxsize=3)
 def order(seed: int, epoch: int, total: int) -> Tensor:  # -> (total,)
     """The epoch's permutation."""
