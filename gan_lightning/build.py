@@ -108,7 +108,7 @@ def gan(plain: Plain) -> GAN:
         prior=prior(plain),
         ema=make(plain["ema"], generator=both.generator),
         optimizers={player: make(plain["optimizer"][player]) for player in ("generator", "discriminator")},
-        schedule=make(plain["optimizer"]["schedule"]),
+        schedules={player: make(plain["optimizer"]["schedule"][player]) for player in ("generator", "discriminator")},
         seed=plain["seed"],
     )
     return found

@@ -54,13 +54,16 @@ def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
         if isinstance(value, float) and not math.isfinite(value):
             yield f"{path}: {value} should be a finite number"
     for place in NEEDED:
-        node: Any = plain
+        node: Any
+        node, at, group = plain, "", place.rpartition(".")[0] or place
         for key in place.split("."):
-            node = node.get(key) if isinstance(node, dict) else None
+            if isinstance(node, dict):
+                node, at = node.get(key), f"{at}.{key}".lstrip(".")
         if isinstance(node, str | int | list):
-            yield f"{place}: {json.dumps(node)} is no object; to choose an option: {place.replace('.', '/')}={node}"
+            option = f"{group.replace('.', '/')}={node if at == group else '…'}"
+            yield f"{at}: {json.dumps(node)} is no object; to choose an option: {option}"
         elif not isinstance(node, dict) or "_target_" not in node:
-            yield f"{place}: missing; the group {place.partition('.')[0]} needs an option with a _target_ here"
+            yield f"{place}: missing; the group {group.replace('.', '/')} needs an option with a _target_ here"
     idle = {path for path, node in leaves(plain) if not isinstance(node, dict) and not is_read(path, read)}
     known = {path for path, _ in leaves(plain, every=True)} - idle
     known |= {path[:dot] for path in known for dot in range(len(path)) if path[dot] == "."}
@@ -151,7 +154,7 @@ GIVEN = {  # what build.py hands to these places itself
         "prior",
         "ema",
         "optimizers",
-        "schedule",
+        "schedules",
         "seed",
     ),
     "ema": ("generator",),

@@ -51,7 +51,8 @@ ROLES = {
     "checkpoint": Role("gan_lightning.callback.checkpoint.Checkpoint", "gan_lightning.callback"),
     "optimizer.generator": Role("torch.optim.Optimizer", "torch.optim"),
     "optimizer.discriminator": Role("torch.optim.Optimizer", "torch.optim"),
-    "optimizer.schedule": Role("gan_lightning.schedule.Schedule", "gan_lightning.schedule"),
+    "optimizer.schedule.generator": Role("gan_lightning.schedule.Schedule", "gan_lightning.schedule"),
+    "optimizer.schedule.discriminator": Role("gan_lightning.schedule.Schedule", "gan_lightning.schedule"),
     "trainer": Role("pytorch_lightning.Trainer", "pytorch_lightning"),
     "logger": Role("pytorch_lightning.loggers.logger.Logger", "pytorch_lightning.loggers"),
 }

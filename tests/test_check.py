@@ -92,6 +92,7 @@ REFUSED = {
     "loss=null": "loss=null: no such option; allowed: hinge",
     "regularizer=r1,r2": "regularizer=r1,r2: to run one after the other use -m; to combine them: 'regularizer=[r1,r2]'",
     "optimizer.schedule=cosine": 'optimizer.schedule: "cosine" is no object; to choose an option: optimizer/schedule=cosine',
+    "model.generator=5": "model.generator: 5 is no object; to choose an option: model=…",
     "~gan.packing": "gan.packing: missing; it is needed",
     "optimizer.generator._partial_=false": "optimizer.generator._partial_: false may not stand here",
     "loss._target_=gan_lightning.loss.base.AdversarialLoss": "loss._target_: gan_lightning.loss.base.AdversarialLoss may not",
