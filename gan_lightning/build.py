@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
 from gan_lightning.check import TRAINER
@@ -114,15 +115,17 @@ def gan(plain: Plain) -> GAN:
     return found
 
 
-def trainer(plain: Plain, run: Run, data: Data) -> pl.Trainer:
-    """Lightning's Trainer with everything that watches."""
+def trainer(plain: Plain, run: Run, data: Data, step: int | None = None) -> pl.Trainer:
+    """Lightning's Trainer with everything that watches; `step`: where it goes on. What was logged of later ones is forgotten."""
     from gan_lightning.callback.preemption import Preemption
     from gan_lightning.checkpoint import DurableCheckpointIO
 
     watchers = group(plain["callback"], run=run, data=data, metrics=metrics(plain))
     last = make(plain["checkpoint"], run=run)  # what it saves has been scored
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # without a server, its files lie in the run directory
-    logger = make(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
+    logger: Any = make(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
+    if isinstance(logger, TensorBoardLogger):
+        logger = make(plain["logger"], save_dir=str(run.path), purge_step=0 if step is None else step + 1)
     return bare_trainer(
         plain,
         logger=logger,

@@ -10,7 +10,9 @@ events.out.tfevents.…  TensorBoard
 
 from __future__ import annotations
 
+import csv
 import importlib.metadata
+import io
 import json
 import math
 import platform
@@ -174,11 +176,19 @@ class Run:
             raise Refused(f"run={self.path}: no checkpoint can be read: " + "; ".join(bad))
         return None
 
-    def keep_metrics(self) -> None:
-        """Lightning's CSV logger begins with an empty file: put the rows so far beside it, metrics.1.csv and so on."""
+    def keep_metrics(self, step: int) -> None:
+        """Lightning's CSV logger begins with an empty file: put the rows up to a step beside it, metrics.1.csv and so on."""
+        from gan_lightning.checkpoint import write_text
+
         rows = self.path / "metrics.csv"
-        if rows.exists():
-            rows.rename(self.path / f"metrics.{len(list(self.path.glob('metrics.*.csv'))) + 1}.csv")
+        if not rows.exists():
+            return
+        with rows.open(newline="", encoding="utf-8") as file:
+            header, *told = csv.reader(file)
+        at, kept = header.index("step"), io.StringIO()
+        csv.writer(kept, lineterminator="\n").writerows([header, *(r for r in told if len(r) > at and int(r[at]) <= step)])
+        write_text(self.path / f"metrics.{len(list(self.path.glob('metrics.*.csv'))) + 1}.csv", kept.getvalue())
+        rows.unlink()
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the checkpoint of a step lies."""

@@ -187,10 +187,10 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
         newest = run.newest_good()
         if newest is not None:
             print(f"going on from step {newest[0]}: {run.path}")
-            run.keep_metrics()
+            run.keep_metrics(newest[0])
         try:
             data = build.data(plain)
-            trainer = build.trainer(plain, run, data)
+            trainer = build.trainer(plain, run, data, newest and newest[0])
             gan = build.gan(plain)
             device = trainer.strategy.root_device.type
             run.record(provenance=provenance(plain["seed"], device))

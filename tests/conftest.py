@@ -12,6 +12,7 @@ torch.set_num_threads(1)
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption("--kills", type=int, default=50, help="how often tests/test_kill.py kills")
 
 
 def pytest_collection_modifyitems(config, items):

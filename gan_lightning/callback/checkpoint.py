@@ -42,6 +42,8 @@ class Checkpoint(pl.Callback):
                 tqdm.write(f"step {step}: {name} is not finite; nothing is saved of such a state", file=sys.stderr)
             self.refused = True
             return
+        for logger in trainer.loggers:
+            logger.save()  # what was logged up to here is on the disk as soon as the state is
         trainer.save_checkpoint(self.run.checkpoint_path(step))
         if trainer.is_global_zero:
             self._remember()

@@ -57,6 +57,13 @@ class Equilibrium(pl.Callback):
         if trainer.is_global_zero and self.run.result.get("evidence"):
             self.run.record(evidence=None)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The evaluations heard so far: a run that goes on ends where it would have ended."""
+        return {"heard": self.heard}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.heard = state_dict["heard"]
+
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         if self.run.scores is None or (self.heard and self.run.scores[0] == self.heard[-1]["step"]):
             return

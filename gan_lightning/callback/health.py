@@ -80,6 +80,16 @@ class Health(pl.Callback):
         if trainer.is_global_zero:
             self.run.record(alarms=self.alarms)
 
+    def state_dict(self) -> dict[str, Any]:
+        """How long each sign has been there, and what it is measured by: a run that goes on says what it would have said."""
+        kept = {name: getattr(self, name) for name in ("before", "lengths", "best", "scored", "ripe")}
+        return kept | {"running": dict(self.running), "on": list(self.on)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in ("lengths", "best", "scored", "ripe"):
+            setattr(self, name, state_dict[name])
+        self.running, self.on, self.before = Counter(state_dict["running"]), set(state_dict["on"]), state_dict["before"]
+
     # ── in every iteration, in the order in which one thing spoils the next ──────────────────────────────────────────────
     def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, i: int) -> None:
         self._hear(trainer.global_step, {REAL: batch.real, **self.watched})

@@ -1,0 +1,104 @@
+"""A process that has imported everything once and forks a child for each command: a start costs milliseconds, not seconds.
+
+python zygote.py, then one JSON request a line: {"line", "folder", "kill_after", "sabotage"} → {"code", "seconds"}. It holds no thread
+when it forks, so that no lock is left held. `kill_after` seconds end the child by SIGKILL, if it has not ended by itself.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+class Zygote:
+    """The process, as a test holds it."""
+
+    def __init__(self, log):
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        self.log = Path(log)
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, str(log)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | threads | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        )
+
+    def run(self, *line, folder, kill_after=None, sabotage=None):
+        """(exit code, negative: the signal that ended it; seconds)."""
+        request = {"line": [*map(str, line)], "folder": str(folder), "kill_after": kill_after, "sabotage": sabotage}
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, f"the zygote is gone: {self.log.read_text()[-2000:]}"
+        found = json.loads(answer)
+        return found["code"], found["seconds"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+
+def forget_the_step():
+    """Noise that goes on from wherever the generator stands, as in a framework that reseeds nothing."""
+    import gan_lightning.gan
+
+    gan_lightning.gan.reseed = lambda value, device: None
+
+
+def child(request, log):
+    os.chdir(request["folder"])
+    for stream in (1, 2):
+        os.dup2(log.fileno(), stream)
+    sys.argv = ["gan-train", *request["line"]]
+    if request["sabotage"]:
+        globals()[request["sabotage"]]()
+    from gan_lightning import train
+
+    try:
+        train.main()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        return 70
+    return 0
+
+
+def serve():
+    import gan_lightning.build
+    import gan_lightning.check
+    import gan_lightning.data.digits
+    import gan_lightning.evaluate
+    import gan_lightning.metric.class_accuracy
+    import gan_lightning.metric.fid
+    import gan_lightning.model.resize_convolution
+    import gan_lightning.train  # noqa: F401
+
+    assert len(os.listdir("/proc/self/task")) == 1, "a thread is running"
+    with open(sys.argv[1], "a") as log:
+        for text in sys.stdin:
+            request, began = json.loads(text), time.monotonic()
+            pid = os.fork()
+            if not pid:
+                code = child(request, log)
+                log.flush()
+                os._exit(code)
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            while not ended:
+                if request["kill_after"] is not None and time.monotonic() - began >= request["kill_after"]:
+                    os.kill(pid, signal.SIGKILL)
+                    ended, status = os.waitpid(pid, 0)
+                else:
+                    time.sleep(0.002)
+                    ended, status = os.waitpid(pid, os.WNOHANG)
+            print(json.dumps({"code": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - began}), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
