@@ -116,7 +116,7 @@ def gan(plain: Plain) -> GAN:
 
 
 def trainer(plain: Plain, run: Run, data: Data, step: int | None = None) -> pl.Trainer:
-    """Lightning's Trainer with everything that watches; `step`: where it goes on. What was logged of later ones is forgotten."""
+    """Lightning's Trainer with everything that watches; `step`: where it goes on, as if nothing later was logged."""
     from gan_lightning.callback.preemption import Preemption
     from gan_lightning.checkpoint import DurableCheckpointIO
 
@@ -125,7 +125,7 @@ def trainer(plain: Plain, run: Run, data: Data, step: int | None = None) -> pl.T
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # without a server, its files lie in the run directory
     logger: Any = make(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
     if isinstance(logger, TensorBoardLogger):
-        logger = make(plain["logger"], save_dir=str(run.path), purge_step=0 if step is None else step + 1)
+        logger = make(plain["logger"], save_dir=str(run.path), purge_step=run.first_step if step is None else step + 1)
     return bare_trainer(
         plain,
         logger=logger,

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.config import Plain, Refused, nearest, resolved
 from gan_lightning.target import ROLES, Parameter, Role, by_annotation, constructor, located, refused, role
 
-READ = {"name", "seed", "debug", "objective"}  # by the commands themselves
+READ = {"name", "seed", "debug", "objective", "fork"}  # by the commands themselves
 TRAINER = [  # what a config may choose of Lightning's Trainer
     "_target_", "max_steps", "accelerator", "devices", "num_nodes", "precision", "strategy", "deterministic", "benchmark",
     "detect_anomaly", "profiler",
@@ -86,6 +86,10 @@ def own(plain: Plain) -> Iterator[str]:
         yield f"debug: {json.dumps(debug)} should be true or false"
     if not (objective is None or isinstance(objective, str)):
         yield f"objective: {json.dumps(objective)} should be a score's name, or null"
+    fork = plain.get("fork")
+    of = [(key, type(value)) for key, value in sorted(fork.items())] if isinstance(fork, dict) else fork
+    if not (of is None or of == [("run", str), ("step", int)]):
+        yield f"fork: {json.dumps(fork)} should be null, or the run and the step to go on from: gan-train fork=RUN_DIR step=N"
 
 
 def is_read(path: str, read: set[str]) -> bool:

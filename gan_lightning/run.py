@@ -105,6 +105,12 @@ class Run:
         return [line for line in lines if line.partition(": ")[0] not in UNCOMPARED]
 
     @property
+    def first_step(self) -> int:
+        """Where it began: 0, or the step of the parent that it was forked at."""
+        fork = self.config.get("fork")
+        return int(fork["step"]) if fork else 0
+
+    @property
     def result(self) -> Plain:
         """What result.json says; empty if there is none."""
         try:
@@ -189,6 +195,16 @@ class Run:
         csv.writer(kept, lineterminator="\n").writerows([header, *(r for r in told if len(r) > at and int(r[at]) <= step)])
         write_text(self.path / f"metrics.{len(list(self.path.glob('metrics.*.csv'))) + 1}.csv", kept.getvalue())
         rows.unlink()
+
+    def row(self, step: int) -> dict[str, float]:
+        """What Lightning's CSV logger has of a step; empty: nothing."""
+        found: dict[str, float] = {}
+        for path in sorted(self.path.glob("metrics*.csv")):
+            with path.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    if row["step"] == str(step):
+                        found |= {name: float(value) for name, value in row.items() if value and name != "step"}
+        return found
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the checkpoint of a step lies."""

@@ -10,7 +10,7 @@ import secrets
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -31,6 +31,8 @@ def main() -> None:
     directory = next((word.partition("=")[2] for word in line if word.startswith("run=")), None)
     debug = "debug=true" in line
     try:
+        if any(word.startswith("fork=") for word in line):
+            line = sys.argv[1:] = forked(line)
         if directory is not None:
             sys.exit(go_on(directory, [word for word in line if not word.startswith("run=")]))
         asked = switches(line)
@@ -169,11 +171,54 @@ def go_on(directory: str, overrides: list[str]) -> int:
         return 0
     for change in changes:
         print(f"changed: {change}")
-    return train(run, plain, config)
+    return train(run, plain, Change(config, changes, overrides))
 
 
-def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
-    """Fit from the newest checkpoint, or from step 0. Returns the exit code; `config`, if given, replaces the run's."""
+def forked(line: list[str]) -> list[str]:
+    """`fork=RUN_DIR step=N …` as what the parent was asked for and, over it, this. Raises Refused."""
+    from gan_lightning.run import Run
+
+    told = dict(word.split("=", 1) for word in line if word.startswith(("fork=", "step=")))
+    rest = [word for word in line if not word.startswith(("fork=", "step="))]
+    try:
+        parent, step = Run(told["fork"]), told.get("step", "")
+    except Refused as error:
+        raise Refused(*(line.replace("run=", "fork=", 1) for line in error.lines)) from None
+    if not step.isdigit():
+        there = (
+            f"there are checkpoints of {', '.join(map(str, parent.checkpoints))}" if parent.checkpoints else "there is none yet"
+        )
+        raise Refused(
+            f"fork={told['fork']}: from which step? step=N; {there}, and any step can be reached from those before it"
+        )
+    asked = switches(rest)
+    composer, overrides = Composer(asked.config_dir, asked.config_name), parent.result.get("overrides", [])
+    if changed := parent.changes(composer.compose(overrides)):
+        raise Refused(f"fork={told['fork']}: what it was asked for gives another config now: {'; '.join(changed)}")
+    given = composer.parse(asked.overrides)
+    keys, groups = (
+        {"fork", *(o.key_or_group for o in given)},
+        [o.key_or_group.replace("/", ".") for o in given if composer.is_group(o)],
+    )
+    kept = [
+        word
+        for o, word in zip(composer.parse(overrides), overrides, strict=True)
+        if o.key_or_group not in keys and not any(o.key_or_group.startswith(f"{group}.") for group in groups)
+    ]
+    where = str(parent.path.absolute()).replace("'", "\\'")
+    return [*kept, *rest, f"fork={{run:'{where}',step:{step}}}"]
+
+
+class Change(NamedTuple):
+    """What a run goes on with, where that isn't what it was begun with."""
+
+    config: DictConfig
+    lines: list[str]  # what differs
+    overrides: list[str]
+
+
+def train(run: Run, plain: Plain, change: Change | None = None) -> int:
+    """Fit from the newest checkpoint, or from step 0. Returns the exit code; a change is the run's from now on."""
     from gan_lightning import build
     from gan_lightning.callback.preemption import Preemption
     from gan_lightning.checkpoint import write_text
@@ -185,19 +230,29 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
     quieten()
     with run.owned(), run.recorded():
         newest = run.newest_good()
+        if newest is None and plain["fork"]:
+            from gan_lightning.history import fork
+
+            fork(run, plain)
+            newest = run.newest_good()
+        since = newest[0] if newest else 0
         if newest is not None:
-            print(f"going on from step {newest[0]}: {run.path}")
-            run.keep_metrics(newest[0])
+            print(f"going on from step {since}: {run.path}")
+            run.keep_metrics(since)
         try:
             data = build.data(plain)
-            trainer = build.trainer(plain, run, data, newest and newest[0])
+            trainer = build.trainer(plain, run, data, None if since == run.first_step else since)
             gan = build.gan(plain)
             device = trainer.strategy.root_device.type
             run.record(provenance=provenance(plain["seed"], device))
             print(start(run, plain, gan, device), flush=True)
-            if config is not None:
-                write_text(run.path / "config.yaml", OmegaConf.to_yaml(config))
-                write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
+            if change is not None and change.lines:
+                write_text(run.path / "config.yaml", OmegaConf.to_yaml(change.config))
+                write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(change.config, resolve=True))
+                keys = [word.partition("=")[0] for word in change.overrides]
+                kept = [word for word in run.result.get("overrides", []) if word.partition("=")[0] not in keys]
+                before = run.result.get("continued", [])
+                run.record(overrides=kept + change.overrides, continued=[*before, {"step": since, "changed": change.lines}])
             trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
         except DataError as error:
             raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None

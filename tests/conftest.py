@@ -37,10 +37,10 @@ def command(monkeypatch, capfd, tmp_path):
     """Run a console script in this process, in a folder of its own: command("gan-train", "seed=1") -> Done."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from gan_lightning import evaluate, export, sample, train
+    from gan_lightning import evaluate, export, replay, sample, train
 
     mains = {"gan-train": train.main, "gan-sample": sample.main, "gan-export": export.main}
-    mains["gan-evaluate"] = evaluate.main
+    mains |= {"gan-evaluate": evaluate.main, "gan-replay": replay.main}
     monkeypatch.chdir(tmp_path)
 
     def call(name: str, *line: str) -> Done:

@@ -1,7 +1,7 @@
 """A process that has imported everything once and forks a child for each command: a start costs milliseconds, not seconds.
 
-python zygote.py, then one JSON request a line: {"line", "folder", "kill_after", "sabotage"} → {"code", "seconds"}. It holds no thread
-when it forks, so that no lock is left held. `kill_after` seconds end the child by SIGKILL, if it has not ended by itself.
+python zygote.py LOG, then one request a line: {"line", "folder", "kill_after", "sabotage"} → {"code", "seconds"}. No thread
+runs when it forks, so that no lock is left held. `kill_after`: seconds after which SIGKILL ends the child.
 """
 
 import json
@@ -80,8 +80,8 @@ def serve():
     import gan_lightning.model.resize_convolution
     import gan_lightning.train  # noqa: F401
 
-    assert len(os.listdir("/proc/self/task")) == 1, "a thread is running"
-    with open(sys.argv[1], "a") as log:
+    assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread is running"
+    with Path(sys.argv[1]).open("a") as log:
         for text in sys.stdin:
             request, began = json.loads(text), time.monotonic()
             pid = os.fork()

@@ -29,7 +29,7 @@ class Samples(pl.Callback):
         self.run, self.data, self.every = run, data, every
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.is_global_zero and trainer.global_step == 0:
+        if trainer.is_global_zero and trainer.global_step == self.run.first_step:
             assert isinstance(module, GAN)
             self._show(trainer, "sample/real", picture.picture(self._real(), self._columns()), "_real")
             self._draw(trainer, module)

@@ -45,7 +45,7 @@ class Scores(pl.Callback):
         reference = Reference(self.data, "validation", judging(module))
         for metric in self.metrics.values():
             metric.bind(reference)
-        if trainer.global_step == 0:
+        if trainer.global_step == self.run.first_step:
             scores = self._score(trainer, module)
             known = {"objective": scores[self.objective[0]]} if self.objective else {}
             chosen = hyperparameters(self.run.config)
@@ -54,7 +54,7 @@ class Scores(pl.Callback):
                     logger.log_hyperparams(chosen, known)  # HParams wants both at once; `known` is logged as well
                 else:
                     logger.log_hyperparams(chosen)
-                    logger.log_metrics(known, 0)
+                    logger.log_metrics(known, trainer.global_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         step = trainer.global_step
@@ -79,11 +79,11 @@ class Scores(pl.Callback):
         if self.objective:
             name, higher = self.objective
             entries["objective"] = scores[name]
-            if step:
+            if step > self.run.first_step:
                 logged["objective"] = scores[name]
             best = self.run.result.get("best_objective")
             better = best is None or (scores[name] > best if higher else scores[name] < best)
-            if step and better and math.isfinite(scores[name]):
+            if step > self.run.first_step and better and math.isfinite(scores[name]):
                 entries |= {"best_step": step, "best_objective": scores[name]}
         self.run.record(**entries)
         for logger in trainer.loggers:
