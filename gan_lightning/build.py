@@ -129,7 +129,7 @@ def trainer(plain: Plain, run: Run, data: Data, step: int | None = None) -> pl.T
     return bare_trainer(
         plain,
         logger=logger,
-        callbacks=[*watchers.values(), Preemption(), last],
+        callbacks=[*watchers.values(), Preemption(run), last],
         plugins=[DurableCheckpointIO()],
         default_root_dir=str(run.path),
     )
@@ -139,6 +139,9 @@ def bare_trainer(plain: Plain, **given: Any) -> pl.Trainer:
     """The Trainer of the config, for an endless stream."""
     settled = {"enable_checkpointing": False, "use_distributed_sampler": False, "num_sanity_val_steps": 0}
     settled |= {"enable_model_summary": False, "max_epochs": -1}
+    if ranks(plain) == 1:
+        given.setdefault("strategy", "auto")
+        plain = plain | {"trainer": {key: value for key, value in plain["trainer"].items() if key != "strategy"}}
     found: pl.Trainer = make(settled | plain["trainer"], **given)
     return found
 
@@ -154,10 +157,10 @@ def rehearse(plain: Plain) -> None:
         raise Refused(*mistakes, str(error)) from None
     except Exception as error:  # a person's own data set may fail in any way
         raise Refused(*mistakes, f"data: {type(error).__name__}: {one_line(error)}") from None
-    batch, ranks = plain["data"]["batch_size"], _ranks(plain)
-    if held is not None and batch * ranks > held:
-        what = f"{batch} samples" if ranks == 1 else f"{batch} samples on each of {ranks} devices"
-        mistakes.append(f"data.batch_size: {what} can't be served from {held} training samples; at most {held // ranks} can")
+    batch, together = plain["data"]["batch_size"], ranks(plain)
+    if held is not None and batch * together > held:
+        what = f"{batch} samples" if together == 1 else f"{batch} samples on each of {together} devices"
+        mistakes.append(f"data.batch_size: {what} can't be served from {held} training samples; at most {held // together} can")
     scores = metrics(plain)
     for name, score in scores.items():
         if why := score.unfit(source):
@@ -178,7 +181,8 @@ def rehearse(plain: Plain) -> None:
         raise Refused(*mistakes)
 
 
-def _ranks(plain: Plain) -> int:
+def ranks(plain: Plain) -> int:
+    """How many processes train together."""
     devices, nodes = plain["trainer"].get("devices", 1), plain["trainer"].get("num_nodes", 1)
     return (devices if isinstance(devices, int) and devices > 0 else len(devices) if isinstance(devices, list) else 1) * nodes
 
@@ -189,8 +193,8 @@ def _trainer_mistakes(plain: Plain) -> list[str]:
     steps = plain["trainer"].get("max_steps")
     if steps is None or steps < 1:
         found.append(f"trainer.max_steps: {steps} should be a number of generator updates, at least 1")
-    if (processes := _ranks(plain)) > 1:
-        found.append(f"trainer.devices: {processes} processes can't train one GAN yet; allowed: 1")
+    if (processes := ranks(plain)) > 1 and not isinstance(plain["trainer"].get("strategy"), dict):
+        found.append(f"trainer.devices: {processes} processes need to know how they work together; use trainer=ddp")
     kind = (plain.get("logger") or {}).get("_target_", "").rpartition(".")[2].removesuffix("Logger").lower()
     if kind in EXTRAS and importlib.util.find_spec(kind) is None:
         found.append(f"logger: {kind} is not installed; pip install 'gan-lightning[{kind}]'")

@@ -23,7 +23,7 @@ TRAINER = [  # what a config may choose of Lightning's Trainer
     "detect_anomaly", "profiler",
 ]  # fmt: skip
 REFERENCE = re.compile(r"\$\{([.\w]+)\}")
-OPTIONAL = ("regularizer.*", "metric.*", "callback.*", "logger")
+OPTIONAL = ("regularizer.*", "metric.*", "callback.*", "logger", "trainer.strategy")
 NEEDED = [place for place in ROLES if place not in OPTIONAL]
 
 
@@ -139,7 +139,7 @@ def bound(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
     for key in parameters.keys() & values.keys():
         value = values[key]
         if isinstance(value, dict) and "_target_" in value:
-            yield from bound(f"{path}.{key}", value, by_annotation(parameters[key].annotation))
+            yield from bound(f"{path}.{key}", value, role(f"{path}.{key}") or by_annotation(parameters[key].annotation))
             del values[key]
     checked = {k: p for k, p in parameters.items() if k in values or (p.default is ... and k not in given and k not in node)}
     found = list(validated(path, {k: v for k, v in values.items() if k in parameters}, checked))

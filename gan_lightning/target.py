@@ -54,6 +54,7 @@ ROLES = {
     "optimizer.schedule.generator": Role("gan_lightning.schedule.Schedule", "gan_lightning.schedule"),
     "optimizer.schedule.discriminator": Role("gan_lightning.schedule.Schedule", "gan_lightning.schedule"),
     "trainer": Role("pytorch_lightning.Trainer", "pytorch_lightning"),
+    "trainer.strategy": Role("pytorch_lightning.strategies.Strategy", "gan_lightning.ranks"),
     "logger": Role("pytorch_lightning.loggers.logger.Logger", "pytorch_lightning.loggers"),
 }
 

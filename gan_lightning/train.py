@@ -9,7 +9,9 @@ import re
 import secrets
 import sys
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import hydra
@@ -46,7 +48,7 @@ def main() -> None:
         if failures:
             sys.exit(f"{len(failures)} of the sweep's jobs failed:\n" + "\n".join(failures))
     except Refused as error:
-        sys.exit(refuse(error, debug))
+        sys.exit(refuse(error, debug) if os.environ.get("RANK", "0") == "0" else 2)  # one rank says it
 
 
 def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
@@ -162,6 +164,7 @@ def go_on(directory: str, overrides: list[str]) -> int:
         if override.is_sweep_override():
             raise Refused(f"{word}: run= goes on with one run; give one value")
         OmegaConf.update(config, key, override.value(), force_add=True)
+    regrouped(run, config)
     plain = rehearsed(config)
     changes, steps = run.changes(config), plain["trainer"]["max_steps"]
     if run.finished(steps, early=not changes):
@@ -172,6 +175,21 @@ def go_on(directory: str, overrides: list[str]) -> int:
     for change in changes:
         print(f"changed: {change}")
     return train(run, plain, Change(config, changes, overrides))
+
+
+def regrouped(run: Run, config: DictConfig) -> None:
+    """On another number of processes, each one's batch is such that all of them see the same samples in a step as before."""
+    from gan_lightning.build import ranks
+    from gan_lightning.config import resolved
+
+    before, now = (ranks(resolved(c)) for c in (run.config, config))
+    if before == now:
+        return
+    whole = config.data.batch_size * before
+    if whole % now:
+        raise Refused(f"trainer.devices: a step's {whole} samples can't be shared by {now} processes")
+    config.data.batch_size = whole // now
+    print(f"{now} processes in place of {before}: the same samples in each step, but sums are taken otherwise: not bit for bit")
 
 
 def forked(line: list[str]) -> list[str]:
@@ -221,14 +239,19 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
     """Fit from the newest checkpoint, or from step 0. Returns the exit code; a change is the run's from now on."""
     from gan_lightning import build
     from gan_lightning.callback.preemption import Preemption
-    from gan_lightning.checkpoint import write_text
     from gan_lightning.data.base import DataError
     from gan_lightning.metric.base import TooFew
+    from gan_lightning.ranks import launched, rank, tell
     from gan_lightning.run import provenance
     from gan_lightning.summary import start, summary
 
     quieten()
-    with run.owned(), run.recorded():
+    if build.ranks(plain) > 1 and not launched():
+        return together(run, plain, change)
+    with ExitStack() as stack:
+        if first := rank() == 0:
+            stack.enter_context(run.owned())
+            stack.enter_context(run.recorded())
         newest = run.newest_good()
         if newest is None and plain["fork"]:
             from gan_lightning.history import fork
@@ -236,7 +259,7 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
             fork(run, plain)
             newest = run.newest_good()
         since = newest[0] if newest else 0
-        if newest is not None:
+        if newest is not None and first:
             print(f"going on from step {since}: {run.path}")
             run.keep_metrics(since)
         try:
@@ -244,21 +267,17 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
             trainer = build.trainer(plain, run, data, None if since == run.first_step else since)
             gan = build.gan(plain)
             device = trainer.strategy.root_device.type
-            run.record(provenance=provenance(plain["seed"], device))
+            if first:
+                run.record(provenance=provenance(plain["seed"], device))
             print(start(run, plain, gan, device), flush=True)
-            if change is not None and change.lines:
-                write_text(run.path / "config.yaml", OmegaConf.to_yaml(change.config))
-                write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(change.config, resolve=True))
-                keys = [word.partition("=")[0] for word in change.overrides]
-                kept = [word for word in run.result.get("overrides", []) if word.partition("=")[0] not in keys]
-                before = run.result.get("continued", [])
-                run.record(overrides=kept + change.overrides, continued=[*before, {"step": since, "changed": change.lines}])
+            remember(run, change, since)
             trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
         except DataError as error:
             raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
         except TooFew as error:
             raise Refused(f"metric.{error}") from None
         except Exception as error:
+            tell(f"{type(error).__name__}: {one_line(error)}")
             if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
                 raise Refused(f"logger: {one_line(error)}") from None
             raise
@@ -269,11 +288,43 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
         elif trainer.global_step >= plain["trainer"]["max_steps"]:
             status, reason = "finished", None
         else:
-            status, reason = "preempted" if caught == 15 else "stopped", caught.name if caught else None
-        run.record(status=status, step=trainer.global_step, reason=reason)
-    if trainer.is_global_zero:
-        print(summary(run))
+            status, reason = "stopped" if caught in (None, 2) else "preempted", caught.name if caught else None
+        if first:
+            run.record(status=status, step=trainer.global_step, reason=reason)
+    print(summary(run))
     return {"finished": 0, "failed": 1}.get(status, 128 + caught if caught else 0)
+
+
+def together(run: Run, plain: Plain, change: Change | None) -> int:
+    """Train in several processes, and say what becomes of them. Returns the exit code."""
+    from gan_lightning import build
+    from gan_lightning.ranks import launch
+    from gan_lightning.summary import shown
+
+    with run.owned():
+        remember(run, change, max(run.checkpoints, default=run.first_step))
+    with TemporaryDirectory() as word:
+        code, wrong = launch(run.path, build.ranks(plain), Path(word))
+    if code == 2:
+        return code  # said by the rank itself
+    if wrong is not None:
+        run.record(status="failed", reason=wrong)
+        print(f"run={shown(run.path)}: {wrong}", file=sys.stderr)
+    return code
+
+
+def remember(run: Run, change: Change | None, since: int) -> None:
+    """A changed config is the run's from now on; result.json says since when."""
+    from gan_lightning.checkpoint import write_text
+
+    if change is None or not change.lines:
+        return
+    write_text(run.path / "config.yaml", OmegaConf.to_yaml(change.config))
+    write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(change.config, resolve=True))
+    keys = [word.partition("=")[0] for word in change.overrides]
+    kept = [word for word in run.result.get("overrides", []) if word.partition("=")[0] not in keys]
+    before = run.result.get("continued", [])
+    run.record(overrides=kept + change.overrides, continued=[*before, {"step": since, "changed": change.lines}])
 
 
 def quieten() -> None:

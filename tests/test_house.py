@@ -42,8 +42,10 @@ MAY = {
         "callback.preemption",
     },
     "run": {"config", "check", "build", "checkpoint", "gan"},
+    "ranks": set(),
     "callback": {
         "config",
+        "ranks",
         "data.base",
         "data.line",
         "gan",
@@ -85,6 +87,7 @@ MAY = {
         "data.base",
         "history",
         "metric.base",
+        "ranks",
         "run",
         "summary",
     },

@@ -1,6 +1,7 @@
 """A signal asks the run to end: it ends after the iteration, saved, never between D's step and G's.
 
-SIGINT (Ctrl-C) and SIGTERM. A second SIGINT interrupts at once.
+SIGINT (Ctrl-C), SIGTERM, and the two that clusters send before they take the machine away, SIGUSR1 and SIGUSR2. A second SIGINT
+interrupts at once. Several processes end at the same step, whichever of them heard the signal, or had another reason.
 """
 
 from __future__ import annotations
@@ -11,18 +12,24 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-WATCHED = (signal.SIGINT, signal.SIGTERM)
+from gan_lightning.ranks import Agreement
+from gan_lightning.run import Run, Verdict
+
+WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Preemption(pl.Callback):
     """`caught` is the signal that ended training, if one did."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self.caught: signal.Signals | None = None
         self.previous: dict[signal.Signals, Any] = {}
+        self.agreement = Agreement()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """After Lightning has set its own handlers, which would save in the middle of an iteration and exit with 0."""
+        self.agreement = Agreement()
         for number in WATCHED:
             self.previous[number] = signal.signal(number, self._catch)
 
@@ -32,8 +39,12 @@ class Preemption(pl.Callback):
         self.caught = signal.Signals(number)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        if self.caught is not None:
-            trainer.should_stop = True
+        wish = {"signal": self.caught, "verdict": self.run.verdict} if self.caught or trainer.should_stop else None
+        end = self.agreement.reached(trainer.global_step, wish)
+        trainer.should_stop = end is not None
+        if end is not None:
+            self.caught = signal.Signals(end["signal"]) if end["signal"] else None
+            self.run.verdict = Verdict(*end["verdict"]) if end["verdict"] else None
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         for number, handler in self.previous.items():

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -41,11 +42,15 @@ class Scalars(pl.Callback):
 
 
 def read(terms: Terms, gan: GAN) -> dict[str, float]:
-    """Means of the terms and norms of the gradients, which stay until the next update."""
+    """Means of the terms over all ranks, and norms of the gradients, which stay until the next update."""
     values = {name: term.float().mean() for name, term in terms.items()}
     values["gradient/d"] = norm(gan.discriminator.parameters())
     values["gradient/g"] = norm(gan.generator.parameters())
-    return dict(zip(values, torch.stack(list(values.values())).tolist(), strict=True))
+    read = torch.stack(list(values.values()))
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(read, dist.ReduceOp.AVG if read.is_cuda else dist.ReduceOp.SUM)
+        read = read if read.is_cuda else read / dist.get_world_size()
+    return dict(zip(values, read.tolist(), strict=True))
 
 
 def norm(parameters: Iterable[nn.Parameter]) -> Tensor:  # -> ()

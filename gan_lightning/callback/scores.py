@@ -72,8 +72,12 @@ class Scores(pl.Callback):
         step = trainer.global_step
         scores = measure(self.metrics, Generated(gan, self.data.num_classes, gan.seed))
         self.run.scores = step, scores
-        if not trainer.is_global_zero:
-            return scores
+        if trainer.is_global_zero:
+            self._tell(trainer, step, scores)
+        self.run.best_step = trainer.strategy.broadcast(self.run.best_step)  # all save at the best step, or none
+        return scores
+
+    def _tell(self, trainer: pl.Trainer, step: int, scores: dict[str, float]) -> None:
         entries: dict[str, Any] = {"step": step, "metrics": scores}
         logged = {f"metric/{name}": value for name, value in scores.items()}
         if self.objective:
@@ -89,7 +93,6 @@ class Scores(pl.Callback):
         for logger in trainer.loggers:
             if logged:
                 logger.log_metrics(logged, step)
-        return scores
 
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:

@@ -1,0 +1,136 @@
+"""More than one process: who starts them, how they agree to end, and which one is to blame when they don't.
+
+Each rank is `gan-train run=RUN`, so all read one config. A rank that dies takes the others with it within seconds. No rank may
+leave alone, since the others would wait for its gradients for ever: one that wants to end says so, and all end two steps on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import torch.distributed as dist
+from pydantic import Field
+from pytorch_lightning.strategies import DDPStrategy
+from torch.distributed import distributed_c10d
+
+GRACE = 5.0  # seconds that the others have to end by themselves when one has failed
+AHEAD = 2  # steps: no rank is further ahead of another than one, since they share their gradients
+
+
+class Parallel(DDPStrategy):
+    """Every rank has the whole game and its own batch; gradients are averaged (Li et al. 2020).
+
+    `timeout`: seconds that a rank waits for the others before it gives them up.
+    """
+
+    def __init__(self, timeout: Annotated[float, Field(gt=0)] = 600.0) -> None:
+        super().__init__(find_unused_parameters=True, timeout=timedelta(seconds=timeout))
+
+
+def rank() -> int:
+    """This process's place among those that were started together; 0: the first, or alone."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def launched() -> bool:
+    """Whether this is one of several that something has started."""
+    return "RANK" in os.environ
+
+
+class Agreement:
+    """What the ranks tell one another beside their gradients."""
+
+    def __init__(self) -> None:
+        shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        self.store = distributed_c10d.PrefixStore("gan", distributed_c10d._get_default_store()) if shared else None
+
+    def reached(self, step: int, wish: dict[str, Any] | None) -> dict[str, Any] | None:
+        """What this rank, or one before it, wished to end for, at the step where all of them end."""
+        if self.store is None:
+            return wish
+        if wish is not None:
+            self.store.compare_set("end", "", json.dumps({"at": step + AHEAD} | wish))
+        if not self.store.check(["end"]):
+            return None
+        end: dict[str, Any] = json.loads(self.store.get("end"))
+        return end if step >= end["at"] else None
+
+
+def tell(reason: str) -> None:
+    """Leave word of why this rank fails, for who started it."""
+    if folder := os.environ.get("GAN_LIGHTNING_WORD"):
+        Path(folder, f"{rank()}").write_text(json.dumps({"at": time.monotonic(), "reason": reason}), encoding="utf-8")
+
+
+def launch(directory: Path, processes: int, word: Path) -> tuple[int, str | None]:
+    """Train in so many processes. Returns the exit code, and what went wrong; None: nothing.
+
+    `word`: a folder for what failing ranks leave behind.
+    """
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    shared |= {"TORCHELASTIC_RUN_ID": "gan", "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
+    shared |= {"GROUP_RANK": "0", "GAN_LIGHTNING_WORD": str(word)}
+    ranks = [
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "gan_lightning.train", f"run={directory}"],
+            env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
+            stdout=subprocess.DEVNULL if i else None,
+        )
+        for i in range(processes)
+    ]
+
+    def forward(number: int, _: FrameType | None) -> None:
+        for child in ranks:
+            if child.poll() is None:
+                child.send_signal(number)
+
+    kept = {n: signal.signal(n, forward) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
+    kept[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of them
+    try:
+        return watched(ranks, word)
+    finally:
+        for child in ranks:
+            child.kill()
+            child.wait()
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def watched(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str | None]:
+    """Wait for all of them, or for one that fails and then not for long."""
+    failed: tuple[int, int] | None = None
+    since = 0.0
+    while any(child.poll() is None for child in ranks):
+        codes = [child.returncode for child in ranks]
+        if failed is None:
+            failed = next(((i, code) for i, code in enumerate(codes) if code and not 128 < code < 160), None)
+            since = time.monotonic()
+        elif time.monotonic() - since > GRACE:
+            break
+        time.sleep(0.05)
+    codes = [child.poll() for child in ranks]
+    if failed is None:
+        failed = next(((i, code) for i, code in enumerate(codes) if code and not 128 < code < 160), None)
+    if failed is None:
+        return next((code for code in codes if code), 0), None
+    told = {int(path.name): json.loads(path.read_text(encoding="utf-8")) for path in word.iterdir() if path.name.isdigit()}
+    killed = [i for i, code in enumerate(codes) if code is not None and code < 0]
+    mute = [i for i, code in enumerate(codes) if code is None]
+    if killed:
+        return 1, "; ".join(f"rank {i} was killed by {signal.Signals(-ranks[i].returncode).name}" for i in killed)
+    if mute:
+        return 1, "; ".join(f"rank {i} answered no more; the others gave it up" for i in mute)
+    if told:
+        first = min(told, key=lambda i: told[i]["at"])
+        return ranks[first].returncode or 1, f"rank {first}: {told[first]['reason']}"
+    return failed[1], f"rank {failed[0]} ended with exit code {failed[1]}"
