@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
@@ -140,7 +141,7 @@ def bare_trainer(plain: Plain, **given: Any) -> pl.Trainer:
     settled = {"enable_checkpointing": False, "use_distributed_sampler": False, "num_sanity_val_steps": 0}
     settled |= {"enable_model_summary": False, "max_epochs": -1}
     if ranks(plain) == 1:
-        given.setdefault("strategy", "auto")
+        given["plugins"] = [*given.get("plugins", []), LightningEnvironment()]  # alone, also where SLURM has started it
         plain = plain | {"trainer": {key: value for key, value in plain["trainer"].items() if key != "strategy"}}
     found: pl.Trainer = make(settled | plain["trainer"], **given)
     return found

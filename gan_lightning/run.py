@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from gan_lightning.cluster import TakenAway
 from gan_lightning.config import Plain, Refused, differences, one_line, resolved
 
 if TYPE_CHECKING:
@@ -152,8 +153,12 @@ class Run:
         try:
             yield
         except BaseException as error:
+            away = isinstance(error, TakenAway)
             reason = one_line(error) if isinstance(error, Refused) else f"{type(error).__name__}: {one_line(error)}"
-            self.record(status="failed", reason=reason, seconds=round(before + time.monotonic() - began, 3))
+            reason = error.caught.name if isinstance(error, TakenAway) else reason
+            self.record(
+                status="preempted" if away else "failed", reason=reason, seconds=round(before + time.monotonic() - began, 3)
+            )
             raise
         self.record(seconds=round(before + time.monotonic() - began, 3))
 

@@ -18,6 +18,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from gan_lightning.cluster import heeded
 from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, one_line, refuse, switches
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(3), use_ca
 
 def main() -> None:
     """The console script."""
+    with heeded():
+        command()
+
+
+def command() -> None:
+    """What it does, from its arguments to its exit code."""
     line = sys.argv[1:] = [TILDE.sub(r"\1'\2'", word) for word in sys.argv[1:]]
     directory = next((word.partition("=")[2] for word in line if word.startswith("run=")), None)
     debug = "debug=true" in line
@@ -239,6 +246,7 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
     """Fit from the newest checkpoint, or from step 0. Returns the exit code; a change is the run's from now on."""
     from gan_lightning import build
     from gan_lightning.callback.preemption import Preemption
+    from gan_lightning.cluster import requeue
     from gan_lightning.data.base import DataError
     from gan_lightning.metric.base import TooFew
     from gan_lightning.ranks import launched, rank, tell
@@ -291,7 +299,9 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
             status, reason = "stopped" if caught in (None, 2) else "preempted", caught.name if caught else None
         if first:
             run.record(status=status, step=trainer.global_step, reason=reason)
-    print(summary(run))
+    print(summary(run), flush=True)
+    if first and status == "preempted" and caught is not None and (queued := requeue(caught)):
+        print(f"job {queued} is queued again")
     return {"finished": 0, "failed": 1}.get(status, 128 + caught if caught else 0)
 
 

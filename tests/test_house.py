@@ -41,8 +41,9 @@ MAY = {
         "checkpoint",
         "callback.preemption",
     },
-    "run": {"config", "check", "build", "checkpoint", "gan"},
+    "run": {"config", "check", "build", "checkpoint", "cluster", "gan"},
     "ranks": set(),
+    "cluster": set(),
     "callback": {
         "config",
         "ranks",
@@ -83,6 +84,7 @@ MAY = {
         "callback.preemption",
         "check",
         "checkpoint",
+        "cluster",
         "config",
         "data.base",
         "history",

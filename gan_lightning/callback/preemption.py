@@ -32,6 +32,9 @@ class Preemption(pl.Callback):
         self.agreement = Agreement()
         for number in WATCHED:
             self.previous[number] = signal.signal(number, self._catch)
+        connector = trainer._signal_connector
+        if connector.received_sigterm:  # while Lightning got ready; it would leave with exit code 0
+            connector.received_sigterm, self.caught = False, signal.SIGTERM
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         if self.caught is signal.SIGINT and number == signal.SIGINT:

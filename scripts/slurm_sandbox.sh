@@ -1,0 +1,62 @@
+#!/bin/bash
+# A SLURM of one node on loopback, for tests: no systemd, no cgroups, no accounting. Needs Debian's slurm-wlm and munge, and root.
+#   source <(scripts/slurm_sandbox.sh up DIR)    starts it; sets SLURM_CONF
+#   scripts/slurm_sandbox.sh down DIR            stops it, by its own pid files
+set -eu
+verb=${1:?up or down} dir=$(realpath -m "${2:?a working folder}") host=$(hostname -s)
+pids=("$dir/slurmd.pid" "$dir/slurmctld.pid" "$dir/munge/pid")
+if [ "$verb" = down ]; then
+  for file in "${pids[@]}"; do [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null; done
+  exit 0
+fi
+mkdir -p "$dir"/{munge,state,spool,log}
+chmod 700 "$dir/munge"
+[ -f "$dir/munge/key" ] || (umask 077 && head -c 1024 /dev/urandom > "$dir/munge/key")
+cat > "$dir/slurm.conf" <<CONF
+ClusterName=sandbox
+SlurmctldHost=$host(127.0.0.1)
+SlurmctldPort=${SLURM_SANDBOX_PORT:-16817}
+SlurmdPort=$((${SLURM_SANDBOX_PORT:-16817} + 1))
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket=$dir/munge/socket
+CredType=cred/munge
+StateSaveLocation=$dir/state
+SlurmdSpoolDir=$dir/spool
+SlurmctldPidFile=$dir/slurmctld.pid
+SlurmdPidFile=$dir/slurmd.pid
+SlurmctldLogFile=$dir/log/slurmctld.log
+SlurmdLogFile=$dir/log/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/none
+MpiDefault=none
+SlurmdParameters=config_overrides
+SchedulerType=sched/backfill
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+ReturnToService=2
+JobRequeue=1
+KillWait=5
+MinJobAge=600
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+NodeName=$host NodeAddr=127.0.0.1 CPUs=1 State=UNKNOWN
+PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=${SLURM_SANDBOX_GRACE:-4}
+PartitionName=high Nodes=$host MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
+CONF
+export SLURM_CONF="$dir/slurm.conf"
+munged --force --key-file="$dir/munge/key" --socket="$dir/munge/socket" --pid-file="$dir/munge/pid" \
+  --log-file="$dir/munge/log" --seed-file="$dir/munge/seed" >&2
+slurmctld -f "$SLURM_CONF" -c >&2
+slurmd -f "$SLURM_CONF" >&2
+for _ in $(seq 100); do
+  [ "$(timeout 5 sinfo -h -o %T 2>/dev/null | sort -u | head -1)" = idle ] && break
+  sleep 0.1
+done
+timeout 5 sinfo >&2
+echo "export SLURM_CONF='$SLURM_CONF'"
