@@ -33,18 +33,26 @@ LISTS = ("callback", "metric", "regularizer")  # groups whose options can be com
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
     """What a person asked for can't be done: one line a mistake, exit code 2."""
 
+    code = 2
+
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
 
 
+class Unwritten(Refused):
+    """What was made can't be kept: the disk is full, or its filesystem fails. A sentence, and an exit code of its own."""
+
+    code = 74  # EX_IOERR in sysexits.h
+
+
 def refuse(error: Refused, debug: bool = False) -> int:
-    """One line a mistake on stderr; the exit code of a mistake."""
+    """One line a mistake on stderr; the exit code."""
     if debug:
         traceback.print_exc()
     for line in error.lines:
         print(line, file=sys.stderr)
-    return 2
+    return error.code
 
 
 def config_dir() -> Path:

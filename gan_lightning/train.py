@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gan_lightning.run import Run
 
 TILDE = re.compile(r"^([^=]+=)(~/.*)$")  # a home folder, which no shell expands behind a dotted key, and Hydra can't read
-OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
+OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(4), use_cache=True, replace=True)
 
 
 def main() -> None:
@@ -174,9 +174,8 @@ def go_on(directory: str, overrides: list[str]) -> int:
 
 def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
     """Fit from the newest checkpoint, or from step 0. Returns the exit code; `config`, if given, replaces the run's."""
-    from gan_lightning import build
+    from gan_lightning import build, disk
     from gan_lightning.callback.preemption import Preemption
-    from gan_lightning.checkpoint import write_text
     from gan_lightning.data.base import DataError
     from gan_lightning.metric.base import TooFew
     from gan_lightning.run import provenance
@@ -196,13 +195,17 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
             run.record(provenance=provenance(plain["seed"], device))
             print(start(run, plain, gan, device), flush=True)
             if config is not None:
-                write_text(run.path / "config.yaml", OmegaConf.to_yaml(config))
-                write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
+                disk.write_text(run.path / "config.yaml", OmegaConf.to_yaml(config))
+                disk.write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
             trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
         except DataError as error:
             raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
         except TooFew as error:
             raise Refused(f"metric.{error}") from None
+        except OSError as error:
+            if error.errno not in disk.FAILING:
+                raise
+            raise run.stopped(f"{error.filename or 'the run directory'}: {disk.why(error)}") from None
         except Exception as error:
             if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
                 raise Refused(f"logger: {one_line(error)}") from None
