@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -134,6 +134,15 @@ class Composer:
             if not (self.is_group(o) or o.is_add() or o.is_delete() or line.startswith("hydra."))
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in known)
         ]
+
+    def folder(self, kind: Literal["run", "sweep"], overrides: list[str]) -> str:
+        """What `hydra.run.dir` or `hydra.sweep.dir` begins with, up to what is known only when it starts."""
+        own = [word for word in overrides if word.startswith("hydra.")]
+        hydra = self.hydra.compose_config(self.name, own, RunMode.RUN, with_log_configuration=False).hydra
+        written = OmegaConf.to_container(hydra[kind], resolve=False)
+        assert isinstance(written, dict)
+        known, unknown, _ = str(written["dir"]).partition("${")
+        return known.rpartition("/")[0] or "." if unknown else known
 
     def unnamed(self, overrides: list[str]) -> list[str]:
         """Keys that the names of a sweep's folders leave out; one that is swept must stand in them."""

@@ -64,8 +64,8 @@ class replacing:  # noqa: N801 - read as a word: with replacing(target) as tempo
 
 
 @contextmanager
-def written(target: Path, need: int) -> Iterator[BinaryIO]:
-    """A file to write to, which takes `target`'s name when all of it is on the disk; `need`: about how many bytes.
+def written(target: Path, need: Callable[[], int]) -> Iterator[BinaryIO]:
+    """A file to write to, which takes `target`'s name when all of it is on the disk; `need()` is asked where it has no room.
 
     Raises DiskFull, or what else the filesystem says.
     """
@@ -76,7 +76,7 @@ def written(target: Path, need: int) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
     except OSError as error:
         if error.errno in FULL:
-            raise DiskFull(target, need, shutil.disk_usage(target.parent).free) from None
+            raise DiskFull(target, need(), shutil.disk_usage(target.parent).free) from None
         raise
 
 
@@ -85,7 +85,7 @@ def write_text(target: Path, text: str) -> None:
     data = text.encode()
 
     def once() -> None:
-        with written(target, len(data)) as file:
+        with written(target, lambda: len(data)) as file:
             file.write(data)
 
     retried(once)

@@ -133,11 +133,12 @@ class Run:
     def record(self, **changes: Any) -> None:
         """Change some entries of result.json, atomically. What the disk does not take is kept, told, and tried again."""
         self.best_step = changes.get("best_step", self.best_step)
-        self.unwritten |= changes
+        told, self.unwritten = bool(self.unwritten), self.unwritten | changes
         try:
             disk.write_text(self.path / "result.json", json.dumps(finite(self.result), indent=2) + "\n")
         except OSError as error:
-            print(f"{self.path / 'result.json'}: not written: {disk.why(error)}", file=sys.stderr)
+            if not told:
+                print(f"{self.path / 'result.json'}: not written: {disk.why(error)}", file=sys.stderr)
         else:
             self.unwritten = {}
 

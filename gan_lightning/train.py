@@ -10,7 +10,7 @@ import secrets
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -64,9 +64,8 @@ def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
     if said:
         wrong = len({line.partition(": ")[0] for line in said})
         raise Refused(*said, *([f"{wrong} of {len(jobs)} jobs are invalid, nothing was launched"] if len(jobs) > 1 else []))
-    for word in asked.overrides:
-        if word.startswith(("hydra.run.dir=", "hydra.sweep.dir=")):
-            writable(word)
+    kind: Literal["run", "sweep"] = "sweep" if multirun else "run"
+    writable(f"hydra.{kind}.dir={composer.folder(kind, asked.overrides)}")
     return (
         [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(composer.unnamed(asked.overrides))}]"] if multirun else []
     )
@@ -85,7 +84,7 @@ def writable(word: str) -> None:
     """Refuse a folder that can't be made, before Hydra tries."""
     folder = Path(word.partition("=")[2].strip("'\"")).expanduser()
     there = next((p for p in (folder, *folder.parents) if p.exists()), Path())
-    if "$" not in word and not (there.is_dir() and os.access(there, os.W_OK)):
+    if not (there.is_dir() and os.access(there, os.W_OK)):
         raise Refused(f"{word}: {there} is {'no folder' if not there.is_dir() else 'not writable'}")
 
 
@@ -226,7 +225,14 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
 
 def quieten() -> None:
     """Leave out what Lightning says of itself, and its slow look for a GPU in every optimizer step."""
+    import threading
     import warnings
+
+    def said(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, OSError):  # a full disk under TensorBoard's thread: the main one tells it
+            threading.__excepthook__(args)
+
+    threading.excepthook = said
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
