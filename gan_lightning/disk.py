@@ -23,7 +23,7 @@ PAUSES = (0.1, 0.5)  # seconds before the second and the third try
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 FAILING = (*FULL, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.EFBIG)
-HOPELESS = (*FULL, *FORBIDDEN, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG)
+HOPELESS = (*FULL, *FORBIDDEN, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG, errno.EINVAL)
 TEMPORARY = re.compile(r"\.(?P<target>.+)\.(?P<pid>\d+)@(?P<host>.+)\.tmp")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -139,14 +139,18 @@ def left_over(folder: Path, owned: re.Pattern[str]) -> list[Path]:
 
 
 def alive(pid: int) -> bool:
-    """Whether this machine runs such a process."""
+    """Whether this machine runs such a process; one that has ended and only waits for its parent's notice does not run."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):  # no /proc here
+        return True
+    return state != "Z"
 
 
 def why(error: OSError) -> str:

@@ -16,7 +16,6 @@ import json
 import os
 import socket
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -92,9 +91,9 @@ def owned(folder: Path) -> Iterator[None]:
 
 def _lock(folder: Path, stack: ExitStack) -> None:
     try:
-        _acquire(FileLock(folder / ".lock"), folder, stack)
-    except (OSError, NotImplementedError) as error:  # filelock's old word for ENOSYS
-        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+        _acquire(FileLock(folder / ".lock", fallback_to_soft=False), folder, stack)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
             raise
         _acquire(SoftFileLock(folder / ".lock.soft"), folder, stack)
 
@@ -103,9 +102,7 @@ def _acquire(lock: BaseFileLock, folder: Path, stack: ExitStack) -> None:
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a soft lock in a hard one's place
-                stack.enter_context(lock.acquire(timeout=0))
+            stack.enter_context(lock.acquire(timeout=0))
         except Timeout:
             other = recorded(folder)
             known = other is not None and (alive(other.pid) or not other.near())

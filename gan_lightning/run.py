@@ -164,9 +164,7 @@ class Run:
 
     def stopped(self, what: str) -> Unwritten:
         """What to tell when the disk ends a run: where one can go on."""
-        there = (
-            f"the newest checkpoint is that of step {max(self.checkpoints)}" if self.checkpoints else "there is no checkpoint"
-        )
+        there = f"the newest checkpoint: step {max(self.checkpoints)}" if self.checkpoints else "there is no checkpoint"
         return Unwritten(f"run={self.path}: {what}; {there}; to go on: gan-train run={self.path}")
 
     @contextmanager
@@ -301,16 +299,22 @@ class Run:
 
 def damage(path: Path) -> str | None:
     """What is wrong with a checkpoint file; None: nothing, every byte was read and compared with its checksum."""
+    import torch
 
     def wrong() -> str | None:
         with zipfile.ZipFile(path) as file:
             return file.testzip()
 
     try:
-        name = disk.retried(wrong)
+        if name := disk.retried(wrong):
+            return f"{name} is damaged"
     except Exception as error:  # a damaged archive fails in many ways
         return one_line(error)
-    return f"{name} is damaged" if name else None
+    try:
+        torch.load(path, map_location="meta", weights_only=True)  # torch reads archives more strictly
+    except Exception as error:
+        return f"no checkpoint that torch reads: {one_line(error)}"
+    return None
 
 
 def unusable(folder: Path, error: OSError) -> Refused:
