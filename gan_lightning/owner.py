@@ -26,7 +26,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from gan_lightning.config import Refused
 from gan_lightning.disk import alive, write_text
 
-PATIENCE = 10.0  # seconds that a dead owner's children may hold its lock, or a new one needs to write its record
+PATIENCE = 5.0  # seconds that a new owner may need to write its record
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 

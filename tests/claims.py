@@ -1,6 +1,6 @@
 """Processes that want a run directory: python claims.py hold|orphan|race|start ARGUMENTS, as JSON.
 
-`hold`: says its pid and keeps the folder. `orphan`: its child keeps the lock's handle for a while after it. `race`: forks that
+`hold`: says its pid and keeps the folder. `orphan`: the same, with a child. `race`: forks that
 want the same folder at the same moment, some rounds of them. `start`: forks that each begin a run as a command line does.
 """
 
@@ -33,12 +33,10 @@ def hold(folder, number=None):
         time.sleep(60)
 
 
-def orphan(folder, seconds):
+def orphan(folder):
     with owner.owned(Path(folder)):
-        if not os.fork():
-            time.sleep(seconds)
-            os._exit(0)
-        print(os.getpid(), flush=True)
+        if child := os.fork():
+            print(os.getpid(), child, flush=True)
         time.sleep(60)
 
 
