@@ -66,6 +66,18 @@ def mounted(tmp_path):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of four steps, to copy."""
+    from gan_lightning import train
+    from gan_lightning.config import Composer
+
+    config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every=2"])
+    run = Run.begin(tmp_path_factory.mktemp("finished") / "run", config, [])
+    assert train.train(run, train.rehearsed(config)) == 0
+    return run.path
+
+
 def process(*line, **given):
     here = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(here)}
@@ -196,19 +208,24 @@ def test_every_flipped_bit_and_every_cut_is_noticed_or_harmless(tmp_path):
     DurableCheckpointIO().save_checkpoint(held, path)
     data = path.read_bytes()
     noticed = 0
+
+    def write(harmed):
+        path.unlink()  # a file that is cut and written anew goes to the disk at once, which takes its time
+        path.write_bytes(harmed)
+
     for i in range(len(data)):
         harmed = bytearray(data)
         harmed[i] ^= 1 << i % 8
-        path.write_bytes(harmed)
+        write(harmed)
         if damage(path):
             noticed += 1
         else:
             assert equal(torch.load(path, weights_only=True), held), i
     assert noticed > len(data) / 4  # the rest is padding, dates and the like
     for n in range(len(data)):
-        path.write_bytes(data[:n])
+        write(data[:n])
         assert damage(path), n
-    path.write_bytes(data)
+    write(data)
     assert damage(path) is None
 
 
@@ -251,8 +268,8 @@ def test_a_run_never_starts_again_at_0_without_a_word(tmp_path, capsys):
             begun(tmp_path / name, **({"step": 25} | said)).newest_good()
 
 
-def test_what_commands_say_of_damaged_and_lost_checkpoints(command, tmp_path):
-    assert command("gan-train", *TINY, "trainer.max_steps=4", "checkpoint.every=2", "hydra.run.dir=run").code == 0
+def test_what_commands_say_of_damaged_and_lost_checkpoints(command, finished, tmp_path):
+    shutil.copytree(finished, "run")
     latest = tmp_path / "run" / "checkpoints" / "step=00000004.ckpt"
     data = bytearray(latest.read_bytes())
     data[len(data) // 2] ^= 1
@@ -430,9 +447,9 @@ def test_a_disk_that_is_full_under_everything_else(command, mounted):
     assert Run(folder / "run").newest_good()[0] == 5
 
 
-def test_a_read_only_folder_is_refused_before_step_1(command, mounted, monkeypatch):
+def test_a_read_only_folder_is_refused_before_step_1(command, finished, mounted, monkeypatch):
     folder = mounted("8m")
-    assert command("gan-train", *TINY, "trainer.max_steps=2", f"hydra.run.dir={folder}/run").code == 0
+    shutil.copytree(finished, folder / "run")
     before = sorted((p, p.stat().st_mtime_ns) for p in folder.rglob("*"))
     mounted("8m", "ro")
     monkeypatch.chdir(folder)
@@ -443,6 +460,6 @@ def test_a_read_only_folder_is_refused_before_step_1(command, mounted, monkeypat
     }.items():
         done = command("gan-train", *line[::-1], *TINY)
         assert (done.code, done.err) == (2, said + "\n")
-    done = command("gan-train", "run=run", "trainer.max_steps=4")
+    done = command("gan-train", "run=run", "trainer.max_steps=6")
     assert (done.code, done.err) == (2, "run=run: nothing can be written here: Read-only file system\n")
     assert sorted((p, p.stat().st_mtime_ns) for p in folder.rglob("*")) == before
