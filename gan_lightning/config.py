@@ -135,14 +135,16 @@ class Composer:
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in known)
         ]
 
-    def folder(self, kind: Literal["run", "sweep"], overrides: list[str]) -> str:
-        """What `hydra.run.dir` or `hydra.sweep.dir` begins with, up to what is known only when it starts."""
+    def folder(self, kind: Literal["run", "sweep"], overrides: list[str]) -> str | None:
+        """What `hydra.run.dir` or `hydra.sweep.dir` begins with, up to what is known only when it starts; None: nothing."""
         own = [word for word in overrides if word.startswith("hydra.")]
         hydra = self.hydra.compose_config(self.name, own, RunMode.RUN, with_log_configuration=False).hydra
         written = OmegaConf.to_container(hydra[kind], resolve=False)
         assert isinstance(written, dict)
         known, unknown, _ = str(written["dir"]).partition("${")
-        return known.rpartition("/")[0] or "." if unknown else known
+        if not unknown:
+            return known
+        return (known.rpartition("/")[0] or ".") if known else None
 
     def unnamed(self, overrides: list[str]) -> list[str]:
         """Keys that the names of a sweep's folders leave out; one that is swept must stand in them."""

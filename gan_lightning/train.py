@@ -65,7 +65,8 @@ def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
         wrong = len({line.partition(": ")[0] for line in said})
         raise Refused(*said, *([f"{wrong} of {len(jobs)} jobs are invalid, nothing was launched"] if len(jobs) > 1 else []))
     kind: Literal["run", "sweep"] = "sweep" if multirun else "run"
-    writable(f"hydra.{kind}.dir={composer.folder(kind, asked.overrides)}")
+    if (folder := composer.folder(kind, asked.overrides)) is not None:
+        writable(f"hydra.{kind}.dir={folder}")
     return (
         [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(composer.unnamed(asked.overrides))}]"] if multirun else []
     )
@@ -202,7 +203,8 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
         except TooFew as error:
             raise Refused(f"metric.{error}") from None
         except OSError as error:
-            if error.errno not in disk.FAILING:
+            own = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(run.path)
+            if not (own or error.errno in disk.FAILING):
                 raise
             raise run.stopped(f"{error.filename or 'the run directory'}: {disk.why(error)}") from None
         except Exception as error:

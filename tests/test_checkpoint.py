@@ -1,6 +1,7 @@
 """A good checkpoint is never lost: to a crash, a damaged file, a full or failing disk, a clock."""
 
 import errno
+import io
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import crashes
@@ -318,7 +320,7 @@ def failing(monkeypatch):
 
         def failing_save(held, file):
             step = held.get("global_step")
-            if not hasattr(file, "fileno"):
+            if isinstance(file, io.BytesIO):  # counts
                 return save(held, file)
             tried.append(step)
             if left.get(step, 0):
@@ -445,6 +447,32 @@ def test_a_disk_that_is_full_under_everything_else(command, mounted):
         rf"run={folder}/run: .*(No space left on device|disk full: .*); the newest checkpoint: step 5; .*", last
     )
     assert Run(folder / "run").newest_good()[0] == 5
+
+
+def test_what_a_thread_says_of_a_full_disk_is_left_to_the_main_one(monkeypatch, capsys):
+    """TensorBoard writes in a thread, and raises what that met where it is called."""
+    from gan_lightning import train
+
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    train.quieten()
+    for error, said in ((OSError(errno.ENOSPC, "full"), False), (ValueError("a bug"), True)):
+        thread = threading.Thread(target=lambda error=error: (_ for _ in ()).throw(error).__next__())
+        thread.start()
+        thread.join()
+        assert ("Traceback" in capsys.readouterr().err) == said
+
+
+def test_a_file_that_can_t_be_written_in_the_run_directory_is_a_sentence(command, finished):
+    """Whatever else is in the way there: here a folder where a picture belongs."""
+    shutil.copytree(finished, "run")
+    for step in (6, 8):
+        (Path("run") / "samples" / f"step={step:08d}.png").mkdir()
+    done = command("gan-train", "run=run", "trainer.max_steps=6")
+    assert done.code == 74
+    last = done.err.strip().splitlines()[-1]
+    assert last == (
+        "run=run: run/samples/step=00000006.png: Is a directory; the newest checkpoint: step 4; to go on: gan-train run=run"
+    )
 
 
 def test_a_read_only_folder_is_refused_before_step_1(command, finished, mounted, monkeypatch):
