@@ -166,8 +166,11 @@ def test_twenty_starts_in_a_second_get_twenty_directories(tmp_path):
 
 
 def test_two_that_begin_the_same_run_make_it_once(tmp_path):
-    """The second does not begin its record anew."""
+    """The second does not begin its record anew, nor while the first is at it."""
     config = Composer().compose([])
+    (tmp_path / "run").mkdir()
+    with owner.owned(tmp_path / "run"), pytest.raises(Refused, match=f"pid {os.getpid()} is training here"):
+        Run.begin(tmp_path / "run", config, ["b"])
     first = Run.begin(tmp_path / "run", config, ["a"])
     first.record(step=7)
     assert Run.begin(tmp_path / "run", config, ["b"]).result == first.result
