@@ -88,9 +88,9 @@ def start(n, *lines):
     composed = composer.compose([])
 
     def begin(config):
-        folder = str(OmegaConf.select(config, "hydra.run.dir"))
+        folder, now = str(OmegaConf.select(config, "hydra.run.dir")), time.time()
         Run.begin(folder, composed, [])
-        return [folder, time.time()]
+        return [folder, now]
 
     found = []
     for words in lines:
