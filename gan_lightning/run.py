@@ -205,8 +205,7 @@ class Run:
         if bad:
             raise Refused(f"run={self.path}: no checkpoint can be read: " + "; ".join(bad))
         result = self.result
-        ended = result.get("status") in ("finished", "stopped", "preempted")
-        if lost := result.get("saved") or (ended and result.get("step")):
+        if lost := result.get("saved"):
             raise Refused(
                 f"run={self.path}: {self.path / 'checkpoints'} is empty, but a checkpoint of step {lost} was saved there; "
                 "put it back, or begin anew in another folder"

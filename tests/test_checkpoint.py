@@ -265,9 +265,8 @@ def test_a_run_never_starts_again_at_0_without_a_word(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     assert begun(tmp_path / "killed before its first", step=30, status="running").newest_good() is None
     assert capsys.readouterr().err == "starting again from step 0: no checkpoint was saved up to step 30\n"
-    for name, said in {"a": {"status": "running", "saved": 20}, "b": {"status": "stopped"}}.items():
-        with pytest.raises(Refused, match=r"checkpoints is empty, but a checkpoint of step \d+ was saved there"):
-            begun(tmp_path / name, **({"step": 25} | said)).newest_good()
+    with pytest.raises(Refused, match="checkpoints is empty, but a checkpoint of step 20 was saved there"):
+        begun(tmp_path / "lost", step=25, saved=20).newest_good()
 
 
 def test_what_commands_say_of_damaged_and_lost_checkpoints(command, finished, tmp_path):
