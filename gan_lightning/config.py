@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import yaml
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -33,18 +33,26 @@ LISTS = ("callback", "metric", "regularizer")  # groups whose options can be com
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
     """What a person asked for can't be done: one line a mistake, exit code 2."""
 
+    code = 2
+
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
 
 
+class Unwritten(Refused):
+    """What was made can't be kept: the disk is full, or its filesystem fails. A sentence, and an exit code of its own."""
+
+    code = 74  # EX_IOERR in sysexits.h
+
+
 def refuse(error: Refused, debug: bool = False) -> int:
-    """One line a mistake on stderr; the exit code of a mistake."""
+    """One line a mistake on stderr; the exit code."""
     if debug:
         traceback.print_exc()
     for line in error.lines:
         print(line, file=sys.stderr)
-    return 2
+    return error.code
 
 
 def config_dir() -> Path:
@@ -126,6 +134,17 @@ class Composer:
             if not (self.is_group(o) or o.is_add() or o.is_delete() or line.startswith("hydra."))
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in known)
         ]
+
+    def folder(self, kind: Literal["run", "sweep"], overrides: list[str]) -> str | None:
+        """What `hydra.run.dir` or `hydra.sweep.dir` begins with, up to what is known only when it starts; None: nothing."""
+        own = [word for word in overrides if word.startswith("hydra.")]
+        hydra = self.hydra.compose_config(self.name, own, RunMode.RUN, with_log_configuration=False).hydra
+        written = OmegaConf.to_container(hydra[kind], resolve=False)
+        assert isinstance(written, dict)
+        known, unknown, _ = str(written["dir"]).partition("${")
+        if not unknown:
+            return known
+        return (known.rpartition("/")[0] or ".") if known else None
 
     def unnamed(self, overrides: list[str]) -> list[str]:
         """Keys that the names of a sweep's folders leave out; one that is swept must stand in them."""

@@ -68,7 +68,7 @@ def main() -> None:
         found, out = evaluate_run(request) if request.run is not None else evaluate_folders(request)
         print(table(found))
         if out is not None:
-            from gan_lightning.checkpoint import write_text
+            from gan_lightning.disk import write_text
 
             write_text(out, json.dumps(found, indent=2) + "\n")
             print(f"\n{out}")

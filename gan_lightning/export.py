@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from gan_lightning.checkpoint import replacing
 from gan_lightning.config import Refused, arguments, refuse
+from gan_lightning.disk import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor

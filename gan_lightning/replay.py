@@ -71,8 +71,7 @@ def write(moment: Moment, then: dict[str, float], folder: Path) -> None:
     """The pictures and the numbers."""
     from safetensors.torch import save_file
 
-    from gan_lightning import picture
-    from gan_lightning.checkpoint import write_text
+    from gan_lightning import disk, picture
 
     folder.mkdir(parents=True, exist_ok=True)
     picture.save(picture.picture(moment.batch.real), folder / "real.png")
@@ -82,7 +81,7 @@ def write(moment: Moment, then: dict[str, float], folder: Path) -> None:
     tensors |= {f"gradient/{name}": gradient for name, gradient in moment.gradients.items()}
     save_file({name: x.detach().contiguous() for name, x in tensors.items()}, folder / "step.safetensors")
     told = {"step": moment.step, "since": moment.since, "terms": moment.means, "logged": then}
-    write_text(folder / "terms.json", json.dumps(told, indent=2) + "\n")
+    disk.write_text(folder / "terms.json", json.dumps(told, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,15 +22,15 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from gan_lightning import disk, owner
 from gan_lightning.cluster import TakenAway
-from gan_lightning.config import Plain, Refused, differences, one_line, resolved
+from gan_lightning.config import Plain, Refused, Unwritten, differences, one_line, resolved
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy")
 STEP = re.compile(r"step=(\d+)\.ckpt")
+WRITTEN = re.compile(r"config(\.resolved)?\.yaml|result\.json|\.lock\.owner|step=\d+\.ckpt|probe")  # by its owner alone
 UNCOMPARED = ("name", "debug")  # a run may be called otherwise
 
 
@@ -66,6 +67,7 @@ class Run:
         if not (self.path / "config.yaml").is_file():
             what = "has no config.yaml" if self.path.is_dir() else "does not exist"
             raise Refused(f"run={path}: no run directory; it {what}")
+        self.unwritten: Plain = {}  # entries of result.json that the disk did not take yet
         self.best_step: int | None = self.result.get("best_step")
         self.scores: tuple[int, dict[str, float]] | None = None  # of the generator that trains here: step, name → value
         self.verdict: Verdict | None = None
@@ -74,20 +76,28 @@ class Run:
     def begin(cls, path: str | Path, config: DictConfig, overrides: Sequence[str]) -> Run:
         """A new run, or the one that was begun here with the same config. Raises Refused, saying what differs."""
         folder = Path(path)
-        if (folder / "config.yaml").is_file():
-            run = cls(folder)
-            if changed := run.changes(config):
-                cure = "choose another name= or folder, or go on with it: gan-train run="
-                raise Refused(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}{path}")
-            return run
-        from gan_lightning.checkpoint import write_text
-
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+        try:
+            disk.made(folder)
+            if not (folder / "config.yaml").is_file():
+                with owner.owned(folder):
+                    cls._make(folder, config, overrides)
+        except OSError as error:
+            raise unusable(folder, error) from None
         run = cls(folder)
-        run.record(status="running", reason=None, step=0, seconds=0.0, objective=None, metrics={}, overrides=list(overrides))
+        if changed := run.changes(config):
+            cure = "choose another name= or folder, or go on with it: gan-train run="
+            raise Refused(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}{path}")
         return run
+
+    @staticmethod
+    def _make(folder: Path, config: DictConfig, overrides: Sequence[str]) -> None:
+        """config.yaml comes last: with it, the folder is a run."""
+        if (folder / "config.yaml").is_file():
+            return
+        first: Plain = {"status": "running", "reason": None, "step": 0, "seconds": 0.0, "objective": None, "metrics": {}}
+        disk.write_text(folder / "result.json", json.dumps(first | {"overrides": list(overrides)}, indent=2) + "\n")
+        disk.write_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
+        disk.write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
 
     @property
     def config(self) -> DictConfig:
@@ -113,16 +123,16 @@ class Run:
 
     @property
     def result(self) -> Plain:
-        """What result.json says; empty if there is none."""
+        """What result.json says, or would if the disk took it; empty if there is none."""
         try:
             found: Plain = json.loads((self.path / "result.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return {}
+            return dict(self.unwritten)
         except ValueError as error:
             raise Refused(f"run={self.path}: result.json can't be read: {one_line(error)}") from None
         if not isinstance(found, dict):
             raise Refused(f"run={self.path}: result.json is no result")
-        return found
+        return found | self.unwritten
 
     def finished(self, steps: int, early: bool = True) -> bool:
         """Whether it went its `steps`, or, `early`, ended before them by its own rule."""
@@ -130,20 +140,41 @@ class Run:
         return result.get("status") == "finished" and (result["step"] >= steps or (early and result.get("reason") is not None))
 
     def record(self, **changes: Any) -> None:
-        """Change some entries of result.json, atomically."""
-        from gan_lightning.checkpoint import write_text
-
+        """Change some entries of result.json, atomically. What the disk does not take is kept, told, and tried again."""
         self.best_step = changes.get("best_step", self.best_step)
-        write_text(self.path / "result.json", json.dumps(finite(self.result | changes), indent=2) + "\n")
+        told, self.unwritten = bool(self.unwritten), self.unwritten | changes
+        try:
+            disk.write_text(self.path / "result.json", json.dumps(finite(self.result), indent=2) + "\n")
+        except OSError as error:
+            if not told:
+                print(f"{self.path / 'result.json'}: not written: {disk.why(error)}", file=sys.stderr)
+        else:
+            self.unwritten = {}
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """This process alone trains here meanwhile. Raises Refused if another does."""
-        try:
-            with FileLock(self.path / ".lock", timeout=0):
-                yield
-        except Timeout:
-            raise Refused(f"run={self.path}: another process is training here") from None
+        """This process alone trains here meanwhile; what a dead one left half-written is removed.
+
+        Raises Refused, naming the host and pid of another owner, or if nothing can be written here.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(owner.owned(self.path))
+                disk.made(self.path / "checkpoints")
+                for folder in (self.path, self.path / "checkpoints"):
+                    for path in disk.left_over(folder, WRITTEN):
+                        path.unlink(missing_ok=True)
+                    disk.try_writing(folder)
+            except OSError as error:
+                raise unusable(self.path, error) from None
+            yield
+            if self.unwritten:
+                raise self.stopped("result.json could not be written")
+
+    def stopped(self, what: str) -> Unwritten:
+        """What to tell when the disk ends a run: where one can go on."""
+        there = f"the newest checkpoint: step {max(self.checkpoints)}" if self.checkpoints else "there is no checkpoint"
+        return Unwritten(f"run={self.path}: {what}; {there}; to go on: gan-train run={self.path}")
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -171,9 +202,10 @@ class Run:
         return dict(sorted(found.items()))
 
     def newest_good(self) -> tuple[int, Path] | None:
-        """Step and file of the newest checkpoint that can be read; None: there is none at all.
+        """Step and file of the newest checkpoint that can be read; None: none was ever saved.
 
-        What is passed over is named on stderr. Raises Refused if all are damaged: a run never starts again at 0 by itself.
+        What is passed over is named on stderr. Raises Refused if all are damaged or gone: a run never starts again at 0 by
+        itself.
         """
         bad: list[str] = []
         for step, path in reversed(self.checkpoints.items()):
@@ -185,12 +217,18 @@ class Run:
             return step, path
         if bad:
             raise Refused(f"run={self.path}: no checkpoint can be read: " + "; ".join(bad))
+        result = self.result
+        if lost := result.get("saved"):
+            raise Refused(
+                f"run={self.path}: {self.path / 'checkpoints'} is empty, but a checkpoint of step {lost} was saved there; "
+                "put it back, or begin anew in another folder"
+            )
+        if reached := result.get("step"):
+            print(f"starting again from step 0: no checkpoint was saved up to step {reached}", file=sys.stderr)
         return None
 
     def keep_metrics(self, step: int) -> None:
         """Lightning's CSV logger begins with an empty file: put the rows up to a step beside it, metrics.1.csv and so on."""
-        from gan_lightning.checkpoint import write_text
-
         rows = self.path / "metrics.csv"
         if not rows.exists():
             return
@@ -198,7 +236,7 @@ class Run:
             header, *told = csv.reader(file)
         at, kept = header.index("step"), io.StringIO()
         csv.writer(kept, lineterminator="\n").writerows([header, *(r for r in told if len(r) > at and int(r[at]) <= step)])
-        write_text(self.path / f"metrics.{len(list(self.path.glob('metrics.*.csv'))) + 1}.csv", kept.getvalue())
+        disk.write_text(self.path / f"metrics.{len(list(self.path.glob('metrics.*.csv'))) + 1}.csv", kept.getvalue())
         rows.unlink()
 
     def row(self, step: int) -> dict[str, float]:
@@ -245,6 +283,10 @@ class Run:
         import torch
 
         path = self.checkpoint(which)
+        if why := damage(path):
+            good = next((step for step, other in reversed(self.checkpoints.items()) if not damage(other)), None)
+            cure = "no other can be read" if good is None else f"the newest that can be read: checkpoint={good}"
+            raise Refused(f"{path}: {why}; {cure}")
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         except Exception as error:  # a damaged file fails in many ways
@@ -285,12 +327,29 @@ class Run:
 
 def damage(path: Path) -> str | None:
     """What is wrong with a checkpoint file; None: nothing, every byte was read and compared with its checksum."""
-    try:
+    import torch
+
+    def wrong() -> str | None:
         with zipfile.ZipFile(path) as file:
-            wrong = file.testzip()
-    except (OSError, zipfile.BadZipFile) as error:
+            return file.testzip()
+
+    try:
+        if name := disk.retried(wrong):
+            return f"{name} is damaged"
+    except Exception as error:  # a damaged archive fails in many ways
         return one_line(error)
-    return f"{wrong} is damaged" if wrong else None
+    try:
+        torch.load(path, map_location="meta", weights_only=True)  # torch reads archives more strictly
+    except Exception as error:
+        return f"no checkpoint that torch reads: {one_line(error)}"
+    return None
+
+
+def unusable(folder: Path, error: OSError) -> Refused:
+    """Why nothing can be written in a run directory: it may not be, or the disk fails."""
+    if error.errno in disk.FAILING and error.errno not in disk.FORBIDDEN:
+        return Unwritten(f"run={folder}: nothing can be written here: {disk.why(error)}")
+    return Refused(f"run={folder}: nothing can be written here: {disk.why(error)}")
 
 
 def finite(value: Any) -> Any:

@@ -12,7 +12,7 @@ import traceback
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gan_lightning.run import Run
 
 TILDE = re.compile(r"^([^=]+=)(~/.*)$")  # a home folder, which no shell expands behind a dotted key, and Hydra can't read
-OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(3), use_cache=True, replace=True)
+OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(4), use_cache=True, replace=True)
 
 
 def main() -> None:
@@ -75,9 +75,9 @@ def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
     if said:
         wrong = len({line.partition(": ")[0] for line in said})
         raise Refused(*said, *([f"{wrong} of {len(jobs)} jobs are invalid, nothing was launched"] if len(jobs) > 1 else []))
-    for word in asked.overrides:
-        if word.startswith(("hydra.run.dir=", "hydra.sweep.dir=")):
-            writable(word)
+    kind: Literal["run", "sweep"] = "sweep" if multirun else "run"
+    if (folder := composer.folder(kind, asked.overrides)) is not None:
+        writable(f"hydra.{kind}.dir={folder}")
     return (
         [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(composer.unnamed(asked.overrides))}]"] if multirun else []
     )
@@ -96,7 +96,7 @@ def writable(word: str) -> None:
     """Refuse a folder that can't be made, before Hydra tries."""
     folder = Path(word.partition("=")[2].strip("'\"")).expanduser()
     there = next((p for p in (folder, *folder.parents) if p.exists()), Path())
-    if "$" not in word and not (there.is_dir() and os.access(there, os.W_OK)):
+    if not (there.is_dir() and os.access(there, os.W_OK)):
         raise Refused(f"{word}: {there} is {'no folder' if not there.is_dir() else 'not writable'}")
 
 
@@ -244,7 +244,7 @@ class Change(NamedTuple):
 
 def train(run: Run, plain: Plain, change: Change | None = None) -> int:
     """Fit from the newest checkpoint, or from step 0. Returns the exit code; a change is the run's from now on."""
-    from gan_lightning import build
+    from gan_lightning import build, disk
     from gan_lightning.callback.preemption import Preemption
     from gan_lightning.cluster import requeue
     from gan_lightning.data.base import DataError
@@ -284,6 +284,11 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
             raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
         except TooFew as error:
             raise Refused(f"metric.{error}") from None
+        except OSError as error:
+            own = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(run.path)
+            if not (own or error.errno in disk.FAILING):
+                raise
+            raise run.stopped(f"{error.filename or 'the run directory'}: {disk.why(error)}") from None
         except Exception as error:
             tell(f"{type(error).__name__}: {one_line(error)}")
             if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
@@ -308,11 +313,14 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
 def together(run: Run, plain: Plain, change: Change | None) -> int:
     """Train in several processes, and say what becomes of them. Returns the exit code."""
     from gan_lightning import build
+    from gan_lightning.history import fork
     from gan_lightning.ranks import launch
     from gan_lightning.summary import shown
 
     with run.owned():
         remember(run, change, max(run.checkpoints, default=run.first_step))
+        if run.newest_good() is None and plain["fork"]:
+            fork(run, plain)
     with TemporaryDirectory() as word:
         code, wrong = launch(run.path, build.ranks(plain), Path(word))
     if code == 2:
@@ -325,12 +333,12 @@ def together(run: Run, plain: Plain, change: Change | None) -> int:
 
 def remember(run: Run, change: Change | None, since: int) -> None:
     """A changed config is the run's from now on; result.json says since when."""
-    from gan_lightning.checkpoint import write_text
+    from gan_lightning import disk
 
     if change is None or not change.lines:
         return
-    write_text(run.path / "config.yaml", OmegaConf.to_yaml(change.config))
-    write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(change.config, resolve=True))
+    disk.write_text(run.path / "config.yaml", OmegaConf.to_yaml(change.config))
+    disk.write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(change.config, resolve=True))
     keys = [word.partition("=")[0] for word in change.overrides]
     kept = [word for word in run.result.get("overrides", []) if word.partition("=")[0] not in keys]
     before = run.result.get("continued", [])
@@ -339,7 +347,14 @@ def remember(run: Run, change: Change | None, since: int) -> None:
 
 def quieten() -> None:
     """Leave out what Lightning says of itself, and its slow look for a GPU in every optimizer step."""
+    import threading
     import warnings
+
+    def said(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, OSError):  # a full disk under TensorBoard's thread: the main one tells it
+            threading.__excepthook__(args)
+
+    threading.excepthook = said
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)

@@ -123,7 +123,7 @@ def test_a_fork_that_lost_its_start_fetches_it_again(command, parent, tmp_path):
     whole = state(tmp_path / "child", 31)
     for path in (tmp_path / "child" / "checkpoints").iterdir():
         path.unlink()
-    record = result(tmp_path / "child") | {"status": "running", "step": 0}
+    record = result(tmp_path / "child") | {"status": "running", "step": 0, "saved": None}
     (tmp_path / "child" / "result.json").write_text(json.dumps(record))
     done = command("gan-train", "run=child")
     assert "going on from step 30" in done.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
@@ -11,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
+from gan_lightning.disk import why
 from gan_lightning.run import Run
 
 
@@ -21,8 +23,10 @@ class Checkpoint(pl.Callback):
         self.run, self.every, self.keep = run, every, keep
         self.best: dict[str, Any] = {}  # step and objective of the best that is saved
         self.refused = False
+        self.saved: int | None = None  # the step whose state lies on the disk
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.saved = trainer.global_step or None
         self._remember()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -30,27 +34,50 @@ class Checkpoint(pl.Callback):
             self._save(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.global_step not in self.run.checkpoints:
-            self._save(trainer, module)
+        """Raises Unwritten if the last state can't be saved."""
+        step = trainer.global_step
+        if step != self.saved and (error := self._save(trainer, module)):
+            raise self.run.stopped(f"step {step} could not be saved: {why(error)}")
 
-    def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> OSError | None:
+        """Answers with what the disk said, if it did not take it."""
         step = trainer.global_step
         if name := spoilt(state(trainer, module)):
-            if trainer.is_global_zero and self.run.best_step == step:
-                self.run.record(**self.best)
-            if trainer.is_global_zero and not self.refused:
-                tqdm.write(f"step {step}: {name} is not finite; nothing is saved of such a state", file=sys.stderr)
+            self._forget(trainer)
+            if not self.refused:
+                self._tell(trainer, f"step {step}: {name} is not finite; nothing is saved of such a state")
             self.refused = True
-            return
-        for logger in trainer.loggers:
-            logger.save()  # what was logged up to here is on the disk as soon as the state is
-        trainer.save_checkpoint(self.run.checkpoint_path(step))
+            return None
+        try:
+            for logger in trainer.loggers:
+                logger.save()  # what was logged up to here is on the disk as soon as the state is
+            trainer.save_checkpoint(self.run.checkpoint_path(step))
+        except OSError as error:
+            trainer.strategy.barrier()  # the other processes wait for this one in their save_checkpoint
+            self._forget(trainer)
+            if step != trainer.max_steps:
+                there = f"step {max(self.run.checkpoints)}" if self.run.checkpoints else "none yet"
+                self._tell(trainer, f"step {step}: not saved: {why(error)}; training goes on, the newest checkpoint: {there}")
+            return error
+        self.saved = step
         if trainer.is_global_zero:
+            self.run.record(saved=step)
             self._remember()
             kept = [*list(self.run.checkpoints)[-self.keep :], self.run.best_step]
             for saved, path in self.run.checkpoints.items():
                 if saved not in kept:
-                    path.unlink(missing_ok=True)
+                    with suppress(OSError):  # it is tried again after the next save
+                        path.unlink()
+        return None
+
+    def _forget(self, trainer: pl.Trainer) -> None:
+        """The best is one that is saved."""
+        if trainer.is_global_zero and self.run.best_step == trainer.global_step:
+            self.run.record(**self.best)
+
+    def _tell(self, trainer: pl.Trainer, line: str) -> None:
+        if trainer.is_global_zero:
+            tqdm.write(line, file=sys.stderr)
 
     def _remember(self) -> None:
         result = self.run.result
