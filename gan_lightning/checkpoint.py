@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 
+from gan_lightning import stranger
+
 
 class DurableCheckpointIO(CheckpointIO):
     """Lightning's one place for saving and loading."""
@@ -28,7 +30,7 @@ class DurableCheckpointIO(CheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Plain data only: a checkpoint from a stranger runs no code."""
-        loaded: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        loaded: dict[str, Any] = stranger.read(Path(path), map_location or "cpu")
         return loaded
 
     def remove_checkpoint(self, path: Any) -> None:

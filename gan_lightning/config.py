@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,9 +26,14 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, errors
+from omegaconf.resolvers import oc
+
+from gan_lightning import launch
 
 Plain = dict[str, Any]
 LISTS = ("callback", "metric", "regularizer")  # groups whose options can be combined: regularizer=[r1,r2]
+READABLE = ("HOME", "MLFLOW_TRACKING_URI", "TMPDIR", "USER")  # by a config, of the environment
+VARIABLES = "GAN_LIGHTNING_VARIABLES"
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
@@ -97,7 +103,7 @@ class Composer:
         """
         parsed = self.parse(overrides)
         missing = [line for override in parsed if (line := self.no_option(override))]
-        if missing:
+        if missing := missing or self.elsewhere(parsed):
             raise Refused(*missing)
         loose = [
             f"++{line}"
@@ -115,8 +121,16 @@ class Composer:
         except (HydraException, errors.OmegaConfBaseException) as error:
             raise Refused(one_line(error)) from None
         OmegaConf.set_struct(found, False)
-        found.pop("hydra", None)
+        if lines := list(launch.mistakes(found.pop("hydra"), {o.key_or_group for o in parsed})):
+            raise Refused(*lines)
         return found
+
+    def elsewhere(self, overrides: list[Override]) -> list[str]:
+        """Mistakes in where else configs are looked for, on the command line or in the primary config."""
+        loaded = self.hydra.config_loader.repository.load_config(self.name)  # type: ignore[attr-defined]
+        places = [OmegaConf.select(loaded.config, "hydra.searchpath")] if loaded else []
+        places += [o.value() for o in overrides if o.key_or_group == "hydra.searchpath" and not o.is_delete()]
+        return [line for place in places if (line := launch.elsewhere(place))]
 
     def unadded(self, overrides: list[str], known: Iterable[str]) -> list[str]:
         """Mistakes that Hydra itself would stop at: keys that are new to the config, given without a plus."""
@@ -187,12 +201,24 @@ def resolved(config: DictConfig) -> Plain:
     written = OmegaConf.to_container(config, resolve=False)
     if missing := [key for key, value in flat(dict(written)).items() if value == "???"]:  # type: ignore[arg-type]
         raise Refused(*(f"{key}: missing; it is needed: {key}=…" for key in missing))
+    OmegaConf.register_new_resolver("oc.env", of_the_environment, replace=True)
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except errors.OmegaConfBaseException as error:
-        raise Refused(f"{error.full_key}: {one_line(error)}") from None
+        said = error.__cause__ if isinstance(error.__cause__, Refused) else error
+        raise Refused(f"{error.full_key}: {one_line(said)}") from None
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def of_the_environment(name: str, *default: Any) -> Any:
+    """`${oc.env:NAME}`, of the few that any config may read: a stranger's could carry a password into a file or a logger."""
+    trusted = (*READABLE, *os.environ.get(VARIABLES, "").split(","))
+    if name not in trusted:
+        raise Refused(f"reads {name} of the environment; allowed: {', '.join(READABLE)}; to allow it: {VARIABLES}={name}")
+    return oc.env(name, *default)
 
 
 def differences(old: Plain, new: Plain) -> list[str]:
@@ -263,4 +289,9 @@ def switches(line: list[str]) -> argparse.Namespace:
 
     known = get_args_parser()
     known.error = wrong  # type: ignore[method-assign]
-    return known.parse_args(line)
+    asked = known.parse_args(line)
+    if asked.experimental_rerun:  # Hydra unpickles it
+        raise Refused("--experimental-rerun: not here; to go on with a run: gan-train run=RUN_DIR")
+    if asked.config_path:
+        raise Refused("--config-path: not here; to add configs of your own: --config-dir FOLDER")
+    return asked

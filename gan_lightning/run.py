@@ -211,13 +211,18 @@ class Run:
 
     def state(self, which: str | int = "latest") -> tuple[dict[str, Tensor], int]:
         """The networks' tensors at a checkpoint, and its step. Raises Refused."""
-        import torch
+        from torch import Tensor
+
+        from gan_lightning import stranger
 
         path = self.checkpoint(which)
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        except Exception as error:  # a damaged file fails in many ways
-            raise Refused(f"{path}: can't be read: {one_line(error)}") from None
+            held = stranger.read(path)
+        except (stranger.Distrusted, OSError) as error:
+            raise Refused(f"{path}: {one_line(error)}") from None
+        state = held.get("state_dict") if isinstance(held, dict) else None
+        if not (isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())):
+            raise Refused(f"{path}: holds no networks: it is no checkpoint of a run")
         found = STEP.fullmatch(path.name)
         assert found is not None
         return state, int(found[1])

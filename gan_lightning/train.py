@@ -180,6 +180,7 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
     from gan_lightning.data.base import DataError
     from gan_lightning.metric.base import TooFew
     from gan_lightning.run import provenance
+    from gan_lightning.stranger import Distrusted
     from gan_lightning.summary import start, summary
 
     quieten()
@@ -199,6 +200,8 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
                 write_text(run.path / "config.yaml", OmegaConf.to_yaml(config))
                 write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
             trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
+        except Distrusted as error:
+            raise Refused(f"{newest and newest[1]}: {error}") from None
         except DataError as error:
             raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
         except TooFew as error:
