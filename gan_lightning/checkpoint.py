@@ -30,8 +30,7 @@ class DurableCheckpointIO(CheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Plain data only: a checkpoint from a stranger runs no code."""
-        loaded: dict[str, Any] = stranger.read(Path(path), map_location or "cpu")
-        return loaded
+        return stranger.checkpoint(Path(path), map_location or "cpu")
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete, if it is there."""

@@ -106,9 +106,7 @@ class Composer:
         if missing := missing or self.elsewhere(parsed):
             raise Refused(*missing)
         loose = [
-            f"++{line}"
-            if not self.is_group(o) and not o.is_add() and not o.is_delete() and not line.startswith("hydra.")
-            else line
+            line if self.is_group(o) or added(o) or o.is_delete() or o.key_or_group.startswith("hydra.") else f"++{line}"
             for o, line in zip(parsed, overrides, strict=True)
         ]
         try:
@@ -137,7 +135,7 @@ class Composer:
         return [
             f"{line.partition('=')[0]}: not in this config; to add it: +{line}"
             for o, line in zip(self.parse(overrides), overrides, strict=True)
-            if not (self.is_group(o) or o.is_add() or o.is_delete() or line.startswith("hydra."))
+            if not (self.is_group(o) or added(o) or o.is_delete() or o.key_or_group.startswith("hydra."))
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in known)
         ]
 
@@ -181,6 +179,11 @@ class Composer:
             raise Refused(one_line(error)) from None
 
 
+def added(override: Override) -> bool:
+    """Whether it may name a new key: typed with + or ++."""
+    return bool(override.is_add() or override.is_force_add())
+
+
 def one_line(error: BaseException) -> str:
     """The first line of what a library says; where a command line can't be read, also why."""
     said = [line for line in str(error).splitlines() if line.strip()]
@@ -205,8 +208,8 @@ def resolved(config: DictConfig) -> Plain:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except errors.OmegaConfBaseException as error:
-        said = error.__cause__ if isinstance(error.__cause__, Refused) else error
-        raise Refused(f"{error.full_key}: {one_line(said)}") from None
+        said = one_line(error).removeprefix("Refused raised while resolving interpolation: ")
+        raise Refused(f"{error.full_key}: {said}") from None
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     assert isinstance(plain, dict)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy")
 STEP = re.compile(r"step=(\d+)\.ckpt")
+WRITTEN = {"step": (int,), "best_step": (int, type(None)), "seconds": (int, float), "metrics": (dict, int)}  # in result.json
 UNCOMPARED = ("name", "debug")  # a run may be called otherwise
 
 
@@ -111,14 +112,16 @@ class Run:
             return {}
         except ValueError as error:
             raise Refused(f"run={self.path}: result.json can't be read: {one_line(error)}") from None
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or any(type(found.get(key, 0)) not in kinds for key, kinds in WRITTEN.items()):
             raise Refused(f"run={self.path}: result.json is no result")
         return found
 
     def finished(self, steps: int, early: bool = True) -> bool:
         """Whether it went its `steps`, or, `early`, ended before them by its own rule."""
         result = self.result
-        return result.get("status") == "finished" and (result["step"] >= steps or (early and result.get("reason") is not None))
+        return result.get("status") == "finished" and (
+            result.get("step", 0) >= steps or (early and result.get("reason") is not None)
+        )
 
     def record(self, **changes: Any) -> None:
         """Change some entries of result.json, atomically."""
@@ -211,18 +214,13 @@ class Run:
 
     def state(self, which: str | int = "latest") -> tuple[dict[str, Tensor], int]:
         """The networks' tensors at a checkpoint, and its step. Raises Refused."""
-        from torch import Tensor
-
         from gan_lightning import stranger
 
         path = self.checkpoint(which)
         try:
-            held = stranger.read(path)
+            state = stranger.checkpoint(path)["state_dict"]
         except (stranger.Distrusted, OSError) as error:
             raise Refused(f"{path}: {one_line(error)}") from None
-        state = held.get("state_dict") if isinstance(held, dict) else None
-        if not (isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items())):
-            raise Refused(f"{path}: holds no networks: it is no checkpoint of a run")
         found = STEP.fullmatch(path.name)
         assert found is not None
         return state, int(found[1])

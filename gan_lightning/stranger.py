@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+PARTS = {"state_dict", "optimizer_states", "loops", "global_step"}  # of a checkpoint, to go on from
 NAMED = re.compile(r"GLOBAL ([\w.]+)")  # what a pickle would have called
 
 
@@ -35,3 +36,14 @@ def read(file: Path | io.BytesIO, device: Any = "cpu") -> Any:
             raise Distrusted(f"holds more than plain data{f' ({called[1]})' if called else ''} and was not loaded") from None
         line = next((line for line in said.splitlines() if line.strip()), type(error).__name__)
         raise Distrusted(f"can't be read: {line}") from None
+
+
+def checkpoint(file: Path, device: Any = "cpu") -> dict[str, Any]:
+    """A run's checkpoint. Raises Distrusted, also if it is none, and OSError."""
+    held = read(file, device)
+    state = held.get("state_dict") if isinstance(held, dict) else None
+    tensors = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items())
+    if not tensors or not held.keys() >= PARTS:
+        raise Distrusted("is no checkpoint of a run")
+    found: dict[str, Any] = held
+    return found

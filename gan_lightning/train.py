@@ -74,7 +74,11 @@ def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
 
 def added(composer: Composer, overrides: list[str]) -> None:
     """Refuse keys that are new to the config and come without a plus, as Hydra will."""
-    groups = [word for o, word in zip(composer.parse(overrides), overrides, strict=True) if composer.is_group(o) or o.is_add()]
+    groups = [
+        word
+        for o, word in zip(composer.parse(overrides), overrides, strict=True)
+        if composer.is_group(o) or o.is_add() or o.is_force_add()
+    ]
     known = OmegaConf.to_container(composer.compose(groups), resolve=False)
     assert isinstance(known, dict)
     if lines := composer.unadded(overrides, flat({str(key): value for key, value in known.items()})):
@@ -207,6 +211,8 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
         except TooFew as error:
             raise Refused(f"metric.{error}") from None
         except Exception as error:
+            if newest is not None and "loading state_dict" in str(error):
+                raise Refused(f"{newest[1]}: does not fit this run's config.yaml: {one_line(error)}") from None
             if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
                 raise Refused(f"logger: {one_line(error)}") from None
             raise
