@@ -148,7 +148,7 @@ def rehearse(plain: Plain) -> None:
         source = data(plain)
         held = source.count()
     except DataError as error:
-        raise Refused(*mistakes, str(error)) from None
+        raise Refused(*mistakes, *error.lines) from None
     except Exception as error:  # a person's own data set may fail in any way
         raise Refused(*mistakes, f"data: {type(error).__name__}: {one_line(error)}") from None
     batch, ranks = plain["data"]["batch_size"], _ranks(plain)

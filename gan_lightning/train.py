@@ -207,7 +207,7 @@ def train(run: Run, plain: Plain, config: DictConfig | None = None) -> int:
         except Distrusted as error:
             raise Refused(f"{newest and newest[1]}: {error}") from None
         except DataError as error:
-            raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
+            raise Refused(*error.lines) from None
         except TooFew as error:
             raise Refused(f"metric.{error}") from None
         except Exception as error:
@@ -239,7 +239,7 @@ def quieten() -> None:
     logging.getLogger("pytorch_lightning.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("gan_lightning").setLevel(logging.INFO)
-    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.utils.tensorboard")
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.utils.tensorboard|PIL")
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 

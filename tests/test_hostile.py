@@ -253,8 +253,8 @@ TARGETS = {  # what each would need to leave its mark
     "gan_lightning.loss.hinge.Hinge.__init__": lambda mark: {},
     "marking.Loss": lambda mark: {},
 }
-PLACES = ["loss", "model.generator", "optimizer.generator", "trainer", "logger", "regularizer.r9", "metric.m", "callback.samples",
-          "ema", "data", "feature", "prior", "augmentation", "checkpoint", "gan", "optimizer.schedule.generator",
+PLACES = ["loss", "model.generator", "optimizer.generator", "trainer", "logger", "regularizer.r9", "metric.m",
+          "callback.samples", "ema", "data", "feature", "prior", "augmentation", "checkpoint", "gan", "optimizer.schedule.generator",
           "regularizer.r1.schedule", "optimizer.generator.foreach", "callback.health.stop_on", "nowhere"]  # fmt: skip
 
 
