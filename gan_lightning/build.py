@@ -204,8 +204,11 @@ def _trainer_mistakes(plain: Plain) -> list[str]:
     try:
         bare_trainer(plain, logger=False, callbacks=[])
     except Exception as error:  # Lightning's word on its own arguments
+        said = str(error).strip().splitlines()[0]
+        if named := [k for k in plain["trainer"] if f"`{k}`" in said]:
+            return [f"trainer.{named[0]}: {said}"]
         given = ", ".join(f"{k}={plain['trainer'].get(k)}" for k in ("accelerator", "devices", "precision", "strategy"))
-        return [f"trainer: {str(error).strip().splitlines()[0]} ({given})"]
+        return [f"trainer: {said} ({given})"]
     finally:
         quiet.setLevel(level)
     return []

@@ -254,8 +254,9 @@ TARGETS = {  # what each would need to leave its mark
     "marking.Loss": lambda mark: {},
 }
 PLACES = ["loss", "model.generator", "optimizer.generator", "trainer", "logger", "regularizer.r9", "metric.m",
-          "callback.samples", "ema", "data", "feature", "prior", "augmentation", "checkpoint", "gan", "optimizer.schedule.generator",
-          "regularizer.r1.schedule", "optimizer.generator.foreach", "callback.health.stop_on", "nowhere"]  # fmt: skip
+          "callback.samples", "ema", "data", "feature", "prior", "augmentation", "checkpoint", "gan",
+          "optimizer.schedule.generator", "regularizer.r1.schedule", "optimizer.generator.foreach", "callback.health.stop_on",
+          "nowhere"]  # fmt: skip
 
 
 def pickled(mark):

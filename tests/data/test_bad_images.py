@@ -1,10 +1,11 @@
-"""Every kind of bad or odd image: refused by its name before the first step, or converted by a rule that docs/data.md states."""
+"""Every bad or odd image: refused by its name before the first step, or converted by a rule of docs/data.md."""
 
 import os
 import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -229,7 +230,7 @@ def test_closed_folders_are_named_at_once(tmp_path, monkeypatch):
     real = os.scandir
 
     def closed(path):
-        if os.path.basename(path) in ("a", "b"):
+        if Path(path).name in ("a", "b"):
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
