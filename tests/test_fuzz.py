@@ -35,7 +35,7 @@ KINDS: dict[str, Any] = {
     "int": 3,
     "float": 2.5,
 }
-SHARE = 20
+SHARE = 60
 ENDLESS = (math.nan, math.inf, -math.inf)
 
 
@@ -55,7 +55,11 @@ def takes(annotation: Any) -> Takes:
     if origin is typing.Annotated:
         inner = takes(arguments[0])
         rules = [rule for field in arguments[1:] if isinstance(field, FieldInfo) for rule in field.metadata]
-        return Takes(inner.kinds, inner.edges + outside(rules, inner.kinds), bool(rules) or inner.ranged)
+        return Takes(
+            inner.kinds,
+            inner.edges + outside(rules, inner.kinds),
+            inner.ranged or any(isinstance(r, Ge | Gt | Le | Lt) or "allow_inf_nan" in repr(r) for r in rules),
+        )
     if origin in (typing.Union, types.UnionType):
         parts = [takes(part) for part in arguments]
         edges = parts[0].edges if len(parts) == 2 and type(None) in arguments else []
