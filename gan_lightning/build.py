@@ -155,7 +155,7 @@ def rehearse(plain: Plain) -> None:
         source = data(plain)
         held = source.count()
     except DataError as error:
-        raise Refused(*mistakes, str(error)) from None
+        raise Refused(*mistakes, *error.lines) from None
     except Exception as error:  # a person's own data set may fail in any way
         raise Refused(*mistakes, f"data: {type(error).__name__}: {one_line(error)}") from None
     batch, together = plain["data"]["batch_size"], ranks(plain)
@@ -212,8 +212,11 @@ def _trainer_mistakes(plain: Plain) -> list[str]:
     try:
         bare_trainer(plain, logger=False, callbacks=[])
     except Exception as error:  # Lightning's word on its own arguments
+        said = str(error).strip().splitlines()[0]
+        if named := [k for k in plain["trainer"] if f"`{k}`" in said]:
+            return [f"trainer.{named[0]}: {said}"]
         given = ", ".join(f"{k}={plain['trainer'].get(k)}" for k in ("accelerator", "devices", "precision", "strategy"))
-        return [f"trainer: {str(error).strip().splitlines()[0]} ({given})"]
+        return [f"trainer: {said} ({given})"]
     finally:
         quiet.setLevel(level)
     return []

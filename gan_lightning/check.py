@@ -51,8 +51,9 @@ def named(line: str, reads: Mapping[str, str]) -> str:
 def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
     """Every mistake that the config's words alone show."""
     for path, value in leaves(plain, every=True):
-        if isinstance(value, float) and not math.isfinite(value):
-            yield f"{path}: {value} should be a finite number"
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                yield f"{path}: {number} should be a finite number"
     for place in NEEDED:
         node: Any
         node, at, group = plain, "", place.rpartition(".")[0] or place
@@ -143,6 +144,9 @@ def bound(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
             del values[key]
     checked = {k: p for k, p in parameters.items() if k in values or (p.default is ... and k not in given and k not in node)}
     found = list(validated(path, {k: v for k, v in values.items() if k in parameters}, checked))
+    if not target.__module__.startswith("gan_lightning."):
+        small = [k for k, v in values.items() if k in LEAST and isinstance(v, int | float) and v < LEAST[k]]
+        found += [f"{path}.{k}: {values[k]} should be at least {LEAST[k]}" for k in small]
     yield from found
     if not found and (wanted == ROLES["optimizer.generator"]) and not values.keys() - parameters.keys():
         yield from unfit(path, target, values)
@@ -166,10 +170,11 @@ GIVEN = {  # what build.py hands to these places itself
     "metric.*": ("feature",),
     "callback.*": ("run", "data", "metrics"),
     "checkpoint": ("run",),
-    "logger": ("save_dir",),
+    "logger": ("save_dir", "experiment"),
     "optimizer.generator": ("params",),
     "optimizer.discriminator": ("params",),
 }
+LEAST = {"dampening": 0, "flush_logs_every_n_steps": 1, "version": 0}  # of libraries' numbers, which say no range
 PARTIAL = ("optimizer.generator", "optimizer.discriminator")
 NEEDED_KEYS = {  # what is read before there are objects
     "gan": ("latent_dim", "d_steps_per_g_step", "accumulate", "packing"),

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 
+from gan_lightning import stranger
 from gan_lightning.disk import made, retried, written
 
 
@@ -35,8 +36,7 @@ class DurableCheckpointIO(CheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Plain data only: a checkpoint from a stranger runs no code."""
-        loaded: dict[str, Any] = torch.load(path, map_location=map_location or "cpu", weights_only=True)
-        return loaded
+        return stranger.checkpoint(Path(path), map_location or "cpu")
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete, if it is there."""

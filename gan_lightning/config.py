@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,9 +26,14 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, errors
+from omegaconf.resolvers import oc
+
+from gan_lightning import launch
 
 Plain = dict[str, Any]
 LISTS = ("callback", "metric", "regularizer")  # groups whose options can be combined: regularizer=[r1,r2]
+READABLE = ("HOME", "MLFLOW_TRACKING_URI", "TMPDIR", "USER")  # by a config, of the environment
+VARIABLES = "GAN_LIGHTNING_VARIABLES"
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
@@ -105,12 +111,10 @@ class Composer:
         """
         parsed = self.parse(overrides)
         missing = [line for override in parsed if (line := self.no_option(override))]
-        if missing:
+        if missing := missing or self.elsewhere(parsed):
             raise Refused(*missing)
         loose = [
-            f"++{line}"
-            if not self.is_group(o) and not o.is_add() and not o.is_delete() and not line.startswith("hydra.")
-            else line
+            line if self.is_group(o) or added(o) or o.is_delete() or o.key_or_group.startswith("hydra.") else f"++{line}"
             for o, line in zip(parsed, overrides, strict=True)
         ]
         try:
@@ -123,15 +127,23 @@ class Composer:
         except (HydraException, errors.OmegaConfBaseException) as error:
             raise Refused(one_line(error)) from None
         OmegaConf.set_struct(found, False)
-        found.pop("hydra", None)
+        if lines := list(launch.mistakes(found.pop("hydra"), {o.key_or_group for o in parsed})):
+            raise Refused(*lines)
         return found
+
+    def elsewhere(self, overrides: list[Override]) -> list[str]:
+        """Mistakes in where else configs are looked for, on the command line or in the primary config."""
+        loaded = self.hydra.config_loader.repository.load_config(self.name)  # type: ignore[attr-defined]
+        places = [OmegaConf.select(loaded.config, "hydra.searchpath")] if loaded else []
+        places += [o.value() for o in overrides if o.key_or_group == "hydra.searchpath" and not o.is_delete()]
+        return [line for place in places if (line := launch.elsewhere(place))]
 
     def unadded(self, overrides: list[str], known: Iterable[str]) -> list[str]:
         """Mistakes that Hydra itself would stop at: keys that are new to the config, given without a plus."""
         return [
             f"{line.partition('=')[0]}: not in this config; to add it: +{line}"
             for o, line in zip(self.parse(overrides), overrides, strict=True)
-            if not (self.is_group(o) or o.is_add() or o.is_delete() or line.startswith("hydra."))
+            if not (self.is_group(o) or added(o) or o.is_delete() or o.key_or_group.startswith("hydra."))
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in known)
         ]
 
@@ -186,6 +198,11 @@ class Composer:
             raise Refused(one_line(error)) from None
 
 
+def added(override: Override) -> bool:
+    """Whether it may name a new key: typed with + or ++."""
+    return bool(override.is_add() or override.is_force_add())
+
+
 def one_line(error: BaseException) -> str:
     """The first line of what a library says; where a command line can't be read, also why."""
     said = [line for line in str(error).splitlines() if line.strip()]
@@ -206,12 +223,24 @@ def resolved(config: DictConfig) -> Plain:
     written = OmegaConf.to_container(config, resolve=False)
     if missing := [key for key, value in flat(dict(written)).items() if value == "???"]:  # type: ignore[arg-type]
         raise Refused(*(f"{key}: missing; it is needed: {key}=…" for key in missing))
+    OmegaConf.register_new_resolver("oc.env", of_the_environment, replace=True)
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except errors.OmegaConfBaseException as error:
-        raise Refused(f"{error.full_key}: {one_line(error)}") from None
+        said = one_line(error).removeprefix("Refused raised while resolving interpolation: ")
+        raise Refused(f"{error.full_key}: {said}") from None
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def of_the_environment(name: str, *default: Any) -> Any:
+    """`${oc.env:NAME}`, of the few that any config may read: a stranger's could carry a password into a file or a logger."""
+    trusted = (*READABLE, *os.environ.get(VARIABLES, "").split(","))
+    if name not in trusted:
+        raise Refused(f"reads {name} of the environment; allowed: {', '.join(READABLE)}; to allow it: {VARIABLES}={name}")
+    return oc.env(name, *default)
 
 
 def differences(old: Plain, new: Plain) -> list[str]:
@@ -282,4 +311,9 @@ def switches(line: list[str]) -> argparse.Namespace:
 
     known = get_args_parser()
     known.error = wrong  # type: ignore[method-assign]
-    return known.parse_args(line)
+    asked = known.parse_args(line)
+    if asked.experimental_rerun:  # Hydra unpickles it
+        raise Refused("--experimental-rerun: not here; to go on with a run: gan-train run=RUN_DIR")
+    if asked.config_path:
+        raise Refused("--config-path: not here; to add configs of your own: --config-dir FOLDER")
+    return asked

@@ -166,7 +166,7 @@ def split(data: Data, name: str) -> Source:
     try:
         found: Source = getattr(data.splits, name)
     except DataError as error:
-        raise Refused(str(error)) from None
+        raise Refused(*error.lines) from None
     return found
 
 
@@ -186,8 +186,10 @@ def reported(scores: dict[str, Score], source: Samples, reference: Reference, nu
             score.num_samples = num or score.num_samples
             score.bind(reference)
         generated, real = measure(scores, source), floor(scores, reference)
-    except (TooFew, DataError) as error:
+    except TooFew as error:
         raise Refused(str(error)) from None
+    except DataError as error:
+        raise Refused(*error.lines) from None
     floored = {name for score in scores.values() for name in score.floored}
     rows = {
         name: {"generated": value}

@@ -19,6 +19,7 @@ from gan_lightning.checkpoint import DurableCheckpointIO
 from gan_lightning.config import Plain, Refused
 from gan_lightning.gan import GAN
 from gan_lightning.run import Run, damage
+from gan_lightning.stranger import Distrusted
 from gan_lightning.turn import Batch
 
 KEPT = ("generator.", "discriminator.", "ema.")  # what a run takes over from its parent whole, or not at all
@@ -95,7 +96,10 @@ def fork(run: Run, plain: Plain) -> int:
     if path is None or damage(path):
         path = target
         relive(parent, step)[1].save_checkpoint(path)
-    saved = DurableCheckpointIO().load_checkpoint(path)
+    try:
+        saved = DurableCheckpointIO().load_checkpoint(path)
+    except Distrusted as error:
+        raise Refused(f"{path}: {error}") from None
     gan = build.gan(plain)
     fresh, old = gan.state_dict(), saved["state_dict"]
     fits = {name: x for name, x in old.items() if name in fresh and fresh[name].shape == x.shape}

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy")
 STEP = re.compile(r"step=(\d+)\.ckpt")
 WRITTEN = re.compile(r"config(\.resolved)?\.yaml|result\.json|\.lock\.owner|step=\d+\.ckpt|probe")  # by its owner alone
+TYPES = {"step": (int,), "best_step": (int, type(None)), "seconds": (int, float), "metrics": (dict, int)}  # in result.json
 UNCOMPARED = ("name", "debug")  # a run may be called otherwise
 
 
@@ -130,14 +131,16 @@ class Run:
             return dict(self.unwritten)
         except ValueError as error:
             raise Refused(f"run={self.path}: result.json can't be read: {one_line(error)}") from None
-        if not isinstance(found, dict):
+        if not isinstance(found, dict) or any(type(found.get(key, 0)) not in kinds for key, kinds in TYPES.items()):
             raise Refused(f"run={self.path}: result.json is no result")
         return found | self.unwritten
 
     def finished(self, steps: int, early: bool = True) -> bool:
         """Whether it went its `steps`, or, `early`, ended before them by its own rule."""
         result = self.result
-        return result.get("status") == "finished" and (result["step"] >= steps or (early and result.get("reason") is not None))
+        return result.get("status") == "finished" and (
+            result.get("step", 0) >= steps or (early and result.get("reason") is not None)
+        )
 
     def record(self, **changes: Any) -> None:
         """Change some entries of result.json, atomically. What the disk does not take is kept, told, and tried again."""
@@ -280,7 +283,7 @@ class Run:
 
     def state(self, which: str | int = "latest") -> tuple[dict[str, Tensor], int]:
         """The networks' tensors at a checkpoint, and its step. Raises Refused."""
-        import torch
+        from gan_lightning import stranger
 
         path = self.checkpoint(which)
         if why := damage(path):
@@ -288,9 +291,9 @@ class Run:
             cure = "no other can be read" if good is None else f"the newest that can be read: checkpoint={good}"
             raise Refused(f"{path}: {why}; {cure}")
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        except Exception as error:  # a damaged file fails in many ways
-            raise Refused(f"{path}: can't be read: {one_line(error)}") from None
+            state = stranger.checkpoint(path)["state_dict"]
+        except (stranger.Distrusted, OSError) as error:
+            raise Refused(f"{path}: {one_line(error)}") from None
         found = STEP.fullmatch(path.name)
         assert found is not None
         return state, int(found[1])

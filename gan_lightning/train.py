@@ -85,7 +85,11 @@ def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
 
 def added(composer: Composer, overrides: list[str]) -> None:
     """Refuse keys that are new to the config and come without a plus, as Hydra will."""
-    groups = [word for o, word in zip(composer.parse(overrides), overrides, strict=True) if composer.is_group(o) or o.is_add()]
+    groups = [
+        word
+        for o, word in zip(composer.parse(overrides), overrides, strict=True)
+        if composer.is_group(o) or o.is_add() or o.is_force_add()
+    ]
     known = OmegaConf.to_container(composer.compose(groups), resolve=False)
     assert isinstance(known, dict)
     if lines := composer.unadded(overrides, flat({str(key): value for key, value in known.items()})):
@@ -220,6 +224,8 @@ def forked(line: list[str]) -> list[str]:
     composer, overrides = Composer(asked.config_dir, asked.config_name), parent.result.get("overrides", [])
     if changed := parent.changes(composer.compose(overrides)):
         raise Refused(f"fork={told['fork']}: what it was asked for gives another config now: {'; '.join(changed)}")
+    if strange := next((o for o in composer.parse(overrides) if o.key_or_group.startswith("hydra")), None):
+        raise Refused(f"fork={told['fork']}: its result.json wants {strange.input_line}; what concerns Hydra itself is typed")
     given = composer.parse(asked.overrides)
     keys, groups = (
         {"fork", *(o.key_or_group for o in given)},
@@ -251,6 +257,7 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
     from gan_lightning.metric.base import TooFew
     from gan_lightning.ranks import launched, rank, tell
     from gan_lightning.run import provenance
+    from gan_lightning.stranger import Distrusted
     from gan_lightning.summary import start, summary
 
     quieten()
@@ -280,8 +287,10 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
             print(start(run, plain, gan, device), flush=True)
             remember(run, change, since)
             trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
+        except Distrusted as error:
+            raise Refused(f"{newest and newest[1]}: {error}") from None
         except DataError as error:
-            raise Refused(str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]) from None
+            raise Refused(*error.lines) from None
         except TooFew as error:
             raise Refused(f"metric.{error}") from None
         except OSError as error:
@@ -291,6 +300,8 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
             raise run.stopped(f"{error.filename or 'the run directory'}: {disk.why(error)}") from None
         except Exception as error:
             tell(f"{type(error).__name__}: {one_line(error)}")
+            if newest is not None and "loading state_dict" in str(error):
+                raise Refused(f"{newest[1]}: does not fit this run's config.yaml: {one_line(error)}") from None
             if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
                 raise Refused(f"logger: {one_line(error)}") from None
             raise
@@ -361,7 +372,7 @@ def quieten() -> None:
     logging.getLogger("pytorch_lightning.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("gan_lightning").setLevel(logging.INFO)
-    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.utils.tensorboard")
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.utils.tensorboard|PIL")
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 

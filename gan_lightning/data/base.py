@@ -21,7 +21,12 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class DataError(Exception):
-    """The data are not there, or not what the config says: one sentence for the person who asked."""
+    """The data are not there, or not what the config says: a line a mistake for the person who asked."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines alone, also where a worker process wrapped them into its traceback."""
+        return str(self).strip().rpartition("DataError: ")[2].splitlines()
 
 
 class Splits(NamedTuple):

@@ -136,7 +136,7 @@ class Items:
             return
         with drawn_from(hashed(Purpose.REAL, 0, NO_STEP)):
             x, _ = self.item(0)
-        if x.dim() == 3 and not x.abs().max() <= 1 + TOLERANCE:  # so written, NaN is refused too
+        if x.dim() == 3 and not x.abs().max() <= 1 + TOLERANCE:
             raise DataError(
                 f"{self.key}: the values of item {self.index[0]} lie in [{x.min():.4g}, {x.max():.4g}]; "
                 "floats are taken as they are, so scale images to [-1, 1], or return them as uint8"
@@ -147,7 +147,10 @@ class Items:
         number = int(self.index[at])
         name = f"{self.key}: item {number}"
         x, y = taken_apart(self.dataset[number], name)
-        return sample(x, self.sample_shape, name), self.label(y, name) if self.num_classes else 0
+        found = sample(x, self.sample_shape, name)
+        if not found.isfinite().all():
+            raise DataError(f"{name} holds {int((~found.isfinite()).sum())} values that are not finite; repair or leave it out")
+        return found, self.label(y, name) if self.num_classes else 0
 
     def label(self, y: Any, name: str) -> int:
         """A whole number below `num_classes`."""

@@ -7,12 +7,15 @@ Pillow's `convert("RGB")` alone saturates 16-bit greys, drops alpha and ignores 
 - 16-bit greys are scaled, 65535 → 255, as 16-bit colours are; 32-bit floats have no scale of their own and are refused.
 - Palettes are expanded, CMYK, YCbCr and 1-bit converted. A transparent palette entry or key colour is alpha.
 - C = 1 is luminance (ITU-R 601-2), C = 3 RGB, both over white where there is alpha; C = 4 is RGBA, opaque where there is none.
+- What is whole is taken: a file that ends after its last pixel. One that ends before it is refused, and so is a file of more
+  than 178,956,970 pixels (Pillow's limit) and whatever is no plain file.
 - Scaled to cover H × W, its aspect kept (Lanczos, antialiased), then cropped in the middle.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -43,6 +46,8 @@ def decode(image: Path | Image.Image, sample_shape: tuple[int, ...]) -> np.ndarr
         if isinstance(image, Image.Image):
             whole = upright(image)
         else:
+            if not S_ISREG(image.stat().st_mode):  # a pipe would be waited for
+                raise ValueError("no file that can be read from its start to its end")
             # opened here, not by Pillow: it maps plain TIFFs that it opens itself, and scrambles those that lie on their side
             with image.open("rb") as file, Image.open(file, formats=FORMATS) as opened:
                 enough = 2 * max(height, width)  # a JPEG far larger than needed is read at 1/2, 1/4 or 1/8 of its size
@@ -51,8 +56,12 @@ def decode(image: Path | Image.Image, sample_shape: tuple[int, ...]) -> np.ndarr
         pixels = np.asarray(cover(coloured(whole, MODES[channels]), height, width))
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from None
+    except OSError as error:
+        raise DataError(f"{name}: {error.strerror or error}") from error
+    except Image.DecompressionBombError:
+        raise DataError(f"{name}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; scale it down") from None
     except Exception as error:  # a broken file makes Pillow raise almost anything
-        raise DataError(f"{name}: {error or type(error).__name__}") from error
+        raise DataError(f"{name}: {' '.join(str(error).split()) or type(error).__name__}") from error
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
 

@@ -205,32 +205,35 @@ class ImageFolder(Data):
                 raise
         samples.flush()
         if broken:
-            raise DataError(
-                f"data.root: {len(broken)} of {len(files)} images can't be decoded; repair or remove them: {some(broken, '; ')}"
-            )
+            head = f"data.root: {len(broken)} of {len(files)} images can't be decoded; repair or remove them"
+            raise DataError("\n".join([head, *(f"data.root: {line}" for line in broken)]))
 
 
 def images(root: Path) -> list[Path]:
     """All images below `root`, relative to it, in order; hidden files and folders are skipped."""
+    closed: list[str] = []
 
     def below(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
-        state = folder.stat()
+        try:
+            state = folder.stat()
+            with os.scandir(folder) as found:
+                entries = [entry for entry in found if not entry.name.startswith(".")]
+        except OSError as error:
+            closed.append(f"data.root: {folder} can't be read ({error.strerror}); change its permissions")
+            return
         here = (state.st_dev, state.st_ino)
         if here in above:  # a link that runs in a circle
             return
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    yield from below(folder / entry.name, above | {here})
-                elif Path(entry.name).suffix.lower() in SUFFIXES:
-                    yield (folder / entry.name).relative_to(root)
+        for entry in entries:
+            if Path(entry.path).is_dir():  # not the entry's own word: that raises for a link to itself
+                yield from below(folder / entry.name, above | {here})
+            elif Path(entry.name).suffix.lower() in SUFFIXES:
+                yield (folder / entry.name).relative_to(root)
 
-    try:
-        return sorted(below(root, frozenset()))
-    except OSError as error:
-        raise DataError(f"data.root: {error.filename} can't be read ({error.strerror}); change its permissions") from error
+    found = sorted(below(root, frozenset()))
+    if closed:
+        raise DataError("\n".join(closed))
+    return found
 
 
 @contextmanager
@@ -252,10 +255,10 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def some(names: list[str], separator: str = ", ") -> str:
+def some(names: list[str]) -> str:
     """The first few names, and how many more there are."""
     more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
-    return separator.join(names[:NAMED] + more)
+    return ", ".join(names[:NAMED] + more)
 
 
 def megabytes(size: int) -> str:

@@ -12,13 +12,15 @@ from torch import Tensor
 from gan_lightning.data.base import DataError
 from gan_lightning.data.points import Points
 
+Real = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class Line(Points):
     """A Gaussian of `std` around each of `centres`."""
 
     def __init__(
         self,
-        centres: Annotated[tuple[float, ...], Field(min_length=1)] = (-1.0, 1.0),
+        centres: Annotated[tuple[Real, ...], Field(min_length=1)] = (-1.0, 1.0),
         std: Annotated[float, Field(gt=0)] = 0.5,
         **shared: Any,
     ) -> None:

@@ -6,17 +6,22 @@ with R1 they spiral in. Nothing is hidden, so it tells a right implementation fr
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from gan_lightning.model.layer.doubling import Shape
 from gan_lightning.turn import Output
 
+Real = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class Generator(nn.Module):
     """θ, whatever z is."""
 
-    def __init__(self, sample_shape: Shape = (1,), start: float = 1.0) -> None:
+    def __init__(self, sample_shape: Shape = (1,), start: Real = 1.0) -> None:
         super().__init__()
         if list(sample_shape) != [1]:
             raise ValueError(f"Dirac-GAN draws points of shape [1], not {list(sample_shape)}")
@@ -31,7 +36,7 @@ class Discriminator(nn.Module):
 
     num_features = 1
 
-    def __init__(self, sample_shape: Shape = (1,), start: float = 1.0) -> None:
+    def __init__(self, sample_shape: Shape = (1,), start: Real = 1.0) -> None:
         super().__init__()
         if list(sample_shape) != [1]:
             raise ValueError(f"Dirac-GAN judges points of shape [1], not {list(sample_shape)}")

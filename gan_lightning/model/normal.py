@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from gan_lightning.model.layer.doubling import Shape
 
+Real = Annotated[float, Field(allow_inf_nan=False)]
+
 
 class Generator(nn.Module):
     """Z's first coordinate, moved and stretched; both can be learned."""
 
-    def __init__(self, sample_shape: Shape = (1,), mean: float = 0.0, std: Annotated[float, Field(gt=0)] = 1.0) -> None:
+    def __init__(self, sample_shape: Shape = (1,), mean: Real = 0.0, std: Annotated[float, Field(gt=0)] = 1.0) -> None:
         super().__init__()
         if list(sample_shape) != [1]:
             raise ValueError(f"the normal generator draws points of shape [1], not {list(sample_shape)}")

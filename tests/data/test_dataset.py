@@ -250,7 +250,8 @@ FLOATS = torch.zeros(SHAPE)
     ("item", "said"),
     [
         (FLOATS + 1.01, r"the values of item 0 lie in \[1\.01, 1\.01\]; .* scale images to \[-1, 1\]"),
-        (FLOATS * float("nan"), r"the values of item 0 lie in \[nan, nan\]"),
+        (FLOATS * float("nan"), "item 0 holds 60 values that are not finite; repair or leave it out"),
+        (FLOATS + float("inf"), "item 0 holds 60 values that are not finite"),
         (torch.full(SHAPE, 255.0), r"the values of item 0 lie in \[255, 255\]"),
         (FLOATS[:, :3], r"item 0 has the shape \[3, 3, 5\], but data\.sample_shape is \[3, 4, 5\]; a PIL image is resized"),
         (FLOATS.permute(1, 2, 0), r"item 0 has the shape \[4, 5, 3\], but data\.sample_shape is \[3, 4, 5\]"),

@@ -284,9 +284,9 @@ def test_a_cache_that_cannot_be_written_is_told(root, tmp_path):
 def test_all_broken_files_are_told_together(root):
     for i in range(7):
         (root / f"broken{i}.png").write_text("no image")
-    with pytest.raises(DataError, match=r"^data\.root: 7 of 27 images can't be decoded; .*; and 2 more$") as error:
+    with pytest.raises(DataError, match=r"^data\.root: 7 of 27 images can't be decoded; repair") as error:
         folder(root).load()
-    assert [f"broken{i}.png" in str(error.value) for i in range(7)] == [True] * 5 + [False] * 2
+    assert [line.partition("/broken")[2].partition(":")[0] for line in error.value.lines[1:]] == [f"{i}.png" for i in range(7)]
     assert not list((root.parent / "cache").glob("**/*.npy"))  # nothing half done is left
     for i in range(7):
         (root / f"broken{i}.png").unlink()
@@ -295,7 +295,7 @@ def test_all_broken_files_are_told_together(root):
 
 def test_a_link_to_nowhere_is_a_broken_file(root):
     (root / "gone.png").symlink_to("nowhere.png")
-    with pytest.raises(DataError, match=r"1 of 21 images .*gone\.png: .*No such file"):
+    with pytest.raises(DataError, match=r"(?s)1 of 21 images .*gone\.png: .*No such file"):
         folder(root).load()
 
 
