@@ -17,6 +17,7 @@ from gan_lightning.callback.scalars import read
 from gan_lightning.check import check
 from gan_lightning.checkpoint import DurableCheckpointIO
 from gan_lightning.config import Plain, Refused
+from gan_lightning.data.base import DataError
 from gan_lightning.gan import GAN
 from gan_lightning.run import Run, damage
 from gan_lightning.stranger import Distrusted
@@ -70,6 +71,8 @@ def relive(run: Run, step: int) -> tuple[Moment, pl.Trainer]:
     last = plain["trainer"]["max_steps"]
     if not run.first_step < step <= last:
         raise Refused(f"step={step}: this run goes from step {run.first_step + 1} to {last}")
+    if (processes := build.ranks(plain)) > 1:
+        raise Refused(f"run={run.path}: {processes} processes trained it; one alone can't take its steps again")
     known = [saved for saved, path in run.checkpoints.items() if saved < step and not damage(path)]
     if not known and plain["fork"]:
         known = [fork(run, plain)]
@@ -78,7 +81,12 @@ def relive(run: Run, step: int) -> tuple[Moment, pl.Trainer]:
     trainer = build.bare_trainer(
         plain, logger=False, callbacks=[witness], plugins=[DurableCheckpointIO()], enable_progress_bar=False
     )
-    trainer.fit(gan, build.data(plain), ckpt_path=str(run.checkpoint_path(since)) if since else None)
+    try:
+        trainer.fit(gan, build.data(plain), ckpt_path=str(run.checkpoint_path(since)) if since else None)
+    except Distrusted as error:
+        raise Refused(f"{run.checkpoint_path(since)}: {error}") from None
+    except DataError as error:
+        raise Refused(*error.lines) from None
     assert witness.moment is not None
     return witness.moment, trainer
 

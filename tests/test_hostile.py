@@ -55,6 +55,7 @@ READERS = {
     "gan-sample": ("run=run", "num=1", "out=x.npy"),
     "gan-evaluate": ("run=run", "metric=distance", "num=10"),
     "gan-export": ("run=run", "out=g.safetensors"),
+    "gan-replay": ("run=run", "step=2"),
 }
 
 

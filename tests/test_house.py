@@ -99,7 +99,7 @@ MAY = {
         "run",
         "summary",
     },
-    "history": {"build", "callback.scalars", "check", "checkpoint", "config", "gan", "run", "stranger", "turn"},
+    "history": {"build", "callback.scalars", "check", "checkpoint", "config", "data.base", "gan", "run", "stranger", "turn"},
     "replay": {"disk", "config", "history", "picture", "run", "train"},
     "sample": {"build", "config", "picture", "run", "seed"},
     "export": {"config", "disk", "run"},
