@@ -1,6 +1,8 @@
 """SIGKILL at a random time, go on, and every bit is that of the run that nobody killed. `make soak` kills a thousand times."""
 
+import json
 import random
+import signal
 from dataclasses import dataclass, field
 
 import pytest
@@ -135,7 +137,47 @@ def test_a_killed_run_goes_on_bit_for_bit(lab, game, share, pytestconfig):
 
 def test_noise_that_forgets_the_step_is_seen(lab):
     """The negative control: what a framework does that reseeds nothing."""
-    code, seconds = lab.start("penalties", "forgetful-whole", sabotage="forget_the_step")
+    code, seconds = lab.start("penalties", "forgetful-whole", sabotage=["forget_the_step"])
     assert code == 0
-    assert lab.life("penalties", "forgetful", seconds, 3, sabotage="forget_the_step") > 0
+    assert lab.life("penalties", "forgetful", seconds, 3, sabotage=["forget_the_step"]) > 0
     assert "state_dict" in differing(lab.folder / "forgetful", lab.folder / "forgetful-whole")
+
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+POINTS = [(step, place) for step in (1, 20, 2, 31, 50) for place in ("start", "discriminator", "generator", "save")]
+
+
+def result(run):
+    return json.loads((run / "result.json").read_text())
+
+
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_signal_at_any_point_costs_no_step(lab, every):
+    """Eight points, or twenty, the three signals in turn: the iteration ends, is saved, and the exit code says: not over."""
+    whole = lab.folder / "penalties-whole"
+    if not whole.exists():
+        lab.whole("penalties")
+    again = [(1, "generator"), (20, "save"), (31, "discriminator")]  # gone on with to the end
+    for i, (step, place) in enumerate(POINTS if every else POINTS[:8]):
+        number, run = SIGNALS[i % 3], f"signal-{every}-{step}-{place}"
+        words = ["checkpoint.every=1"] if place == "save" else []
+        code, _ = lab.zygote.run(
+            *lab.line("penalties", run), *words, folder=lab.folder, sabotage=["interrupt", number, step, place]
+        )
+        assert code == 128 + number, (step, place, lab.zygote.log.read_text()[-2000:])
+        told = result(lab.folder / run)
+        ended = step + 1 if place == "save" else step  # what comes while a step is saved is heard at the end of the next one
+        assert (told["status"], told["reason"], told["step"]) == ("preempted", number.name, ended), (step, place)
+        assert (lab.folder / run / "checkpoints" / f"step={ended:08d}.ckpt").exists()
+        if (step, place) in again:
+            assert lab.start("penalties", run)[0] == 0
+            assert "state_dict" not in differing(lab.folder / run, whole)
+
+
+def test_a_killed_worker_is_named(lab):
+    code, _ = lab.zygote.run(*lab.line("workers", "worker"), folder=lab.folder, sabotage=["kill_a_worker", 9])
+    assert code not in (0, 2)
+    told = result(lab.folder / "worker")
+    assert told["status"] == "failed"
+    assert "DataLoader worker" in told["reason"]
+    assert "killed by signal" in told["reason"]

@@ -27,9 +27,9 @@ class Zygote:
             env=os.environ | threads | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
         )
 
-    def run(self, *line, folder, kill_after=None, sabotage=None):
-        """(exit code, negative: the signal that ended it; seconds)."""
-        request = {"line": [*map(str, line)], "folder": str(folder), "kill_after": kill_after, "sabotage": sabotage}
+    def run(self, *line, folder, kill_after=None, sabotage=()):
+        """(exit code, negative: the signal that ended it; seconds). `sabotage`: a function of this file and its arguments."""
+        request = {"line": [*map(str, line)], "folder": str(folder), "kill_after": kill_after, "sabotage": list(sabotage)}
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
@@ -49,13 +49,53 @@ def forget_the_step():
     gan_lightning.gan.reseed = lambda value, device: None
 
 
+def interrupt(number, step, place):
+    """Send this process a signal in a step: as it begins, before D's or G's update, or while its state is saved."""
+    import gan_lightning.callback.checkpoint
+    from gan_lightning.gan import GAN
+
+    owner, name = {
+        "start": (GAN, "training_step"),
+        "discriminator": (GAN, "update"),
+        "generator": (GAN, "update"),
+        "save": (gan_lightning.callback.checkpoint.Checkpoint, "_save"),
+    }[place]
+    whole = getattr(owner, name)
+
+    def caught(self, *given):
+        at = given[0].global_step - 1 if place == "save" else self.global_step
+        if at == step - 1 and (name != "update" or given[0] == place):
+            os.kill(os.getpid(), number)
+        return whole(self, *given)
+
+    setattr(owner, name, caught)
+
+
+def kill_a_worker(step):
+    """SIGKILL one of the processes that load data."""
+    from gan_lightning.gan import GAN
+
+    whole = GAN.training_step
+
+    def caught(self, *given):
+        if self.global_step == step:
+            import multiprocessing
+
+            os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+            time.sleep(0.2)
+        return whole(self, *given)
+
+    GAN.training_step = caught
+
+
 def child(request, log):
     os.chdir(request["folder"])
     for stream in (1, 2):
         os.dup2(log.fileno(), stream)
     sys.argv = ["gan-train", *request["line"]]
     if request["sabotage"]:
-        globals()[request["sabotage"]]()
+        name, *given = request["sabotage"]
+        globals()[name](*given)
     from gan_lightning import train
 
     try:
