@@ -110,7 +110,7 @@ def gan(plain: Plain) -> GAN:
         prior=prior(plain),
         ema=make(plain["ema"], generator=both.generator),
         optimizers={player: make(plain["optimizer"][player]) for player in ("generator", "discriminator")},
-        schedules={player: make(plain["optimizer"]["schedule"][player]) for player in ("generator", "discriminator")},
+        schedule=make(plain["optimizer"]["schedule"]),
         seed=plain["seed"],
     )
     return found

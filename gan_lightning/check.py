@@ -162,7 +162,7 @@ GIVEN = {  # what build.py hands to these places itself
         "prior",
         "ema",
         "optimizers",
-        "schedules",
+        "schedule",
         "seed",
     ),
     "ema": ("generator",),

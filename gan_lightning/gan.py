@@ -30,7 +30,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class GAN(pl.LightningModule):
-    """`optimizers` makes each player's optimizer from its parameters; `schedules` moves its learning rate."""
+    """`optimizers` makes each player's optimizer from its parameters; `schedule` moves both learning rates."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class GAN(pl.LightningModule):
         prior: Prior,
         ema: EMA,
         optimizers: Mapping[str, Callable[[list[nn.Parameter]], Optimizer]],
-        schedules: Mapping[str, Schedule],
+        schedule: Schedule,
         latent_dim: Count,
         d_steps_per_g_step: Count = 1,
         head_start: Annotated[int, Field(ge=0)] = 0,  # iterations in which D alone learns; G's gradient is there, not taken
@@ -55,7 +55,7 @@ class GAN(pl.LightningModule):
         self.automatic_optimization = False
         self.generator, self.discriminator, self.loss, self.prior, self.ema = generator, discriminator, loss, prior, ema
         self.regularizers = cast("Mapping[str, Regularizer]", nn.ModuleDict(dict(regularizers)))
-        self.augmentation, self.make_optimizers, self.schedules = augmentation, optimizers, schedules
+        self.augmentation, self.make_optimizers, self.schedule = augmentation, optimizers, schedule
         self.latent_dim, self.packing, self.fresh_z, self.seed = latent_dim, packing, fresh_z, seed
         self.d_steps_per_g_step, self.head_start, self.accumulate = d_steps_per_g_step, head_start, accumulate
         for regularizer in regularizers.values():
@@ -73,9 +73,8 @@ class GAN(pl.LightningModule):
         progress = self.global_step / max(self.trainer.max_steps, 1)
         for regularizer in self.regularizers.values():
             regularizer.advance(progress)
-        for player, optimizer in zip(("discriminator", "generator"), self._optimizers(), strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.schedules[player](progress)
+        for group in [group for optimizer in self._optimizers() for group in optimizer.param_groups]:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.schedule(progress)
         self.ema.advance(self.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Terms:
@@ -95,14 +94,15 @@ class GAN(pl.LightningModule):
             shared = part is rounds[-1] and self.accumulate == 1 and not self.fresh_z  # their graph serves G's turn too
             with torch.set_grad_enabled(shared):
                 fakes = [self.generator(z, b.labels) for z, b in draws]
-            terms = self.update("discriminator", d, (self.d_turn(*of, f, due) for of, f in zip(draws, fakes, strict=True)), due)
+            turns = (self.d_turn(z, b, fake, due) for (z, b), fake in zip(draws, fakes, strict=True))
+            terms = self.update("discriminator", d, turns, due)
             for regularizer in self.regularizers.values():
                 regularizer.constrain(self.discriminator)
         self.augmentation.observe(terms["logits/real"])
         draws = self.draw(part) if self.fresh_z else draws
         with frozen(d):
             again = fakes if shared else (self.generator(z, b.labels) for z, b in draws)
-            terms |= self.update("generator", g, (self.g_turn(*of, f) for of, f in zip(draws, again, strict=True)), due)
+            terms |= self.update("generator", g, (self.g_turn(z, b, f) for (z, b), f in zip(draws, again, strict=True)), due)
         for buffer, before in zip(self.generator.buffers(), kept, strict=False):
             buffer.copy_(before)
         self.ema.update(self.generator)

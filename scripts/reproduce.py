@@ -28,7 +28,7 @@ from gan_lightning.config import Composer, Plain
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, ROWS, PAGE = Path("runs/reproduce"), ROOT / "docs" / "results.csv", ROOT / "docs" / "results.md"
 FIELDS = ("benchmark", "seed", "commit", "config", "cpu_minutes", "score", "generated", "real", "excess")
-WATCHING = ("callback", "logger", "checkpoint", "name", "debug", "seed", "objective", "metric", "feature")
+WATCHING = ("fork", "callback", "logger", "checkpoint", "name", "debug", "seed", "objective", "metric", "feature")
 
 
 HEAD = """# Results

@@ -34,7 +34,7 @@ def make_gan(shape=(1, 4, 4), num_classes=0, **given) -> GAN:
         "prior": Gaussian(),
         "ema": EMA(generator, 0.9),
         "optimizers": {"generator": ADAM, "discriminator": ADAM},
-        "schedules": dict.fromkeys(("generator", "discriminator"), given.pop("schedule", Constant())),
+        "schedule": Constant(),
         "latent_dim": LATENT,
     }
     return GAN(generator, discriminator, **(settled | given))

@@ -1,8 +1,7 @@
 """Fully connected networks, for points, short signals and the first GANs (Goodfellow et al. 2014, section 5).
 
 Hidden layers with LeakyReLU 0.2 on both sides, no normalisation, no squashing at the output: points have no range. Samples
-of any shape are flattened. `scale` is the size of what is drawn in the data's units: both networks work on samples divided
-by it, so that fine structure isn't fine to them.
+of any shape are flattened.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from gan_lightning.turn import Output
 
 Count = Annotated[int, Field(ge=1)]
 Classes = Annotated[int, Field(ge=0)]
-Scale = Annotated[float, Field(gt=0)]
 
 
 def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:
@@ -35,34 +33,26 @@ class Generator(nn.Module):
     """Images, samples of three dimensions, end in tanh."""
 
     def __init__(
-        self,
-        latent_dim: Count,
-        sample_shape: Shape,
-        num_classes: Classes = 0,
-        width: Count = 128,
-        depth: Count = 3,
-        scale: Scale = 1.0,
+        self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128, depth: Count = 3
     ) -> None:
         super().__init__()
-        self.sample_shape, self.num_classes, self.scale = tuple(sample_shape), num_classes, scale
+        self.sample_shape, self.num_classes = tuple(sample_shape), num_classes
         self.hidden = hidden(latent_dim + num_classes, width, depth)
         self.out = nn.Linear(width, math.prod(sample_shape))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, *sample_shape)
         x = self.out(self.hidden(with_class(z, labels, self.num_classes))).unflatten(1, self.sample_shape)
-        return (torch.tanh(x) if len(self.sample_shape) == 3 else x) * self.scale
+        return torch.tanh(x) if len(self.sample_shape) == 3 else x
 
 
 class Discriminator(nn.Module):
     """The mirror image, with label projection."""
 
-    def __init__(
-        self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128, depth: Count = 3, scale: Scale = 1.0
-    ) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128, depth: Count = 3) -> None:
         super().__init__()
-        self.num_features, self.scale = width, scale
+        self.num_features = width
         self.hidden = hidden(math.prod(sample_shape), width, depth)
         self.head = Projection(width, num_classes)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, *sample_shape), (N,) -> (N,), (N, width)
-        return self.head(self.hidden(x.flatten(1) / self.scale), labels)
+        return self.head(self.hidden(x.flatten(1)), labels)
