@@ -100,7 +100,7 @@ REFUSED = {
     "model.generator.num_classes=0 metric=none": "model: 0 classes in generator, 10 classes in discriminator",
     "model.num_classes=0": "metric.class_accuracy: asks for classes, but the generator has none",
     "objective=class_accuracy_real": "objective: no metric gives class_accuracy_real; did you mean class_accuracy?",
-    "trainer.devices=2": "trainer.devices: 2 processes can't train one GAN yet",
+    "trainer.devices=2": "trainer.devices: 2 processes need to know how they work together; use trainer=ddp",
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
     "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
     "data=ring model=mlp": "metric.class_accuracy: class accuracy needs labels",

@@ -55,7 +55,6 @@ READERS = {
     "gan-sample": ("run=run", "num=1", "out=x.npy"),
     "gan-evaluate": ("run=run", "metric=distance", "num=10"),
     "gan-export": ("run=run", "out=g.safetensors"),
-    "gan-replay": ("run=run", "step=2"),
 }
 
 
@@ -206,7 +205,7 @@ def test_no_command_runs_a_checkpoint(command, run, mark, name, wrapping):
     wrapping(PAYLOADS["os.system"](mark), path, state)
     said = refused(command(name, *READERS[name]), mark, path.name)
     if wrapping in (modern, beside):
-        assert said.endswith("holds more than plain data (posix.system) and was not loaded")
+        assert "holds more than plain data (posix.system) and was not loaded" in said
 
 
 @pytest.mark.parametrize("name", READERS)
