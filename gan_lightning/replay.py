@@ -35,7 +35,7 @@ def main() -> None:
         request: Request = arguments(Request, sys.argv[1:])
         from gan_lightning.history import logged, relive
         from gan_lightning.run import Run
-        from gan_lightning.train import quieten
+        from gan_lightning.training import quieten
 
         quieten()
         run = Run(request.run)

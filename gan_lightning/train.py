@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import re
 import secrets
 import sys
 import traceback
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.cluster import heeded
-from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, one_line, refuse, switches
+from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, refuse, switches
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
@@ -122,6 +119,7 @@ failures: list[str] = []  # of the sweep's jobs in this process
 def job(config: DictConfig) -> float | None:
     """One job as Hydra starts it: alone, or as part of a sweep, which goes on when a job fails."""
     from gan_lightning.run import Run
+    from gan_lightning.training import train
 
     task = HydraConfig.get()
     sweep = task.mode is not None and task.mode.name == "MULTIRUN"
@@ -162,6 +160,7 @@ def objective(run: Run) -> float | None:
 def go_on(directory: str, overrides: list[str]) -> int:
     """Train a run further from its newest checkpoint, with its own config and these values on top. Raises Refused."""
     from gan_lightning.run import Run
+    from gan_lightning.training import Change, train
 
     run = Run(directory)
     if wrong := [word for word in overrides if word.startswith("-")]:
@@ -238,142 +237,6 @@ def forked(line: list[str]) -> list[str]:
     ]
     where = str(parent.path.absolute()).replace("'", "\\'")
     return [*kept, *rest, f"fork={{run:'{where}',step:{step}}}"]
-
-
-class Change(NamedTuple):
-    """What a run goes on with, where that isn't what it was begun with."""
-
-    config: DictConfig
-    lines: list[str]  # what differs
-    overrides: list[str]
-
-
-def train(run: Run, plain: Plain, change: Change | None = None) -> int:
-    """Fit from the newest checkpoint, or from step 0. Returns the exit code; a change is the run's from now on."""
-    from gan_lightning import build, disk
-    from gan_lightning.callback.preemption import Preemption
-    from gan_lightning.cluster import requeue
-    from gan_lightning.data.base import DataError
-    from gan_lightning.metric.base import TooFew
-    from gan_lightning.ranks import launched, rank, tell
-    from gan_lightning.run import provenance
-    from gan_lightning.stranger import Distrusted
-    from gan_lightning.summary import start, summary
-
-    quieten()
-    if build.ranks(plain) > 1 and not launched():
-        return together(run, plain, change)
-    with ExitStack() as stack:
-        if first := rank() == 0:
-            stack.enter_context(run.owned())
-            stack.enter_context(run.recorded())
-        newest = run.newest_good()
-        if newest is None and plain["fork"]:
-            from gan_lightning.history import fork
-
-            fork(run, plain)
-            newest = run.newest_good()
-        since = newest[0] if newest else 0
-        if newest is not None and first:
-            print(f"going on from step {since}: {run.path}")
-            run.keep_metrics(since)
-        try:
-            data = build.data(plain)
-            trainer = build.trainer(plain, run, data, None if since == run.first_step else since)
-            gan = build.gan(plain)
-            device = trainer.strategy.root_device.type
-            if first:
-                run.record(provenance=provenance(plain["seed"], device))
-            print(start(run, plain, gan, device), flush=True)
-            remember(run, change, since)
-            trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
-        except Distrusted as error:
-            raise Refused(f"{newest and newest[1]}: {error}") from None
-        except DataError as error:
-            raise Refused(*error.lines) from None
-        except TooFew as error:
-            raise Refused(f"metric.{error}") from None
-        except OSError as error:
-            own = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(run.path)
-            if not (own or error.errno in disk.FAILING):
-                raise
-            raise run.stopped(f"{error.filename or 'the run directory'}: {disk.why(error)}") from None
-        except Exception as error:
-            tell(f"{type(error).__name__}: {one_line(error)}")
-            if newest is not None and "loading state_dict" in str(error):
-                raise Refused(f"{newest[1]}: does not fit this run's config.yaml: {one_line(error)}") from None
-            if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
-                raise Refused(f"logger: {one_line(error)}") from None
-            raise
-        caught = next(c.caught for c in trainer.callbacks if isinstance(c, Preemption))  # type: ignore[attr-defined]
-        status: str
-        if run.verdict is not None:
-            status, reason = run.verdict
-        elif trainer.global_step >= plain["trainer"]["max_steps"]:
-            status, reason = "finished", None
-        else:
-            status, reason = "stopped" if caught in (None, 2) else "preempted", caught.name if caught else None
-        if first:
-            run.record(status=status, step=trainer.global_step, reason=reason)
-    print(summary(run), flush=True)
-    if first and status == "preempted" and caught is not None and (queued := requeue(caught)):
-        print(f"job {queued} is queued again")
-    return {"finished": 0, "failed": 1}.get(status, 128 + caught if caught else 0)
-
-
-def together(run: Run, plain: Plain, change: Change | None) -> int:
-    """Train in several processes, and say what becomes of them. Returns the exit code."""
-    from gan_lightning import build
-    from gan_lightning.history import fork
-    from gan_lightning.ranks import launch
-    from gan_lightning.summary import shown
-
-    with run.owned():
-        remember(run, change, max(run.checkpoints, default=run.first_step))
-        if run.newest_good() is None and plain["fork"]:
-            fork(run, plain)
-    with TemporaryDirectory() as word:
-        code, wrong = launch(run.path, build.ranks(plain), Path(word))
-    if code == 2:
-        return code  # said by the rank itself
-    if wrong is not None:
-        run.record(status="failed", reason=wrong)
-        print(f"run={shown(run.path)}: {wrong}", file=sys.stderr)
-    return code
-
-
-def remember(run: Run, change: Change | None, since: int) -> None:
-    """A changed config is the run's from now on; result.json says since when."""
-    from gan_lightning import disk
-
-    if change is None or not change.lines:
-        return
-    disk.write_text(run.path / "config.yaml", OmegaConf.to_yaml(change.config))
-    disk.write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(change.config, resolve=True))
-    keys = [word.partition("=")[0] for word in change.overrides]
-    kept = [word for word in run.result.get("overrides", []) if word.partition("=")[0] not in keys]
-    before = run.result.get("continued", [])
-    run.record(overrides=kept + change.overrides, continued=[*before, {"step": since, "changed": change.lines}])
-
-
-def quieten() -> None:
-    """Leave out what Lightning says of itself, and its slow look for a GPU in every optimizer step."""
-    import threading
-    import warnings
-
-    def said(args: threading.ExceptHookArgs) -> None:
-        if not isinstance(args.exc_value, OSError):  # a full disk under TensorBoard's thread: the main one tells it
-            threading.__excepthook__(args)
-
-    threading.excepthook = said
-
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    logging.getLogger("pytorch_lightning.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("gan_lightning").setLevel(logging.INFO)
-    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.utils.tensorboard|PIL")
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 if __name__ == "__main__":

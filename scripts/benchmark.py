@@ -18,7 +18,7 @@ import torch
 from gan_lightning import build
 from gan_lightning.check import check
 from gan_lightning.config import Composer, Plain
-from gan_lightning.train import quieten
+from gan_lightning.training import quieten
 
 ROUNDS, WARM, STEPS = 7, 10, 60
 DEFAULT = ["experiment=digits_fast", "loss=non_saturating", "regularizer=none", "metric=none"]

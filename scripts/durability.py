@@ -26,7 +26,7 @@ from gan_lightning.check import check
 from gan_lightning.checkpoint import DurableCheckpointIO
 from gan_lightning.config import Composer
 from gan_lightning.run import Run
-from gan_lightning.train import quieten
+from gan_lightning.training import quieten
 from gan_lightning.turn import Batch
 
 DEFAULT = ["experiment=digits", "model=dcgan", "loss=non_saturating", "regularizer=none", "metric=none", "data.num_classes=0"]

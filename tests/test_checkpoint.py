@@ -71,12 +71,13 @@ def mounted(tmp_path):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of four steps, to copy."""
-    from gan_lightning import train
     from gan_lightning.config import Composer
+    from gan_lightning.train import rehearsed
+    from gan_lightning.training import train
 
     config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every=2"])
     run = Run.begin(tmp_path_factory.mktemp("finished") / "run", config, [])
-    assert train.train(run, train.rehearsed(config)) == 0
+    assert train(run, rehearsed(config)) == 0
     return run.path
 
 
@@ -450,10 +451,10 @@ def test_a_disk_that_is_full_under_everything_else(command, mounted):
 
 def test_what_a_thread_says_of_a_full_disk_is_left_to_the_main_one(monkeypatch, capsys):
     """TensorBoard writes in a thread, and raises what that met where it is called."""
-    from gan_lightning import train
+    from gan_lightning import training
 
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    train.quieten()
+    training.quieten()
     for error, said in ((OSError(errno.ENOSPC, "full"), False), (ValueError("a bug"), True)):
         thread = threading.Thread(target=lambda error=error: (_ for _ in ()).throw(error).__next__())
         thread.start()

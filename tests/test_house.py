@@ -84,10 +84,10 @@ MAY = {
         "seed",
     },
     "summary": {"config", "gan", "run"},
-    "train": {
+    "train": {"build", "check", "cluster", "config", "disk", "run", "training"},
+    "training": {
         "build",
         "callback.preemption",
-        "check",
         "disk",
         "cluster",
         "config",
@@ -100,7 +100,7 @@ MAY = {
         "summary",
     },
     "history": {"build", "callback.scalars", "check", "checkpoint", "config", "data.base", "gan", "run", "stranger", "turn"},
-    "replay": {"disk", "config", "history", "picture", "run", "train"},
+    "replay": {"disk", "config", "history", "picture", "run", "training"},
     "sample": {"build", "config", "picture", "run", "seed"},
     "export": {"config", "disk", "run"},
 }
