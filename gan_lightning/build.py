@@ -118,10 +118,11 @@ def gan(plain: Plain) -> GAN:
 
 def trainer(plain: Plain, run: Run, data: Data, step: int | None = None) -> pl.Trainer:
     """Lightning's Trainer with everything that watches; `step`: where it goes on, as if nothing later was logged."""
-    from gan_lightning.callback.preemption import Preemption
+    from gan_lightning.callback.preemption import Ending, Preemption
     from gan_lightning.checkpoint import DurableCheckpointIO
 
     watchers = group(plain["callback"], run=run, data=data, metrics=metrics(plain))
+    preemption = Preemption()
     last = make(plain["checkpoint"], run=run)  # what it saves has been scored
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # without a server, its files lie in the run directory
     logger: Any = make(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
@@ -130,7 +131,7 @@ def trainer(plain: Plain, run: Run, data: Data, step: int | None = None) -> pl.T
     return bare_trainer(
         plain,
         logger=logger,
-        callbacks=[*watchers.values(), Preemption(run), last],
+        callbacks=[preemption, *watchers.values(), Ending(run, preemption), last],
         plugins=[DurableCheckpointIO()],
         default_root_dir=str(run.path),
     )

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from gan_lightning import build
 from gan_lightning.callback.checkpoint import Checkpoint
-from gan_lightning.callback.preemption import Preemption
+from gan_lightning.callback.preemption import Ending, Preemption
 from gan_lightning.check import check
 from gan_lightning.checkpoint import DurableCheckpointIO
 from gan_lightning.config import Composer
@@ -48,8 +48,8 @@ class Noise(IterableDataset[Batch]):
 class Stopwatch(pl.Callback):
     """Seconds of each step, of a save, and of a look whether a signal came."""
 
-    def __init__(self, run: Run, preemption: Preemption, checkpoint: Checkpoint) -> None:
-        self.run, self.preemption, self.checkpoint = run, preemption, checkpoint
+    def __init__(self, run: Run, ending: Ending, checkpoint: Checkpoint) -> None:
+        self.run, self.ending, self.checkpoint = run, ending, checkpoint
         self.began, self.steps, self.saves, self.heard = 0.0, list[float](), list[float](), 0.0
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -61,7 +61,7 @@ class Stopwatch(pl.Callback):
             self.saves = [timed(lambda: self.checkpoint._save(trainer, module)) for _ in range(SAVES)]
             began = time.perf_counter()
             for _again in range(HEARD):
-                self.preemption.on_train_batch_end(trainer, module)
+                self.ending.on_train_batch_end(trainer, module)
             self.heard = (time.perf_counter() - began) / HEARD
 
 
@@ -81,10 +81,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         run = Run.begin(Path(folder) / "run", config, [])
         (run.path / "checkpoints").mkdir(exist_ok=True)
-        preemption, checkpoint = Preemption(run), Checkpoint(run)
-        watch = Stopwatch(run, preemption, checkpoint)
+        ending, checkpoint = Ending(run, Preemption()), Checkpoint(run)
+        watch = Stopwatch(run, ending, checkpoint)
         trainer = build.bare_trainer(
-            plain, logger=False, callbacks=[preemption, watch], plugins=[DurableCheckpointIO()], enable_progress_bar=False
+            plain, logger=False, callbacks=[ending, watch], plugins=[DurableCheckpointIO()], enable_progress_bar=False
         )
         batches = DataLoader(Noise(plain["data"]["batch_size"], *plain["data"]["sample_shape"]), batch_size=None)
         trainer.fit(build.gan(plain), batches)

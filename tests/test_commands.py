@@ -148,11 +148,11 @@ def test_three_seeds_are_three_runs_and_one_seed_is_one(command, tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_going_on_is_bit_equal(command, tmp_path, workers, monkeypatch):
-    from gan_lightning.callback.preemption import Preemption
+    from gan_lightning.callback.preemption import Ending
 
     line = (*TINY, "trainer.max_steps=6", f"data.workers={workers}", "checkpoint.every=3")
     assert command("gan-train", *line, "hydra.run.dir=whole").code == 0
-    original = Preemption.on_train_batch_end
+    original = Ending.on_train_batch_end
 
     def interrupted(self, trainer, *rest):
         if trainer.global_step == 4:
@@ -160,7 +160,7 @@ def test_going_on_is_bit_equal(command, tmp_path, workers, monkeypatch):
         original(self, trainer, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Preemption, "on_train_batch_end", interrupted)
+        patch.setattr(Ending, "on_train_batch_end", interrupted)
         stopped = command("gan-train", *line, "hydra.run.dir=part")
     assert stopped.code == 128 + signal.SIGTERM
     assert (result(tmp_path / "part")["status"], result(tmp_path / "part")["step"]) == ("preempted", 4)

@@ -19,17 +19,14 @@ WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Preemption(pl.Callback):
-    """`caught` is the signal that ended training, if one did."""
+    """Stands first among the callbacks, to hear what comes while others get ready. `caught`: what has come, if anything."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self) -> None:
         self.caught: signal.Signals | None = None
         self.previous: dict[signal.Signals, Any] = {}
-        self.agreement = Agreement()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """After Lightning has set its own handlers, which would save in the middle of an iteration and exit with 0."""
-        self.agreement = Agreement()
         for number in WATCHED:
             self.previous[number] = signal.signal(number, self._catch)
         connector = trainer._signal_connector
@@ -41,15 +38,26 @@ class Preemption(pl.Callback):
             raise KeyboardInterrupt
         self.caught = signal.Signals(number)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        wish = {"signal": self.caught, "verdict": self.run.verdict} if self.caught or trainer.should_stop else None
-        end = self.agreement.reached(trainer.global_step, wish)
-        trainer.should_stop = end is not None
-        if end is not None:
-            self.caught = signal.Signals(end["signal"]) if end["signal"] else None
-            self.run.verdict = Verdict(*end["verdict"]) if end["verdict"] else None
-
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         self.previous = {}
+
+
+class Ending(pl.Callback):
+    """Stands behind all that may want to end the run: whether it ends behind this iteration, on every rank alike."""
+
+    def __init__(self, run: Run, preemption: Preemption) -> None:
+        self.run, self.preemption, self.agreement = run, preemption, Agreement()
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.agreement = Agreement()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        caught, verdict = self.preemption.caught, self.run.verdict
+        wish = {"signal": caught, "verdict": verdict} if caught or trainer.should_stop else None
+        end = self.agreement.reached(trainer.global_step, wish)
+        trainer.should_stop = end is not None
+        if end is not None:
+            self.preemption.caught = signal.Signals(end["signal"]) if end["signal"] else None
+            self.run.verdict = Verdict(*end["verdict"]) if end["verdict"] else None
