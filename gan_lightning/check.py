@@ -14,7 +14,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lightning.config import Plain, Refused, nearest, resolved
+from gan_lightning.config import Plain, Refused, config_dir, nearest, resolved
 from gan_lightning.target import ROLES, Parameter, Role, by_annotation, constructor, located, refused, role
 
 READ = {"name", "seed", "debug", "objective", "fork"}  # by the commands themselves
@@ -56,7 +56,8 @@ def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
                 yield f"{path}: {number} should be a finite number"
     for place in NEEDED:
         node: Any
-        node, at, group = plain, "", place.rpartition(".")[0] or place
+        grouped = (config_dir() / place.replace(".", "/")).is_dir()  # or one of several nodes that an option has
+        node, at, group = plain, "", place if grouped else place.rpartition(".")[0]
         for key in place.split("."):
             if isinstance(node, dict):
                 node, at = node.get(key), f"{at}.{key}".lstrip(".")
