@@ -213,12 +213,10 @@ def forked(line: list[str]) -> list[str]:
     except Refused as error:
         raise Refused(*(line.replace("run=", "fork=", 1) for line in error.lines)) from None
     if not step.isdigit():
-        there = (
-            f"there are checkpoints of {', '.join(map(str, parent.checkpoints))}" if parent.checkpoints else "there is none yet"
-        )
-        raise Refused(
-            f"fork={told['fork']}: from which step? step=N; {there}, and any step can be reached from those before it"
-        )
+        steps = ", ".join(map(str, parent.checkpoints))
+        there = f"there are checkpoints of {steps}" if steps else "there is none yet"
+        cure = "and any step can be reached from those before it"
+        raise Refused(f"fork={told['fork']}: from which step? step=N; {there}, {cure}")
     asked = switches(rest)
     composer, overrides = Composer(asked.config_dir, asked.config_name), parent.result.get("overrides", [])
     if changed := parent.changes(composer.compose(overrides)):
@@ -226,10 +224,8 @@ def forked(line: list[str]) -> list[str]:
     if strange := next((o for o in composer.parse(overrides) if o.key_or_group.startswith("hydra")), None):
         raise Refused(f"fork={told['fork']}: its result.json wants {strange.input_line}; what concerns Hydra itself is typed")
     given = composer.parse(asked.overrides)
-    keys, groups = (
-        {"fork", *(o.key_or_group for o in given)},
-        [o.key_or_group.replace("/", ".") for o in given if composer.is_group(o)],
-    )
+    keys = {"fork", *(o.key_or_group for o in given)}
+    groups = [o.key_or_group.replace("/", ".") for o in given if composer.is_group(o)]
     kept = [
         word
         for o, word in zip(composer.parse(overrides), overrides, strict=True)
