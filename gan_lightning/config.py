@@ -6,6 +6,7 @@ Only Hydra and OmegaConf are imported here, so that `--help` and `--cfg job` ans
 from __future__ import annotations
 
 import argparse
+import copy
 import difflib
 import os
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path, get_args_parser
@@ -92,6 +94,8 @@ class Composer:
                 raise Refused(f"--config-dir: there is no folder {extra_dir}")
             search.prepend("command-line", f"file://{Path(extra_dir).resolve()}", SearchPathQuery(provider="schema"))
         self.name = config_name or "train"
+        self.known: dict[tuple[str, ...], DictConfig] = {}
+        self.names: dict[str, list[str]] = {}
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2("train", search)
         GlobalHydra.instance().clear()  # Hydra's command makes its own
@@ -110,15 +114,36 @@ class Composer:
         Keys that the config does not have are let in: the check names all of them at once, with the nearest. Raises Refused.
         """
         parsed = self.parse(overrides)
-        missing = [line for override in parsed if (line := self.no_option(override))]
-        if missing := missing or self.elsewhere(parsed):
+        chosen = [o.input_line or "" for o in parsed if self.chooses(o)]
+        if missing := [line for o in parsed if (line := self.no_option(o))]:
             raise Refused(*missing)
-        loose = [
-            line if self.is_group(o) or added(o) or o.is_delete() or o.key_or_group.startswith("hydra.") else f"++{line}"
-            for o, line in zip(parsed, overrides, strict=True)
-        ]
+        found = copy.deepcopy(self.chosen(chosen))
+        values = self.parse(
+            [o.input_line if added(o) or o.is_delete() else f"++{o.input_line}" for o in parsed if not self.chooses(o)]
+        )
         try:
-            found = self.hydra.compose_config(self.name, loose, RunMode.RUN, from_shell=True, with_log_configuration=False)
+            ConfigLoaderImpl._apply_overrides_to_config(values, found)
+        except (HydraException, errors.OmegaConfBaseException) as error:
+            raise Refused(one_line(error)) from None
+        return found
+
+    def chooses(self, override: Override) -> bool:
+        """Whether it decides which files are composed, or concerns Hydra itself; all else is a value put on top."""
+        return self.is_group(override) or override.key_or_group.startswith("hydra.")
+
+    def chosen(self, overrides: list[str]) -> DictConfig:
+        """What a choice of options gives, before any value is put on top: composed once for all the jobs that share it."""
+        key = tuple(overrides)
+        if key not in self.known:
+            self.known[key] = self._composed(overrides)
+        return self.known[key]
+
+    def _composed(self, overrides: list[str]) -> DictConfig:
+        parsed = self.parse(overrides)
+        if missing := self.elsewhere(parsed):
+            raise Refused(*missing)
+        try:
+            found = self.hydra.compose_config(self.name, overrides, RunMode.RUN, from_shell=True, with_log_configuration=False)
         except MissingConfigException as error:
             group, _, option = (error.missing_cfg_file or "").rpartition("/")
             raise Refused(
@@ -138,14 +163,21 @@ class Composer:
         places += [o.value() for o in overrides if o.key_or_group == "hydra.searchpath" and not o.is_delete()]
         return [line for place in places if (line := launch.elsewhere(place))]
 
-    def unadded(self, overrides: list[str], known: Iterable[str]) -> list[str]:
-        """Mistakes that Hydra itself would stop at: keys that are new to the config, given without a plus."""
-        return [
-            f"{line.partition('=')[0]}: not in this config; to add it: +{line}"
-            for o, line in zip(self.parse(overrides), overrides, strict=True)
-            if not (self.is_group(o) or added(o) or o.is_delete() or o.key_or_group.startswith("hydra."))
-            and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in known)
+    def refuse_new(self, overrides: list[str]) -> None:
+        """Raises Refused for what Hydra itself would stop at: keys that are new to the config, given without a plus."""
+        parsed = self.parse(overrides)
+        choices = [o.input_line or "" for o in parsed if self.is_group(o) or added(o)]
+        known = OmegaConf.to_container(self.compose(choices), resolve=False)
+        assert isinstance(known, dict)
+        leaves = flat({str(key): value for key, value in known.items()})
+        lines = [
+            f"{o.key_or_group}: not in this config; to add it: +{o.input_line}"
+            for o in parsed
+            if not (self.chooses(o) or added(o) or o.is_delete())
+            and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in leaves)
         ]
+        if lines:
+            raise Refused(*lines)
 
     def folder(self, kind: Literal["run", "sweep"], overrides: list[str]) -> str | None:
         """What `hydra.run.dir` or `hydra.sweep.dir` begins with, up to what is known only when it starts; None: nothing."""
@@ -166,7 +198,9 @@ class Composer:
 
     def options(self, group: str) -> list[str]:
         """The names a group's option may have."""
-        return self.hydra.config_loader.get_group_options(group, ObjectType.CONFIG)
+        if group not in self.names:
+            self.names[group] = self.hydra.config_loader.get_group_options(group, ObjectType.CONFIG)
+        return self.names[group]
 
     def is_group(self, override: Override) -> bool:
         """Whether this chooses an option of a group rather than a value."""

@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.cluster import heeded
-from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, refuse, switches
+from gan_lightning.config import Composer, Plain, Refused, config_dir, refuse, switches
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
@@ -45,7 +45,7 @@ def command() -> None:
         composer = Composer(asked.config_dir, asked.config_name)
         if asked.help or asked.cfg or asked.info:
             composer.compose(asked.overrides)
-            added(composer, asked.overrides)
+            composer.refuse_new(asked.overrides)
         elif not (asked.hydra_help or asked.shell_completion):
             sys.argv += preview(asked, composer)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
@@ -66,7 +66,7 @@ def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
     for overrides in jobs:
         try:
             rehearsed(composer.compose(overrides))
-            added(composer, overrides)
+            composer.refuse_new(overrides)
         except Refused as error:
             said += [f"{' '.join(overrides)}: {line}" if len(jobs) > 1 else line for line in error.lines]
     if said:
@@ -78,19 +78,6 @@ def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
     return (
         [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(composer.unnamed(asked.overrides))}]"] if multirun else []
     )
-
-
-def added(composer: Composer, overrides: list[str]) -> None:
-    """Refuse keys that are new to the config and come without a plus, as Hydra will."""
-    groups = [
-        word
-        for o, word in zip(composer.parse(overrides), overrides, strict=True)
-        if composer.is_group(o) or o.is_add() or o.is_force_add()
-    ]
-    known = OmegaConf.to_container(composer.compose(groups), resolve=False)
-    assert isinstance(known, dict)
-    if lines := composer.unadded(overrides, flat({str(key): value for key, value in known.items()})):
-        raise Refused(*lines)
 
 
 def writable(word: str) -> None:
