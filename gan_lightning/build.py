@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from omegaconf import DictConfig
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
-from gan_lightning.check import TRAINER
+from gan_lightning.check import TRAINER, check
 from gan_lightning.config import Plain, Refused, nearest, one_line
 from gan_lightning.data.base import Data, DataError
 from gan_lightning.gan import GAN
@@ -149,6 +150,13 @@ def bare_trainer(plain: Plain, **given: Any) -> pl.Trainer:
 
 
 # ── rehearsal: what only the objects can say, before there is any data or any weight ─────────────────────────────────────
+def rehearsed(config: DictConfig) -> Plain:
+    """The config as a plain dict, checked and tried. Raises Refused."""
+    plain = check(config)
+    rehearse(plain)
+    return plain
+
+
 def rehearse(plain: Plain) -> None:
     """Try all that is cheap: the data's size, the networks' shapes on the meta device, the Trainer. Raises Refused."""
     mistakes = [*_trainer_mistakes(plain), *_batch_mistakes(plain)]

@@ -94,7 +94,7 @@ class Composer:
                 raise Refused(f"--config-dir: there is no folder {extra_dir}")
             search.prepend("command-line", f"file://{Path(extra_dir).resolve()}", SearchPathQuery(provider="schema"))
         self.name = config_name or "train"
-        self.known: dict[tuple[str, ...], DictConfig] = {}
+        self.known: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
         self.names: dict[str, list[str]] = {}
         GlobalHydra.instance().clear()
         self.hydra = Hydra.create_main_hydra2("train", search)
@@ -117,10 +117,9 @@ class Composer:
         chosen = [o.input_line or "" for o in parsed if self.chooses(o)]
         if missing := [line for o in parsed if (line := self.no_option(o))]:
             raise Refused(*missing)
-        found = copy.deepcopy(self.chosen(chosen))
-        values = self.parse(
-            [o.input_line if added(o) or o.is_delete() else f"++{o.input_line}" for o in parsed if not self.chooses(o)]
-        )
+        found = copy.deepcopy(self.chosen(chosen)[0])
+        typed = [(o, o.input_line or "") for o in parsed if not self.chooses(o)]
+        values = self.parse([word if added(o) or o.is_delete() else f"++{word}" for o, word in typed])
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, found)
         except (HydraException, errors.OmegaConfBaseException) as error:
@@ -131,14 +130,17 @@ class Composer:
         """Whether it decides which files are composed, or concerns Hydra itself; all else is a value put on top."""
         return self.is_group(override) or override.key_or_group.startswith("hydra.")
 
-    def chosen(self, overrides: list[str]) -> DictConfig:
-        """What a choice of options gives, before any value is put on top: composed once for all the jobs that share it."""
+    def chosen(self, overrides: list[str]) -> tuple[DictConfig, DictConfig]:
+        """What a choice of options gives before any value is put on top, and Hydra's own node.
+
+        Composed once for all the jobs that share it. Raises Refused.
+        """
         key = tuple(overrides)
         if key not in self.known:
             self.known[key] = self._composed(overrides)
         return self.known[key]
 
-    def _composed(self, overrides: list[str]) -> DictConfig:
+    def _composed(self, overrides: list[str]) -> tuple[DictConfig, DictConfig]:
         parsed = self.parse(overrides)
         if missing := self.elsewhere(parsed):
             raise Refused(*missing)
@@ -152,9 +154,10 @@ class Composer:
         except (HydraException, errors.OmegaConfBaseException) as error:
             raise Refused(one_line(error)) from None
         OmegaConf.set_struct(found, False)
-        if lines := list(launch.mistakes(found.pop("hydra"), {o.key_or_group for o in parsed})):
+        hydra = found.pop("hydra")
+        if lines := list(launch.mistakes(hydra, {o.key_or_group for o in parsed})):
             raise Refused(*lines)
-        return found
+        return found, hydra
 
     def elsewhere(self, overrides: list[Override]) -> list[str]:
         """Mistakes in where else configs are looked for, on the command line or in the primary config."""
@@ -179,22 +182,24 @@ class Composer:
         if lines:
             raise Refused(*lines)
 
-    def folder(self, kind: Literal["run", "sweep"], overrides: list[str]) -> str | None:
-        """What `hydra.run.dir` or `hydra.sweep.dir` begins with, up to what is known only when it starts; None: nothing."""
-        own = [word for word in overrides if word.startswith("hydra.")]
-        hydra = self.hydra.compose_config(self.name, own, RunMode.RUN, with_log_configuration=False).hydra
-        written = OmegaConf.to_container(hydra[kind], resolve=False)
-        assert isinstance(written, dict)
-        known, unknown, _ = str(written["dir"]).partition("${")
-        if not unknown:
-            return known
-        return (known.rpartition("/")[0] or ".") if known else None
+    def refuse_unwritable(self, kind: Literal["run", "sweep"], overrides: list[str]) -> None:
+        """Raises Refused if the folder of `hydra.run.dir` or `hydra.sweep.dir` can't be made, before Hydra tries."""
+        written = str(self.of_hydra(overrides)[kind]["dir"])
+        known, unknown, _ = written.partition("${")  # what follows is known only when it starts
+        if unknown:
+            known = (known.rpartition("/")[0] or ".") if known else ""
+        if known:
+            folder = Path(known).expanduser()
+            there = next((p for p in (folder, *folder.parents) if p.exists()), Path())
+            if not (there.is_dir() and os.access(there, os.W_OK)):
+                why = "no folder" if not there.is_dir() else "not writable"
+                raise Refused(f"hydra.{kind}.dir={known}: {there} is {why}")
 
-    def unnamed(self, overrides: list[str]) -> list[str]:
-        """Keys that the names of a sweep's folders leave out; one that is swept must stand in them."""
-        hydra = self.hydra.compose_config(self.name, [], RunMode.RUN, with_log_configuration=False).hydra
-        swept = {o.key_or_group for o in self.parse(overrides) if o.is_sweep_override()}
-        return [key for key in hydra.job.config.override_dirname.exclude_keys if key not in swept]
+    def of_hydra(self, overrides: list[str]) -> Plain:
+        """Hydra's own node as these options make it, interpolations kept. Raises Refused."""
+        parsed = self.parse(overrides)
+        found = self.chosen([o.input_line or "" for o in parsed if self.chooses(o) and not o.is_sweep_override()])[1]
+        return {str(k): v for k, v in OmegaConf.to_container(found, resolve=False).items()}  # type: ignore[union-attr]
 
     def options(self, group: str) -> list[str]:
         """The names a group's option may have."""
@@ -230,6 +235,12 @@ class Composer:
             return OverridesParser.create(self.hydra.config_loader).parse_overrides(overrides)
         except HydraException as error:
             raise Refused(one_line(error)) from None
+
+
+def quoted(text: str) -> str:
+    """As a value that Hydra's grammar reads back as this text."""
+    escaped = text.replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def added(override: Override) -> bool:

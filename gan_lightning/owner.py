@@ -55,6 +55,10 @@ class Owner(NamedTuple):
         here = Owner.this()
         return self.near() or (here.job != "" and self.job == here.job and self.restarts < here.restarts)
 
+    def busy(self) -> bool:
+        """Whether it still holds what it recorded, as one who does not hold the lock can tell."""
+        return alive(self.pid) if self.near() else not self.over()
+
 
 def boot() -> str:
     """The running kernel's id; empty where it has none."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import secrets
 import sys
-import traceback
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.cluster import heeded
-from gan_lightning.config import Composer, Plain, Refused, config_dir, refuse, switches
+from gan_lightning.config import Composer, Refused, config_dir, quoted, refuse, switches
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
@@ -46,106 +43,51 @@ def command() -> None:
         if asked.help or asked.cfg or asked.info:
             composer.compose(asked.overrides)
             composer.refuse_new(asked.overrides)
+        elif asked.multirun or any(word == "hydra.mode=MULTIRUN" for word in asked.overrides):
+            from gan_lightning.sweep.sweep import sweep
+
+            sys.exit(sweep(composer, asked.overrides))
         elif not (asked.hydra_help or asked.shell_completion):
-            sys.argv += preview(asked, composer)
+            preview(composer, asked.overrides)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
-        if failures:
-            sys.exit(f"{len(failures)} of the sweep's jobs failed:\n" + "\n".join(failures))
     except Refused as error:
         sys.exit(refuse(error, debug) if os.environ.get("RANK", "0") == "0" else 2)  # one rank says it
 
 
-def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
-    """Compose, check and rehearse every job before Hydra begins with the first: it makes folders. Raises Refused.
+def preview(composer: Composer, overrides: list[str]) -> None:
+    """Compose, check and rehearse before Hydra begins: it makes folders. Raises Refused."""
+    from gan_lightning.build import rehearsed
 
-    Returns what Hydra's command line lacks: that swept keys stand in the names of a sweep's folders.
-    """
-    multirun = asked.multirun or any(word == "hydra.mode=MULTIRUN" for word in asked.overrides)
-    jobs = composer.jobs(asked.overrides, multirun)
-    said: list[str] = []
-    for overrides in jobs:
-        try:
-            rehearsed(composer.compose(overrides))
-            composer.refuse_new(overrides)
-        except Refused as error:
-            said += [f"{' '.join(overrides)}: {line}" if len(jobs) > 1 else line for line in error.lines]
-    if said:
-        wrong = len({line.partition(": ")[0] for line in said})
-        raise Refused(*said, *([f"{wrong} of {len(jobs)} jobs are invalid, nothing was launched"] if len(jobs) > 1 else []))
-    kind: Literal["run", "sweep"] = "sweep" if multirun else "run"
-    if (folder := composer.folder(kind, asked.overrides)) is not None:
-        writable(f"hydra.{kind}.dir={folder}")
-    return (
-        [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(composer.unnamed(asked.overrides))}]"] if multirun else []
-    )
-
-
-def writable(word: str) -> None:
-    """Refuse a folder that can't be made, before Hydra tries."""
-    folder = Path(word.partition("=")[2].strip("'\"")).expanduser()
-    there = next((p for p in (folder, *folder.parents) if p.exists()), Path())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise Refused(f"{word}: {there} is {'no folder' if not there.is_dir() else 'not writable'}")
-
-
-def rehearsed(config: DictConfig) -> Plain:
-    """The config as a plain dict, checked and tried. Raises Refused."""
-    from gan_lightning.build import rehearse
-    from gan_lightning.check import check
-
-    plain = check(config)
-    rehearse(plain)
-    return plain
+    rehearsed(composer.compose(overrides))
+    composer.refuse_new(overrides)
+    composer.refuse_unwritable("run", overrides)
 
 
 # What may change when a run goes on: nothing that its weights, its optimizers or its data's order depend on.
 CHANGEABLE = ("trainer.", "checkpoint.", "callback.", "logger.", "data.root", "data.cache", "data.workers", "debug")
-failures: list[str] = []  # of the sweep's jobs in this process
 
 
-def job(config: DictConfig) -> float | None:
-    """One job as Hydra starts it: alone, or as part of a sweep, which goes on when a job fails."""
+def job(config: DictConfig) -> None:
+    """One run, as Hydra starts it."""
+    from gan_lightning.build import rehearsed
     from gan_lightning.run import Run
     from gan_lightning.training import train
 
     task = HydraConfig.get()
-    sweep = task.mode is not None and task.mode.name == "MULTIRUN"
-    if sweep:
-        print(f"\njob {task.job.num}: {task.job.override_dirname or 'no overrides'}", flush=True)
     overrides = [word for word in task.overrides.task if not word.startswith("hydra.")]
     try:
         run = Run.begin(task.runtime.output_dir, config, overrides)
         if run.finished(config.trainer.max_steps):
             print(f"already finished, skipped: {run.path}")
-            return objective(run)
-        code = train(run, rehearsed(config))
+        elif code := train(run, rehearsed(config)):
+            sys.exit(code)
     except Refused as error:
-        if not sweep:
-            sys.exit(refuse(error, config.debug))
-        failures.extend(f"{task.job.override_dirname}: {line}" for line in error.lines)
-        return None
-    except Exception as error:
-        if not sweep:
-            raise
-        traceback.print_exc()
-        failures.append(f"{task.job.override_dirname}: {type(error).__name__}: {error}")
-        return None
-    if code == 1 and sweep:
-        failures.append(f"{task.job.override_dirname}: {run.result['reason']}")
-        return None
-    if code:
-        sys.exit(code)
-    return objective(run)
-
-
-def objective(run: Run) -> float | None:
-    """The number that sweepers compare."""
-    found: float | None = run.result.get("objective")
-    return found
+        sys.exit(refuse(error, config.debug))
 
 
 def go_on(directory: str, overrides: list[str]) -> int:
     """Train a run further from its newest checkpoint, with its own config and these values on top. Raises Refused."""
+    from gan_lightning.build import rehearsed
     from gan_lightning.run import Run
     from gan_lightning.training import Change, train
 
@@ -218,8 +160,7 @@ def forked(line: list[str]) -> list[str]:
         for o, word in zip(composer.parse(overrides), overrides, strict=True)
         if o.key_or_group not in keys and not any(o.key_or_group.startswith(f"{group}.") for group in groups)
     ]
-    where = str(parent.path.absolute()).replace("'", "\\'")
-    return [*kept, *rest, f"fork={{run:'{where}',step:{step}}}"]
+    return [*kept, *rest, f"fork={{run:{quoted(str(parent.path.absolute()))},step:{step}}}"]
 
 
 if __name__ == "__main__":

@@ -45,7 +45,6 @@ def command(monkeypatch, capfd, tmp_path):
 
     def call(name: str, *line: str) -> Done:
         GlobalHydra.instance().clear()
-        train.failures.clear()
         monkeypatch.setattr(sys, "argv", [name, *map(str, line)])
         capfd.readouterr()
         code = 0

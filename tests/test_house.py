@@ -84,7 +84,8 @@ MAY = {
         "seed",
     },
     "summary": {"config", "gan", "run"},
-    "train": {"build", "check", "cluster", "config", "disk", "run", "training"},
+    "train": {"build", "check", "cluster", "config", "disk", "run", "sweep.sweep", "training"},
+    "sweep": {"build", "check", "cluster", "config", "disk", "owner", "run", "summary", "training"},
     "training": {
         "build",
         "callback.preemption",

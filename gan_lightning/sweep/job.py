@@ -1,0 +1,111 @@
+"""One job of a sweep, as a launcher starts it: it trains in a process of its own, and whatever happens there stays there.
+
+What becomes of a job stands in its result.json and nowhere else; a launcher gets no answer and no exception.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gan_lightning import build
+from gan_lightning.cluster import TakenAway, heeded
+from gan_lightning.config import Refused, one_line, resolved
+from gan_lightning.run import Run
+from gan_lightning.sweep.device import leased
+from gan_lightning.training import train
+
+ALONE = "SUBMITIT_EXECUTOR"  # submitit has given the job a process already
+KEPT = [
+    "gan_lightning.training",
+    "gan_lightning.data.digits",
+    "gan_lightning.metric.class_accuracy",
+    "gan_lightning.metric.fid",
+]
+ENDED_WITHOUT_A_WORD = "ended without a word: killed, or out of memory"
+
+
+def job(config: DictConfig) -> None:
+    """What Hydra's launchers call."""
+    task = HydraConfig.get()
+    overrides = [word for word in task.overrides.task if not word.startswith("hydra.")]
+    path = Path(task.runtime.output_dir)
+    print(f"\njob {task.job.num}: {path.name}", flush=True)
+    try:
+        run = Run.begin(path, config, overrides)
+    except Refused as error:
+        print(*error.lines, sep="\n", file=sys.stderr)
+    else:
+        if ALONE in os.environ:
+            trained(run.path)
+        else:
+            isolated(run)
+
+
+def isolated(run: Run) -> None:
+    """Train in a child of a process that has imported everything already: it starts at once, and its memory goes with it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(KEPT)
+    child = context.Process(target=apart, args=(run.path, dict(os.environ)))
+    child.start()
+    try:
+        child.join()
+    except BaseException as error:  # this process is to end: the child saves what it has, and goes with it
+        assert child.pid is not None
+        os.kill(child.pid, error.caught if isinstance(error, TakenAway) else signal.SIGINT)
+        child.join()
+        raise
+    settle(run, signal.Signals(-child.exitcode).name if child.exitcode and child.exitcode < 0 else None)
+
+
+def settle(run: Run, ended: str | None = None) -> None:
+    """A run whose process is gone is not running: if it left no word, write down how it `ended`, as far as that is known."""
+    if run.result.get("status") == "running":
+        run.record(status="failed", reason=f"killed by {ended}" if ended else ENDED_WITHOUT_A_WORD)
+
+
+def apart(path: Path, environment: dict[str, str]) -> NoReturn:
+    """The child. It leaves the terminal's process group, so that ^C reaches it through its parent and once."""
+    os.setpgid(0, 0)
+    os.environ.clear()
+    os.environ.update(environment)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    threading.Thread(target=follow, daemon=True).start()
+    with heeded():
+        sys.exit(trained(path))
+
+
+def follow() -> None:
+    """End as if by SLURM when the parent is gone, whatever took it."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def trained(path: Path) -> int:
+    """Train a run to its end. Returns the exit code; a mistake goes to stderr, and its first line to result.json."""
+    run = Run(path)
+    try:
+        plain = resolved(run.config)
+        wanted = 0 if plain["trainer"].get("accelerator") == "cpu" else build.ranks(plain)
+        with leased(wanted):
+            return train(run, build.rehearsed(run.config))
+    except Refused as error:
+        print(*error.lines, sep="\n", file=sys.stderr)
+        return error.code
+    except Exception as error:
+        traceback.print_exc()
+        if run.result.get("status") == "running":
+            run.record(status="failed", reason=f"{type(error).__name__}: {one_line(error)}")
+        return 1

@@ -1,0 +1,79 @@
+"""Jobs through Hydra's launchers: one after the other, beside one another, or on a cluster.
+
+Hydra's own sweep ends at the first job that leaves no result, and tells nothing of the others. Here a launcher is only asked
+to start jobs and to wait for them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, RunMode
+
+from gan_lightning.config import Composer, Refused, one_line, quoted
+from gan_lightning.run import Run
+from gan_lightning.sweep.job import job, settle
+from gan_lightning.sweep.plan import Job, Plan
+
+AT_ONCE = {"hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher": os.cpu_count() or 1}  # it knows no limit
+THREADS = "OMP_NUM_THREADS"  # of a job: the same number under every launcher, since sums of other parts have other bits
+
+
+def launch(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
+    """Run these jobs. Raises Refused if the launcher could not start any."""
+    hydra = composer.hydra
+    common = [*plan.hydra, f"hydra.sweep.dir={quoted(str(plan.folder))}"]
+    common += [f"++hydra.job.env_set.{THREADS}={quoted(os.environ.get(THREADS, '1'))}"]
+    master = hydra.compose_config(composer.name, common, RunMode.MULTIRUN, with_log_configuration=False)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(master))
+    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=master)
+    at_once = AT_ONCE.get(master.hydra.launcher["_target_"], len(pending))
+    begun = 0
+    while begun < len(pending):
+        batch = pending[begun : begun + at_once]
+        asked = [[*one.overrides, f"hydra.sweep.subdir={quoted(one.directory)}"] for one in batch]
+        states: list[str] = []
+        try:
+            with patient(states):
+                launcher.launch(asked, initial_job_idx=begun)
+        except Exception as error:
+            if not any((plan.folder / one.directory / "config.yaml").exists() for one in batch):
+                chosen = master.hydra.runtime.choices.get("hydra/launcher", "basic")
+                raise Refused(f"hydra/launcher={chosen}: {type(error).__name__}: {one_line(error)}") from None
+            print(f"the launcher gave up: {type(error).__name__}: {one_line(error)}", file=sys.stderr)
+        for one, state in zip(batch, states, strict=False):
+            ended(plan, one, state)
+        begun += len(batch)
+
+
+def ended(plan: Plan, one: Job, state: str) -> None:
+    """Write down how a job of a cluster ended, if it could not itself."""
+    path = plan.folder / one.directory
+    if (path / "config.yaml").exists():
+        settle(Run(path), state)
+        (path / ".lock.owner").unlink(missing_ok=True)  # whoever held it has ended, wherever that was
+
+
+@contextmanager
+def patient(states: list[str]) -> Iterator[None]:
+    """Let submitit wait for every job, and answer with nothing: `states` says how each ended, as the cluster has it."""
+    try:
+        import submitit
+    except ImportError:
+        yield
+        return
+
+    def results(waited: Any) -> list[None]:
+        waited.wait()
+        states.append(str(waited.state))
+        return [None]
+
+    with mock.patch.object(submitit.Job, "results", results):
+        yield

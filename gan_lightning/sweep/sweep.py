@@ -1,0 +1,72 @@
+"""gan-train -m: check all jobs, leave the finished ones, run the rest, and tell what became of each."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import Counter
+from pathlib import Path
+
+from gan_lightning.config import Composer
+from gan_lightning.summary import shown
+from gan_lightning.sweep.launcher import launch
+from gan_lightning.sweep.plan import planned
+from gan_lightning.sweep.standing import Kind, Standing, standings
+
+
+def sweep(composer: Composer, line: list[str]) -> int:
+    """Returns the exit code: 0 if every job is finished. Raises Refused before anything is launched."""
+    plan = planned(composer, line)
+    composer.refuse_unwritable("sweep", [f"hydra.sweep.dir={plan.folder}"])
+    stand = standings(plan.folder, plan.jobs, composer)
+    plan.save()
+    counted = Counter(one.kind for one in stand)
+    print(f"{len(stand)} jobs: {', '.join(f'{counted[k]} {k}' for k in Kind if counted[k])} → {shown(plan.folder)}", flush=True)
+    pending = [one.job for one in stand if one.kind in (Kind.NEW, Kind.UNFINISHED, Kind.FAILED)]
+    try:
+        if pending:
+            launch(composer, plan, pending)
+    finally:
+        told = standings(plan.folder, plan.jobs, composer)
+        print(table(told), flush=True)
+        if page := reported(plan.folder):
+            print(f"\n  report  {shown(page)}", flush=True)
+    return 0 if all(one.kind is Kind.FINISHED for one in told) else 1
+
+
+def table(told: list[Standing]) -> str:
+    """A line for each job, and how many are finished."""
+    rows = [(state(one), number(one.result.get("objective")), one.job.directory) for one in told]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row, one in zip(rows, told, strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(["", *cells, one.result.get("reason") or ""]).rstrip())
+    done = sum(one.kind is Kind.FINISHED for one in told)
+    rest = "" if done == len(told) else "; the same command goes on with the rest"
+    return "\n".join(["", *lines, "", f"  {done} of {len(told)} finished{rest}"])
+
+
+def state(one: Standing) -> str:
+    """Of one job, for a person."""
+    if one.kind is Kind.NEW:
+        return "never began"
+    status = "running elsewhere" if one.kind is Kind.ELSEWHERE else str(one.result.get("status", "never began"))
+    return f"{status} at step {one.result.get('step', 0)}"
+
+
+def number(value: float | None) -> str:
+    """Four digits, or a dash."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def reported(folder: Path) -> Path | None:
+    """The page on the sweep; a report that fails costs no sweep."""
+    try:
+        from gan_lightning.sweep.report import report
+
+        return report(folder)
+    except Exception as error:
+        again = shlex.join(["gan-report", f"run={folder}"])
+        print(f"no report: {type(error).__name__}: {error}; to try again: {again}", file=sys.stderr)
+        return None
