@@ -70,7 +70,10 @@ def planned(composer: Composer, line: list[str]) -> Plan:
     """Every job of a command line. Raises Refused with the mistakes of all of them."""
     own = [word for o, word in zip(composer.parse(line), line, strict=True) if o.key_or_group.startswith(("hydra.", "hydra/"))]
     refuse_hydra(composer, own)
-    hydra = composer.of_hydra(line)
+    try:
+        hydra = composer.of_hydra(line)
+    except Refused:  # a mistake that the jobs share: each of them tells it
+        hydra = composer.of_hydra(own)
     swept = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
     words = [*swept, *(word for word in line if word not in own)]
     points = list({tuple(point): point for point in composer.jobs(words, multirun=True)}.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -23,15 +24,18 @@ def sweep(composer: Composer, line: list[str]) -> int:
     counted = Counter(one.kind for one in stand)
     print(f"{len(stand)} jobs: {', '.join(f'{counted[k]} {k}' for k in Kind if counted[k])} → {shown(plan.folder)}", flush=True)
     pending = [one.job for one in stand if one.kind in (Kind.NEW, Kind.UNFINISHED, Kind.FAILED)]
+    code = 1
     try:
         if pending:
             launch(composer, plan, pending)
+    except KeyboardInterrupt:  # the job that ran has saved its state
+        code = 128 + signal.SIGINT
     finally:
         told = standings(plan.folder, plan.jobs, composer)
         print(table(told), flush=True)
         if page := reported(plan.folder):
             print(f"\n  report  {shown(page)}", flush=True)
-    return 0 if all(one.kind is Kind.FINISHED for one in told) else 1
+    return 0 if all(one.kind is Kind.FINISHED for one in told) else code
 
 
 def table(told: list[Standing]) -> str:

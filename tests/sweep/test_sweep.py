@@ -1,0 +1,300 @@
+"""A sweep: all jobs checked first, each on its own, the same command goes on with what is missing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gan_lightning.config import Composer
+from gan_lightning.sweep import plan
+
+TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every=2")
+MYLAB = '''
+import os, signal, sys, time
+from pathlib import Path
+from gan_lightning.augmentation.base import Augmentation
+
+
+class Odd(Augmentation):
+    """Goes wrong in the third step, in a way of its own, unless a person has mended it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.seen = way, 0
+
+    def observe(self, real_logits):
+        self.seen += 1
+        if self.seen == 3 and not Path(os.environ["MENDED"]).exists():
+            if self.way == "raise":
+                raise ArithmeticError("divided by nothing")
+            if self.way == "exit":
+                sys.exit(3)
+            if self.way == "quietly":
+                os._exit(0)
+            if self.way == "memory":
+                raise MemoryError("no memory for 3 TB")
+            if self.way == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Devices(Augmentation):
+    """Writes down which GPUs this process sees, and when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = time.time()
+
+    def observe(self, real_logits):
+        time.sleep(0.02)
+        line = [os.environ["CUDA_VISIBLE_DEVICES"], str(self.began), str(time.time())]
+        Path(os.environ["SEEN"], f"{os.getpid()}").write_text(" ".join(line))
+'''
+
+
+def result(run):
+    return json.loads((run / "result.json").read_text())
+
+
+@pytest.fixture
+def mylab(tmp_path, monkeypatch):
+    """A person's own package, whose augmentations fail."""
+    lab, conf = tmp_path / "lab", tmp_path / "conf" / "augmentation"
+    lab.mkdir()
+    conf.mkdir(parents=True)
+    (lab / "mylab.py").write_text(MYLAB)
+    (conf / "odd.yaml").write_text("_target_: mylab.Odd\nway: none\n")
+    (conf / "devices.yaml").write_text("_target_: mylab.Devices\n")
+    monkeypatch.syspath_prepend(str(lab))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
+    monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
+    monkeypatch.setenv("MENDED", str(tmp_path / "mended"))
+    monkeypatch.setenv("SEEN", str(tmp_path))
+    return ("--config-dir", str(tmp_path / "conf"))
+
+
+def typed(folder, *line, **given):
+    words = [sys.executable, "-m", "gan_lightning.train", *line]
+    return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **given)
+
+
+def told(out):
+    """Job → its line of the table."""
+    table = out.partition(" finished; the same")[0].rpartition("\n\n")[0].rpartition("\n\n")[2]
+    return {next(word for word in line.split() if "=" in word): line for line in table.splitlines() if "at step" in line}
+
+
+def test_a_job_that_fails_in_any_way_stops_no_other_and_is_tried_again(command, mylab, tmp_path):
+    ways = {
+        "raise": "ArithmeticError: divided by nothing",
+        "exit": "SystemExit: 3",
+        "quietly": "ended without a word",
+        "memory": "MemoryError: no memory for 3 TB",
+        "kill": "killed by SIGKILL",
+    }
+    line = ("-m", *mylab, *TINY, "augmentation=odd", f"augmentation.way=none,{','.join(ways)}", "hydra.sweep.dir=all")
+    done = command("gan-train", *line)
+    assert done.code == 1
+    assert "1 of 6 finished; the same command goes on with the rest" in done.out
+    rows = told(done.out)
+    for way, reason in ways.items():
+        run = tmp_path / "all" / f"augmentation.way={way},augmentation=odd,checkpoint.every=2,metric=none"
+        assert reason in rows[run.name], rows
+        assert reason in result(run)["reason"]
+        assert result(run)["status"] == "failed"
+        assert (run / "checkpoints" / "step=00000002.ckpt").exists()
+    (tmp_path / "mended").touch()
+    again = command("gan-train", *line)
+    assert again.code == 0, again.err
+    assert again.out.startswith("6 jobs: 5 failed before, tried again, 1 finished already → all\n")
+    assert "6 of 6 finished" in again.out
+    assert {result(p.parent)["status"] for p in tmp_path.glob("all/*/result.json")} == {"finished"}
+
+
+def test_another_config_is_told_and_nothing_is_launched(command, tmp_path):
+    line = ("-m", *TINY, "loss=hinge,minimax", "hydra.sweep.dir=all")
+    assert command("gan-train", *line).code == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    done = command("gan-train", *line, "trainer.max_steps=5", "seed=0")
+    assert done.code == 0  # seed=0 stands in the names: other jobs
+    done = command("gan-train", *line, "trainer.max_steps=5")
+    assert done.code == 2
+    lines = done.err.splitlines()
+    assert lines[0].startswith(
+        "all/checkpoint.every=2,loss=hinge,metric=none: holds a run with another config (trainer.max_steps: 4 → 5); choose"
+    )
+    assert lines[-1] == "nothing was launched: 2 of 2 jobs can't be gone on with"
+    kept = {p: t for p, t in before.items() if "metric=none/" in str(p)}
+    assert kept
+    assert all(path.stat().st_mtime_ns == at for path, at in kept.items())
+    entries = json.loads((tmp_path / "all" / "sweep.json").read_text())["jobs"]
+    names = [f"checkpoint.every=2,loss={loss},metric=none{seed}" for seed in ("", ",seed=0") for loss in ("hinge", "minimax")]
+    assert [entry["directory"] for entry in entries] == names
+
+
+def test_values_with_slashes_and_long_names_are_hashed_and_kept(command, tmp_path):
+    for name in ("one/faces", "two/faces"):
+        (tmp_path / name).mkdir(parents=True)
+    composer = Composer()
+    long = [f"+model.generator.{'x' * 40}{i}={'y' * 20}" for i in range(6)]
+    words = ["data.root=one/faces", "optimizer/schedule=cosine", *long]
+    name = plan.directory(composer.parse(words), set())
+    assert len(name.encode()) == 255
+    assert "/" not in name
+    other = plan.directory(composer.parse([*words[:-1], words[-1] + "z"]), set())
+    assert other[:200] == name[:200]
+    assert other != name
+    one, two = (plan.directory(composer.parse([f"data.root={root}/faces"]), set()) for root in ("one", "two"))
+    assert one != two
+    assert one.startswith("data.root=faces~")
+    done = command("gan-train", "-m", *TINY, "optimizer/schedule=constant,cosine", "hydra.sweep.dir=all")
+    assert done.code == 0, done.err
+    entries = json.loads((tmp_path / "all" / "sweep.json").read_text())["jobs"]
+    name = "checkpoint.every=2,metric=none,optimizer.schedule=cosine"
+    assert {e["directory"]: e["overrides"] for e in entries}[name] == [*TINY, "optimizer/schedule=cosine"]
+    assert (tmp_path / "all" / name / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("hydra.sweep.subdir=x", "seed=0,1"), "hydra.sweep.subdir=x: the directories of jobs are named by their overrides"),
+        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=1,2"), "hydra.launcher.n_jobs=1,2: how jobs are run can't be swept"),
+        (("hydra/launcher=joblibb", "seed=0,1"), "hydra/launcher=joblibb: no such option; did you mean joblib?"),
+        (("loss=hing", "seed=0,1"), "2 of 2 jobs are invalid, nothing was launched"),
+        (("seed=0,-1"), "1 of 2 jobs are invalid, nothing was launched"),
+    ],
+    ids=str,
+)
+def test_mistakes_before_anything_is_launched(command, tmp_path, line, said):
+    done = command("gan-train", "-m", *TINY, *([line] if isinstance(line, str) else line))
+    assert done.code == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_differ_share_one_folder_and_a_point_given_twice_is_one_job(command, tmp_path):
+    done = command("gan-train", "-m", "experiment=ring_fast,dirac", "trainer.max_steps=1", "metric=none", "seed=0,0")
+    assert done.code == 0, done.err
+    assert {path.name for path in (tmp_path / "multirun").iterdir()} == {"ring_fast+dirac"}
+    assert len(list((tmp_path / "multirun" / "ring_fast+dirac").glob("*/result.json"))) == 2
+
+
+def test_an_experiment_may_bring_its_sweep(command, tmp_path):
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    text = "# @package _global_\ndefaults:\n  - ring_fast\nhydra:\n  sweeper:\n    params:\n      seed: 1,2\n"
+    (folder / "mine.yaml").write_text(text)
+    line = ("--config-dir", "conf", "-m", "experiment=mine", *TINY[1:], "loss=hinge")
+    done = command("gan-train", *line)
+    assert done.code == 0, done.err
+    assert "2 of 2 finished" in done.out
+    names = {f"checkpoint.every=2,loss=hinge,metric=none,seed={seed}" for seed in (1, 2)}
+    assert names == {p.parent.name for p in tmp_path.glob("multirun/*/*/result.json")}
+
+
+def test_a_job_that_runs_elsewhere_is_left_alone(command, tmp_path):
+    line = ("-m", *TINY, "seed=0,1", "hydra.sweep.dir=all")
+    assert command("gan-train", *line, "trainer.max_steps=4").code == 0
+    run = tmp_path / "all" / "checkpoint.every=2,metric=none,seed=1"
+    (run / "result.json").write_text(json.dumps(result(run) | {"status": "running", "step": 2}))
+    mine = {"host": "elsewhere", "pid": 1, "boot": "another", "job": "", "restarts": 0}
+    (run / ".lock.owner").write_text(json.dumps(mine))
+    done = command("gan-train", *line)
+    assert done.code == 1
+    assert "1 finished already, 1 in the hands of another process" in done.out
+    assert "running elsewhere at step 2" in done.out
+    gone = {"host": "elsewhere", "pid": 2**22, "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
+    (run / ".lock.owner").write_text(json.dumps(mine | gone))  # here, and no longer alive
+    again = command("gan-train", *line)
+    assert again.code == 0, again.err
+    assert "1 to go on with, 1 finished already" in again.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_other_launchers_give_the_same_bits(tmp_path, launcher):
+    """Without a word on threads: a launcher that gives a job another number of them would change sums."""
+    line = ("-m", "experiment=digits_fast", "trainer.max_steps=60", "loss=hinge,minimax", "seed=0,1")
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    values = []
+    for chosen in ("basic", launcher):
+        extra = ("hydra.launcher.n_jobs=2",) if chosen == "joblib" else ()
+        child = typed(tmp_path, *line, f"hydra/launcher={chosen}", f"hydra.sweep.dir={chosen}", *extra, env=environment)
+        out, _ = child.communicate(timeout=500)
+        assert child.returncode == 0, out
+        assert "4 of 4 finished" in out
+        values.append({p.parent.name: result(p.parent)["metrics"] for p in (tmp_path / chosen).glob("*/result.json")})
+    assert values[0] == values[1]
+    assert len({value["class_accuracy"] for value in values[0].values()}) > 1
+
+
+def test_no_two_jobs_share_a_gpu(tmp_path, mylab):
+    """Eight jobs, four at a time, on three GPUs that are only names."""
+    line = ("-m", *mylab, *TINY, "augmentation=devices", "seed=range(0,8)", "hydra/launcher=joblib", "hydra.launcher.n_jobs=4")
+    child = typed(
+        tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | {"CUDA_VISIBLE_DEVICES": "0,1,GPU-7", "TMPDIR": str(tmp_path)}
+    )
+    out, _ = child.communicate(timeout=300)
+    assert "8 of 8 finished" in out, out
+    spans = [
+        (words[0], float(words[1]), float(words[2]))
+        for p in tmp_path.iterdir()
+        if p.name.isdigit()
+        for words in [p.read_text().split()]
+    ]
+    assert len(spans) == 8
+    assert {name for name, _, _ in spans} <= {"0", "1", "GPU-7"}
+    for i, (name, began, over) in enumerate(spans):
+        for other, start, end in spans[i + 1 :]:
+            assert name != other or over <= start or end <= began, "two jobs on one GPU"
+    at_once = max(sum(a <= began < b for _, a, b in spans) for _, began, _ in spans)
+    assert at_once > 1, "nothing ran side by side, so nothing was shown"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
+def test_a_sweep_that_is_ended_saves_its_job_and_the_same_command_goes_on(tmp_path, number):
+    line = ("-m", "experiment=ring_fast", "trainer.max_steps=1500,1501", "logger=none", "hydra.sweep.dir=all")
+    child = typed(tmp_path, *line)
+    run = tmp_path / "all" / "trainer.max_steps=1500"
+    try:
+        until = time.monotonic() + 120
+        while not list(run.glob("samples/*")) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        child.send_signal(number)
+        out, _ = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    until = time.monotonic() + 60
+    while result(run)["status"] == "running" and time.monotonic() < until:  # SIGKILL: the job ends by itself
+        time.sleep(0.1)
+    found = result(run)
+    assert found["status"] == {"SIGINT": "stopped"}.get(number.name, "preempted"), (found, out)
+    assert 0 < found["step"] < 1500
+    assert (run / "checkpoints" / f"step={found['step']:08d}.ckpt").exists()
+    assert not (tmp_path / "all" / "trainer.max_steps=1501").exists()
+    assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), out
+    if number == signal.SIGTERM:
+        again = typed(tmp_path, *line)
+        out, _ = again.communicate(timeout=300)
+        assert again.returncode == 0, out
+        assert "2 jobs: 1 new, 1 to go on with" in out
+        assert f"going on from step {found['step']}" in out
+
+
+def test_the_resolved_copy_is_read_as_the_config_it_was_written_from():
+    """What a repeat compares: floats, lists and nulls survive the way through the file."""
+    from omegaconf import OmegaConf
+
+    from gan_lightning.check import check
+    from gan_lightning.sweep.standing import LOADER
+
+    config = Composer().compose(["experiment=ring", "optimizer.lr=1e-05", "data.batch_size=16"])
+    assert yaml.load(OmegaConf.to_yaml(config, resolve=True), LOADER) == check(config)
