@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
 
 from gan_lightning.config import flat, resolved
 from gan_lightning.data.base import Data
@@ -45,16 +46,18 @@ class Scores(pl.Callback):
         reference = Reference(self.data, "validation", judging(module))
         for metric in self.metrics.values():
             metric.bind(reference)
+        if self.objective and trainer.is_global_zero:
+            self.run.record(compared={"by": self.objective[0], "higher": self.objective[1]})
         if trainer.global_step == self.run.first_step:
             scores = self._score(trainer, module)
             known = {"objective": scores[self.objective[0]]} if self.objective else {}
+            known |= {f"metric/{name}": value for name, value in scores.items()}
             chosen = hyperparameters(self.run.config)
             for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    logger.log_hyperparams(chosen, known)  # HParams wants both at once; `known` is logged as well
-                else:
+                if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
+                    announce(logger, chosen, known)
+                elif not isinstance(logger, TensorBoardLogger):
                     logger.log_hyperparams(chosen)
-                    logger.log_metrics(known, trainer.global_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         step = trainer.global_step
@@ -82,9 +85,7 @@ class Scores(pl.Callback):
         logged = {f"metric/{name}": value for name, value in scores.items()}
         if self.objective:
             name, higher = self.objective
-            entries["objective"] = scores[name]
-            if step > self.run.first_step:
-                logged["objective"] = scores[name]
+            entries["objective"] = logged["objective"] = scores[name]
             best = self.run.result.get("best_objective")
             better = best is None or (scores[name] > best if higher else scores[name] < best)
             if step > self.run.first_step and better and math.isfinite(scores[name]):
@@ -93,6 +94,15 @@ class Scores(pl.Callback):
         for logger in trainer.loggers:
             if logged:
                 logger.log_metrics(logged, step)
+
+
+def announce(logger: TensorBoardLogger, chosen: dict[str, Any], known: dict[str, float]) -> None:
+    """A run's line in HParams: what was chosen, and the tags whose last values stand beside it.
+
+    Lightning's own log_hyperparams logs the values as well, at step 0: a second time, and a fork's at a step it never took.
+    """
+    for part in hparams(chosen, known):  # type: ignore[no-untyped-call]
+        logger.experiment._get_file_writer().add_summary(part)
 
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:

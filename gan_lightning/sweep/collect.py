@@ -95,9 +95,10 @@ def collect(path: Path) -> Sweep:
         what = "is a file" if path.exists() else "does not exist"
         raise Refused(f"run={path}: no sweep directory; it {what}")
     damage: list[str] = []
-    line, asked = None, None
+    line: list[str] | None = None
+    asked: list[tuple[str, list[str] | None]] | None = None
     if (path / "config.yaml").is_file():
-        asked = [("", [])]
+        asked = [("", None)]
     elif (path / "sweep.json").exists():
         try:
             line, asked = plan(json.loads((path / "sweep.json").read_text(encoding="utf-8")))
@@ -160,8 +161,8 @@ def read(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Job:
     job.status, job.began = UNKNOWN, began
     result = _result(job)
     if not overrides:
-        said = result.get("overrides")
-        job.overrides = said if words(said) else [w for w in COMMAS.split(job.directory) if "=" in w]
+        said: Any = result.get("overrides")
+        job.overrides = list(said) if words(said) else [w for w in COMMAS.split(job.directory) if "=" in w]
     _config(job)
     try:
         job.curves = curves(path)

@@ -108,7 +108,7 @@ def judged(differences: np.ndarray) -> tuple[float, float, float]:
 
 
 def signs(differences: np.ndarray) -> float:
-    """p by permuting signs."""
+    """The p that permuting signs gives."""
     tries = math.inf if len(differences) <= EXACT else 9999
     test = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=tries, rng=0)
     return float(test.pvalue)

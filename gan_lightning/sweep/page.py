@@ -212,8 +212,12 @@ class Report:
         if found and len({job.images_per_step for job in self.jobs if job.curves}) > 1:
             tag = shown[0]
             seen = {g.name: g for g in self.groups}
-            scaled = {n: line._replace(scale=float(seen[n].jobs[0].images_per_step or 1)) for n, line in self._lines(tag).items()}
-            found.insert(1, (f"{tag.removeprefix('metric/')}, by images seen", drawing.chart(scaled, list(self.colours), "images")))
+            scaled = {
+                n: line._replace(scale=float(seen[n].jobs[0].images_per_step or 1)) for n, line in self._lines(tag).items()
+            }
+            found.insert(
+                1, (f"{tag.removeprefix('metric/')}, by images seen", drawing.chart(scaled, list(self.colours), "images"))
+            )
         return found
 
     def _lines(self, tag: str) -> dict[str, Line]:
@@ -282,7 +286,9 @@ class Report:
             rows.append(("in all", shlex.join(self.settled)))
         began, ended = [j.began for j in self.jobs if j.began], [j.ended for j in self.jobs if j.ended]
         if began and ended:
-            rows.append(("when", f"{clock(min(began))} to {clock(max(ended))}; {span(sum(j.seconds for j in self.jobs))} of training"))
+            rows.append(
+                ("when", f"{clock(min(began))} to {clock(max(ended))}; {span(sum(j.seconds for j in self.jobs))} of training")
+            )
         if commits := Counter(job.commit for job in self.jobs if job.commit):
             rows.append(("commit", ", ".join(f"{c} ({n} runs)" if len(commits) > 1 else c for c, n in commits.most_common())))
         return rows
@@ -337,7 +343,16 @@ def table(report: Report) -> str:
         for job in group.jobs:
             images = "" if job.images_per_step is None else job.step * job.images_per_step
             best = job.best or ("", "")
-            row = [job.directory, job.status, job.reason or "", job.step, job.seconds, images, job.seed, *group.values.values()]
+            row: list[Any] = [
+                job.directory,
+                job.status,
+                job.reason or "",
+                job.step,
+                job.seconds,
+                images,
+                job.seed,
+                *group.values.values(),
+            ]
             row += [job.objective, *(job.metrics.get(name) for name in report.metrics), *best]
             write([harmless(v) for v in [*row, len(job.alarms), job.commit or "", "; ".join(job.damage)]])
     return held.getvalue()
@@ -355,7 +370,12 @@ def markdown(report: Report) -> str:
     lines += [f"- {plain(note)}" for note in report.notes()]
     lines += ["", "## Configurations", "", *rows([*report.factors, "finished", *report.metrics], scores(report))]
     if any(found for _, found in report.effects):
-        lines += ["", "## Effects", "", *rows(["factor", "compared", "when", "seeds", "difference", "p", "verdict"], told(report))]
+        lines += [
+            "",
+            "## Effects",
+            "",
+            *rows(["factor", "compared", "when", "seeds", "difference", "p", "verdict"], told(report)),
+        ]
     if troubles := report.troubles():
         lines += ["", "## Not finished, or damaged", ""]
         lines += rows(["run", "status", "step", "why"], [[j.directory, j.status, str(j.step), why] for j, why in troubles])
@@ -407,7 +427,9 @@ def page(report: Report) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {"short": short, "span": span}
-    return environment.get_template("page.html").render(
+    return environment.get_template(
+        "page.html"
+    ).render(
         report=report,
         title=report.sweep.path.resolve().name,
         written=clock(time.time()),
@@ -422,9 +444,11 @@ def page(report: Report) -> str:
         troubles=grouped(report.troubles()),
         alarms=report.alarms()[:TROUBLES],
         alarms_left=max(0, sum(len(job.alarms) for job in report.jobs) - TROUBLES),
-        runs=[(job, commands.again(job), commands.resumed(job), commands.opened(job.path)) for g in report.groups for job in g.jobs][
-            :RUNS
-        ],
+        runs=[
+            (job, commands.again(job), commands.resumed(job), commands.opened(job.path))
+            for g in report.groups
+            for job in g.jobs
+        ][:RUNS],
         runs_left=max(0, len(report.jobs) - RUNS),
         interval=interval,
         never=NEVER,
