@@ -54,6 +54,7 @@ class Job:
     began: float | None = None  # seconds since the epoch
     ended: float | None = None
     damage: list[str] = field(default_factory=list)  # what could not be read
+    guessed: bool = False  # the overrides are those in its folder's name, which leaves some out
 
     @property
     def finished(self) -> bool:
@@ -80,7 +81,12 @@ class Sweep:
         """The keys whose values differ between jobs, the seed apart."""
         given = [job.given for job in self.jobs]
         keys = dict.fromkeys(key for values in given for key in values if key != "seed" and not key.startswith("hydra."))
-        return [key for key in keys if len({values.get(key, DEFAULT) for values in given}) > 1]
+        known = [values for job, values in zip(self.jobs, given, strict=True) if not job.guessed]
+
+        def taken(key: str) -> set[str]:
+            return {values.get(key, DEFAULT) for values in known} | {values[key] for values in given if key in values}
+
+        return [key for key in keys if len(taken(key)) > 1]
 
     @property
     def compared(self) -> tuple[str, bool] | None:
@@ -162,7 +168,8 @@ def read(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Job:
     result = _result(job)
     if not overrides:
         said: Any = result.get("overrides")
-        job.overrides = list(said) if words(said) else [w for w in COMMAS.split(job.directory) if "=" in w]
+        job.guessed = not words(said)
+        job.overrides = [w for w in COMMAS.split(job.directory) if "=" in w] if job.guessed else list(said)
     _config(job)
     try:
         job.curves = curves(path)

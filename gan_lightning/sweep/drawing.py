@@ -13,6 +13,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
 from gan_lightning.sweep.curves import Curve
@@ -65,8 +66,11 @@ def chart(lines: Mapping[str, Line], coloured: Sequence[str], label: str) -> str
             axes.plot(steps, middle, marker=dot, color=colour, lw=1.6 if front else 0.7, alpha=1 if front else 0.45, ms=3)
             if front and len(lines[name].curves) > 1:
                 axes.fill_between(steps, middle - spread, middle + spread, color=colour, alpha=0.16, lw=0)
-        if logarithmic([middle for _, middle, _ in drawn.values()]):
+        shown = np.concatenate([middle[np.isfinite(middle)] for _, middle, _ in drawn.values()])
+        if len(shown) and shown.min() > 0 and shown.max() > WIDE * shown.min():
             axes.set_yscale("log")
+            axes.set_ylim(shown.min() / 1.5, shown.max() * 1.5)
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlabel(label)
         axes.grid(color=GREY, alpha=0.25, lw=0.6)
         axes.spines[["top", "right"]].set_visible(False)
@@ -77,12 +81,6 @@ def chart(lines: Mapping[str, Line], coloured: Sequence[str], label: str) -> str
         held = io.StringIO()
         figure.savefig(held, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return inline(held.getvalue())
-
-
-def logarithmic(found: Sequence[np.ndarray]) -> bool:
-    """Whether the values want a logarithmic axis."""
-    values = np.concatenate([v[np.isfinite(v)] for v in found]) if found else np.array([])
-    return bool(len(values) and values.min() > 0 and values.max() > WIDE * values.min())
 
 
 count = 0

@@ -97,9 +97,10 @@ def compare(
 
 def judged(differences: np.ndarray) -> tuple[float, float, float]:
     """The 95 % interval of the mean of independent differences, and p of its being 0."""
-    n, distinct = len(differences), len(np.unique(differences))
-    if n < 2 or not differences.any():
+    n, largest = len(differences), np.abs(differences).max()
+    if n < 2 or not largest:
         return math.nan, math.nan, 1.0 if n > 1 else math.nan
+    distinct = len(np.unique(np.round(differences / largest, 9)))  # as numbers that were calculated can be equal
     if distinct == 1:
         return math.nan, math.nan, signs(differences)
     test = stats.ttest_1samp(differences, 0.0)

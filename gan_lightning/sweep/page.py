@@ -22,6 +22,7 @@ from gan_lightning.sweep.drawing import COLOURS, Line
 from gan_lightning.sweep.effect import LEAST, MOST_VALUES, Effect, Scored, effects, holm
 
 GROUPS, EFFECTS, TROUBLES, RUNS = 200, 120, 100, 1000  # rows of a table, at most
+FIRST = 24  # of those, that are shown without being asked
 CHARTS = 14
 ROWS, COLUMNS = 12, 6  # of a montage
 
@@ -61,7 +62,7 @@ class Summary(NamedTuple):
         if not 1e-5 < self.std < 1e5:
             return f"{self.mean:.4g} ± {self.std:.2g}"
         places = max(0, 1 - math.floor(math.log10(self.std)))  # two digits of the deviation
-        return f"{self.mean:.{places}f} ± {self.std:.{places}f}"
+        return f"{round(self.mean, places) + 0.0:.{places}f} ± {self.std:.{places}f}"
 
 
 def summarised(values: Sequence[float]) -> Summary | None:
@@ -111,7 +112,8 @@ class Report:
     @property
     def settled(self) -> list[str]:
         """Overrides that all jobs share."""
-        kept = [word for word in self.jobs[0].overrides if all(word in job.overrides for job in self.jobs)]
+        known = [{*job.overrides} for job in self.jobs if not job.guessed]
+        kept = [word for word in self.jobs[0].overrides if all(word in words for words in known)]
         return [word for word in kept if not word.lstrip("+").startswith("hydra.")]
 
     def _grouped(self) -> list[Group]:
@@ -183,20 +185,25 @@ class Report:
             return f"too few seeds to tell ({effect.seeds})"
         if not effect.differs:
             return "no difference shown"
-        one, other = (effect.one, effect.other) if effect.difference > 0 else (effect.other, effect.one)
-        if self.compared is None:
-            return f"{one} has more than {other}"
-        winner = effect.winner(self.compared[1])
-        return f"{winner} beats {effect.other if winner == effect.one else effect.one}"
+        return f" {'beats' if self.compared else 'has more than'} ".join(self.sides(effect))
 
     @property
     def found(self) -> list[str]:
-        """All verdicts that say something, in a sentence each."""
-        said = []
+        """All verdicts that say something, those of one winner in one sentence."""
+        said: dict[str, list[str]] = defaultdict(list)
         for measure, rows in self.effects:
-            where = "" if measure is self.measures[0] else f" {measure.title}"
-            said += [f"{e.factor}: {self.verdict(e)}{where} (difference {interval(e)})" for e in rows if e.differs]
-        return said
+            where = "" if measure is self.measures[0] else f", {measure.title}"
+            for effect in rows:
+                if effect.differs:
+                    winner, loser = self.sides(effect)
+                    word = "beats" if self.compared else "has more than"
+                    said[f"{effect.factor}{where}: {winner} {word} "].append(f"{loser} ({interval(effect)})")
+        return [begun + ", ".join(losers) for begun, losers in said.items()]
+
+    def sides(self, effect: Effect) -> tuple[str, str]:
+        """Who has the better score, or the greater where it is not known which is better; and who has not."""
+        first = (effect.difference > 0) == (self.compared is None or self.compared[1])
+        return (effect.one, effect.other) if first else (effect.other, effect.one)
 
     # ── what is shown of it ──────────────────────────────────────────────────────────────────────────────────────────────
     def charts(self) -> list[tuple[str, str]]:
@@ -317,9 +324,13 @@ def cell(job: Job | None, step: int) -> dict[str, str | None]:
 
 def interval(effect: Effect) -> str:
     """A difference and its 95 % interval."""
-    if not math.isfinite(effect.low):
-        return f"{effect.difference:+.3g}"
-    return f"{effect.difference:+.3g} [{effect.low:+.3g}, {effect.high:+.3g}]"
+    reach = "" if not math.isfinite(effect.low) else f" [{effect.low:+.3g}, {effect.high:+.3g}]"
+    return f"{effect.difference:+.3g}{reach}".replace("-", "−")
+
+
+def chance(p: float) -> str:
+    """A p as a table shows it."""
+    return "" if not math.isfinite(p) else "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def clock(seconds: float) -> str:
@@ -400,7 +411,7 @@ def scores(report: Report) -> list[list[str]]:
 def told(report: Report) -> list[list[str]]:
     """A row a comparison."""
     return [
-        [e.factor, f"{e.one} − {e.other}", m.title, str(e.seeds), interval(e), short(e.adjusted), report.verdict(e)]
+        [e.factor, f"{e.one} − {e.other}", m.title, str(e.seeds), interval(e), chance(e.adjusted), report.verdict(e)]
         for m, found in report.effects
         for e in found
     ]
@@ -426,13 +437,14 @@ def page(report: Report) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"short": short, "span": span}
+    environment.filters |= {"short": short, "chance": chance}
     return environment.get_template(
         "page.html"
     ).render(
         report=report,
         title=report.sweep.path.resolve().name,
         written=clock(time.time()),
+        first=FIRST,
         opened=commands.opened(report.sweep.path),
         groups=[dressed(report, g, i) for i, g in enumerate(report.groups[:GROUPS])],
         groups_left=max(0, len(report.groups) - GROUPS),

@@ -141,6 +141,11 @@ def test_equal_differences_are_not_certain(seeds):
     assert not found.differs
 
 
+def test_equal_but_for_rounding_is_equal():
+    (found,) = effects(rows(a=[0.1 + 0.2, 0.4, 0.5], b=[0.2, 0.3, 0.4]), ["loss"])
+    assert found.p == 0.25
+
+
 def test_six_equal_differences_are():
     (found,) = holm(effects(rows(a=[8.0] * 6, b=[7.0] * 6), ["loss"]))
     assert found.winner(higher=True) == "a"
