@@ -6,16 +6,17 @@ Against the validation split, always on the same z: what chooses a checkpoint is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard.summary import hparams
 
-from gan_lightning.config import flat, resolved
+from gan_lightning.config import Plain, flat, resolved
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import Score
@@ -53,9 +54,10 @@ class Scores(pl.Callback):
             known = {"objective": scores[self.objective[0]]} if self.objective else {}
             known |= {f"metric/{name}": value for name, value in scores.items()}
             chosen = hyperparameters(self.run.config)
+            typed = [word.partition("=")[0].lstrip("+~") for word in self.run.result.get("overrides", [])]
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                    announce(logger, chosen, known)
+                    announce(logger, chosen, known, typed)
                 elif not isinstance(logger, TensorBoardLogger):
                     logger.log_hyperparams(chosen)
 
@@ -96,12 +98,18 @@ class Scores(pl.Callback):
                 logger.log_metrics(logged, step)
 
 
-def announce(logger: TensorBoardLogger, chosen: dict[str, Any], known: dict[str, float]) -> None:
-    """A run's line in HParams: what was chosen, and the tags whose last values stand beside it.
+def announce(logger: TensorBoardLogger, chosen: Plain, known: Mapping[str, float], typed: Collection[str]) -> None:
+    """A run's line in HParams: what was chosen, what was typed first, and the tags whose last values stand beside it.
 
     Lightning's own log_hyperparams logs the values as well, at step 0: a second time, and a fork's at a step it never took.
     """
-    for part in hparams(chosen, known):  # type: ignore[no-untyped-call]
+    experiment, *session = hparams(chosen, dict(known))  # type: ignore[no-untyped-call]
+    plugin = experiment.value[0].metadata.plugin_data
+    told = HParamsPluginData.FromString(plugin.content)
+    for info in told.experiment.hparam_infos:
+        info.differs = any(f"{info.name}.".startswith(f"{key}.") for key in typed)  # TensorBoard shows these columns first
+    plugin.content = told.SerializeToString()
+    for part in (experiment, *session):
         logger.experiment._get_file_writer().add_summary(part)
 
 
