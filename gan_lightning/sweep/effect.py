@@ -50,6 +50,11 @@ class Effect(NamedTuple):
     adjusted: float = math.nan
 
     @property
+    def turned(self) -> Effect:
+        """The same from the other side."""
+        return self._replace(one=self.other, other=self.one, difference=-self.difference, low=-self.high, high=-self.low)
+
+    @property
     def differs(self) -> bool:
         """Whether it is more than chance, all comparisons of the page considered."""
         return self.seeds >= LEAST and self.adjusted < LEVEL

@@ -196,8 +196,9 @@ class Report:
             for effect in rows:
                 if effect.differs:
                     winner, loser = self.sides(effect)
+                    seen = effect if effect.one == winner else effect.turned
                     word = "beats" if self.compared else "has more than"
-                    said[f"{effect.factor}{where}: {winner} {word} "].append(f"{loser} ({interval(effect)})")
+                    said[f"{effect.factor}{where}: {winner} {word} "].append(f"{loser} ({interval(seen)})")
         return [begun + ", ".join(losers) for begun, losers in said.items()]
 
     def sides(self, effect: Effect) -> tuple[str, str]:

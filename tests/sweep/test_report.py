@@ -92,7 +92,7 @@ def test_higher_is_sorted_the_other_way(tmp_path):
 
 def test_who_beats_whom(planted):
     text = made(planted).text
-    assert re.search(r"loss: wasserstein beats (hinge|minimax) \([^)]*\), (hinge|minimax) \(", text)
+    assert re.search(r"loss: wasserstein beats (hinge|minimax) \(−[^)]*\), (hinge|minimax) \(−", text)
     assert "wasserstein beats hinge" in (planted / "report.md").read_text()
     assert "hinge beats" not in text
     assert "minimax beats" not in text
