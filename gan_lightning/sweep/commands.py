@@ -18,7 +18,7 @@ def again(job: Job) -> str:
     """The same run, in a folder of its own."""
     target = Path("runs") / "again" / job.directory
     words = [word for word in job.overrides if not word.lstrip("+").startswith("hydra.")]
-    return shlex.join(["gan-train", *words, f"hydra.run.dir={quoted(str(target))}"])
+    return " ".join(map(shell, ["gan-train", *words, f"hydra.run.dir={quoted(str(target))}"]))
 
 
 def resumed(job: Job) -> str:
@@ -29,6 +29,11 @@ def resumed(job: Job) -> str:
 def opened(path: Path) -> str:
     """Its curves and samples, or a whole sweep's."""
     return shlex.join(["tensorboard", "--logdir", here(path)])
+
+
+def shell(word: str) -> str:
+    """A word that a shell takes as it is, in the quotes that read best."""
+    return f'"{word}"' if "'" in word and not {*word} & {*'"$`!\\'} else shlex.quote(word)
 
 
 def quoted(value: str) -> str:
