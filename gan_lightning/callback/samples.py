@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field
 from torch import Tensor
+from tqdm import tqdm
 
 from gan_lightning import picture
 from gan_lightning.data.base import Data
@@ -22,11 +24,19 @@ COLUMNS, ROWS, POINTS, WALKS = 10, 8, 2500, 5
 class Samples(pl.Callback):
     """`samples/step=….png` in the run directory, `sample/ema`, `sample/real` and `sample/interpolation` in the logger.
 
-    Conditional samples stand one class a column, the real ones likewise.
+    Conditional samples stand one class a column, the real ones likewise. TensorBoard takes `budget` megabytes (10⁶) of them a
+    run: its pages load all at once.
     """
 
-    def __init__(self, run: Run, data: Data, every: Annotated[int, Field(ge=1)] = 250) -> None:
-        self.run, self.data, self.every = run, data, every
+    def __init__(
+        self,
+        run: Run,
+        data: Data,
+        every: Annotated[int, Field(ge=1)] = 250,
+        budget: Annotated[float, Field(ge=0)] = 64.0,
+    ) -> None:
+        self.run, self.data, self.every, self.budget = run, data, every, budget
+        self.spent = False
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and trainer.global_step == self.run.first_step:
@@ -84,6 +94,12 @@ class Samples(pl.Callback):
         return picture.picture(samples, COLUMNS)
 
     def _show(self, trainer: pl.Trainer, tag: str, image: np.ndarray, suffix: str = "") -> None:
-        picture.save(image, self.run.sample_path(trainer.global_step, suffix))
+        path = self.run.sample_path(trainer.global_step, suffix)
+        picture.save(image, path)
         for logger in trainer.loggers:
-            picture.show(logger, tag, image, trainer.global_step)
+            if picture.held(logger) + path.stat().st_size <= self.budget * 1e6:
+                picture.show(logger, tag, image, trainer.global_step)
+            elif not self.spent:
+                self.spent = True
+                where = f"{self.budget:g} MB of pictures are in TensorBoard (callback.samples.budget)"
+                tqdm.write(f"step {trainer.global_step}: {where}; from now on they are in {path.parent} alone", file=sys.stderr)

@@ -6,15 +6,17 @@ Against the validation split, always on the same z: what chooses a checkpoint is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from torch.utils.tensorboard.summary import hparams
 
-from gan_lightning.config import flat, resolved
+from gan_lightning.config import Plain, flat, resolved
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import Score
@@ -45,16 +47,19 @@ class Scores(pl.Callback):
         reference = Reference(self.data, "validation", judging(module))
         for metric in self.metrics.values():
             metric.bind(reference)
+        if self.objective and trainer.is_global_zero:
+            self.run.record(compared={"by": self.objective[0], "higher": self.objective[1]})
         if trainer.global_step == self.run.first_step:
             scores = self._score(trainer, module)
             known = {"objective": scores[self.objective[0]]} if self.objective else {}
+            known |= {f"metric/{name}": value for name, value in scores.items()}
             chosen = hyperparameters(self.run.config)
+            typed = [word.partition("=")[0].lstrip("+~") for word in self.run.result.get("overrides", [])]
             for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    logger.log_hyperparams(chosen, known)  # HParams wants both at once; `known` is logged as well
-                else:
+                if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
+                    announce(logger, chosen, known, typed)
+                elif not isinstance(logger, TensorBoardLogger):
                     logger.log_hyperparams(chosen)
-                    logger.log_metrics(known, trainer.global_step)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         step = trainer.global_step
@@ -82,9 +87,7 @@ class Scores(pl.Callback):
         logged = {f"metric/{name}": value for name, value in scores.items()}
         if self.objective:
             name, higher = self.objective
-            entries["objective"] = scores[name]
-            if step > self.run.first_step:
-                logged["objective"] = scores[name]
+            entries["objective"] = logged["objective"] = scores[name]
             best = self.run.result.get("best_objective")
             better = best is None or (scores[name] > best if higher else scores[name] < best)
             if step > self.run.first_step and better and math.isfinite(scores[name]):
@@ -93,6 +96,21 @@ class Scores(pl.Callback):
         for logger in trainer.loggers:
             if logged:
                 logger.log_metrics(logged, step)
+
+
+def announce(logger: TensorBoardLogger, chosen: Plain, known: Mapping[str, float], typed: Collection[str]) -> None:
+    """A run's line in HParams: what was chosen, what was typed first, and the tags whose last values stand beside it.
+
+    Lightning's own log_hyperparams logs the values as well, at step 0: a second time, and a fork's at a step it never took.
+    """
+    experiment, *session = hparams(chosen, dict(known))  # type: ignore[no-untyped-call]
+    plugin = experiment.value[0].metadata.plugin_data
+    told = HParamsPluginData.FromString(plugin.content)
+    for info in told.experiment.hparam_infos:
+        info.differs = any(f"{info.name}.".startswith(f"{key}.") for key in typed)  # TensorBoard shows these columns first
+    plugin.content = told.SerializeToString()
+    for part in (experiment, *session):
+        logger.experiment._get_file_writer().add_summary(part)
 
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:

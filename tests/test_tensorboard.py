@@ -1,0 +1,229 @@
+"""What TensorBoard shows of a sweep: read from its files, and in a browser."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import ALL, CHROMIUM, Browser, ended, wait
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gan_lightning import picture
+from gan_lightning.sweep.curves import records
+from gan_lightning.sweep.report import report
+
+TINY = """# @package _global_
+defaults: [digits_fast]
+name: tiny
+model: {width: 4}
+data: {batch_size: 16}
+trainer: {accelerator: cpu, max_steps: 12}
+callback: {scalars: {every: 4}, scores: {every: 6}, samples: {every: 6}, progress: {every: 12}}
+metric: {class_accuracy: {num_samples: 100}, fid: {num_samples: 100}}
+"""
+JOBS = [f"loss={loss},seed={seed}" for loss in ("hinge", "relativistic") for seed in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """What a command begins with for runs of twelve steps."""
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "tiny.yaml").write_text(TINY)
+    return ["--config-dir", str(folder), "experiment=tiny"]
+
+
+@pytest.fixture(scope="module")
+def sweep(tiny, tmp_path_factory):
+    """Four real runs."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from gan_lightning import train
+
+    folder = tmp_path_factory.mktemp("multirun") / "sweep"
+    GlobalHydra.instance().clear()
+    with pytest.MonkeyPatch.context() as patch:
+        line = ["-m", *tiny, "loss=hinge,relativistic", "seed=0,1", f"hydra.sweep.dir={folder}"]
+        patch.setattr("sys.argv", ["gan-train", *line])
+        train.main()
+    assert sorted(p.parent.name for p in folder.glob("*/config.yaml")) == JOBS
+    return folder
+
+
+def files(run):
+    return sorted(p for p in run.iterdir() if "tfevents" in p.name)
+
+
+def test_scalars_and_pictures_lie_apart(sweep):
+    for job in JOBS:
+        scalars, images = files(sweep / job)
+        assert images.name == f"{scalars.name}.images"
+        tags = {}
+        for path in (scalars, images):
+            events = EventAccumulator(str(path)).Reload()
+            tags[path] = (set(events.Tags()["scalars"]), set(events.Tags()["images"]))
+        assert tags[scalars][1] == set()
+        assert {"loss/d", "loss/g", "metric/fid", "objective"} <= tags[scalars][0]
+        assert tags[images] == (set(), {"sample/ema", "sample/real", "sample/interpolation"})
+
+
+def test_no_step_twice(sweep):
+    events = EventAccumulator(str(sweep / JOBS[0]), size_guidance={"scalars": 0, "images": 0}).Reload()
+    for tag in events.Tags()["scalars"]:
+        steps = [e.step for e in events.Scalars(tag)]
+        assert steps == sorted(set(steps)), tag
+    assert [e.step for e in events.Scalars("objective")] == [0, 6, 12]
+    assert [e.step for e in events.Images("sample/ema")] == [0, 6, 12]
+
+
+def test_hparams_know_all_scores(sweep):
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    events = EventAccumulator(str(sweep / JOBS[0])).Reload()
+    told = HParamsPluginData.FromString(events.summary_metadata["_hparams_/experiment"].plugin_data.content)
+    assert {info.name.tag for info in told.experiment.metric_infos} == {"objective", "metric/class_accuracy", "metric/fid"}
+    assert {"loss", "seed", "optimizer.lr"} <= {info.name for info in told.experiment.hparam_infos}
+    assert {info.name for info in told.experiment.hparam_infos if info.differs} == {"loss", "seed"}
+
+
+def test_the_result_says_what_runs_are_compared_by(sweep):
+    for job in JOBS:
+        assert json.loads((sweep / job / "result.json").read_text())["compared"] == {"by": "class_accuracy", "higher": True}
+
+
+def show(logger, *steps):
+    image = np.zeros((20, 20, 3), np.uint8)
+    for step in steps:
+        picture.show(logger, "sample/ema", image, step)
+        logger.log_metrics({"loss/d": float(step)}, step)
+    logger.experiment.close()
+
+
+def test_a_run_that_goes_on_shows_each_picture_once(tmp_path):
+    """What is purged are the pictures of before; the new ones, read after their session's scalars, stay."""
+    show(TensorBoardLogger(tmp_path, name="", version="", purge_step=0), 0, 10, 20, 30)
+    show(TensorBoardLogger(tmp_path, name="", version="", purge_step=15), 20, 30, 40)
+    assert len(files(tmp_path)) == 4
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "scalars": 0}).Reload()
+    assert [e.step for e in events.Images("sample/ema")] == [0, 10, 20, 30, 40]
+    assert [e.step for e in events.Scalars("loss/d")] == [0, 10, 20, 30, 40]
+
+
+def test_pictures_have_a_budget(command, tiny, tmp_path):
+    """Nothing beyond it is written to TensorBoard, all is in samples/, and it is said once."""
+    done = command("gan-train", *tiny, "callback.samples.every=1", "callback.samples.budget=0.06", "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    assert done.err.count("0.06 MB of pictures are in TensorBoard (callback.samples.budget)") == 1
+    size = picture.held(TensorBoardLogger(tmp_path / "run", name="", version=""))
+    assert 20_000 < size <= 60_000
+    assert len(list((tmp_path / "run" / "samples").glob("step=????????.png"))) == 13
+    assert command("gan-train", "run=run", "trainer.max_steps=14").code == 0
+    assert picture.held(TensorBoardLogger(tmp_path / "run", name="", version="")) <= 60_000
+    assert picture.held(CSVLogger(tmp_path)) == 0
+
+
+def test_no_pictures_at_all(command, tiny, tmp_path):
+    assert command("gan-train", *tiny, "callback.samples.budget=0", "trainer.max_steps=1", "hydra.run.dir=run").code == 0
+    assert [p.suffix for p in files(tmp_path / "run")] != [".images"]
+    assert len(files(tmp_path / "run")) == 1
+
+
+def test_long_records_are_stepped_over(sweep):
+    scalars, images = files(sweep / JOBS[0])
+    assert len(list(records(scalars))) > 40
+    assert all(len(record) < 1 << 16 for record in records(images))
+
+
+# ── in a browser ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("needs chromium")
+    pytest.importorskip("aiohttp")
+    found = Browser(tmp_path_factory.mktemp("chromium"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module", params=["true", pytest.param("false", marks=pytest.mark.slow)], ids=["data-server", "python"])
+def tensorboard(sweep, tmp_path_factory, request):
+    """Its address; with its own data server, and with the reader in Python that machines without one use."""
+    log = tmp_path_factory.mktemp("tensorboard") / "log.txt"
+    line = [sys.executable, "-m", "tensorboard.main", "--logdir", str(sweep), "--host", "127.0.0.1", "--port", "0"]
+    with log.open("w") as file:
+        process = subprocess.Popen([*line, "--load_fast", request.param], stdout=file, stderr=file)
+    try:
+        yield wait(lambda: (m := re.search(r"http://127\.0\.0\.1:\d+/", log.read_text())) and m[0], 60, log.read_text)
+    finally:
+        ended(process)
+
+
+def looked_at(browser, name):
+    """Keep what the browser shows, where a person asked for it: GAN_LIGHTNING_LOOKS=FOLDER pytest …"""
+    if folder := os.environ.get("GAN_LIGHTNING_LOOKS"):
+        browser.picture(Path(folder) / f"{name}.png")
+
+
+@pytest.mark.browser
+def test_time_series_shows_the_scalars(browser, sweep, tensorboard):
+    browser.open(f"{tensorboard}?tagFilter=metric#timeseries")
+    values = [json.loads((sweep / job / "result.json").read_text())["metrics"]["fid"] for job in JOBS]
+    for word in (*JOBS, "metric /fid", "metric /class_accuracy", *(str(value)[:4] for value in values)):
+        browser.until(has(word), why=word)
+    looked_at(browser, "timeseries")
+
+
+@pytest.mark.browser
+def test_scalars(browser, tensorboard):
+    browser.open(f"{tensorboard}#scalars&tagFilter=loss")
+    for word in (*JOBS, "loss/g"):
+        browser.until(has(word), why=word)
+    looked_at(browser, "scalars")
+
+
+@pytest.mark.browser
+def test_images_are_shown(browser, tensorboard):
+    browser.open(f"{tensorboard}#images&tagFilter=sample%2Fema")
+    browser.until(has("sample/ema"), why="sample/ema")
+    browser.until(f"({ALL})('img').filter(i => i.complete && i.naturalWidth > 100).length >= 4", why="four pictures")
+    looked_at(browser, "images")
+
+
+@pytest.mark.browser
+def test_hparams_show_choices_and_scores(browser, tensorboard):
+    browser.open(f"{tensorboard}#hparams", width=2400)
+    for word in ("objective", "metric/fid", "metric/class_accuracy", "loss", "seed", *JOBS, "hinge", "relativistic"):
+        browser.until(has(word), why=word)
+    looked_at(browser, "hparams")
+
+
+def has(word):
+    from browser import TEXT
+
+    return f"({TEXT}).includes({json.dumps(word)})"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 400])
+def test_the_report_fits_its_window(browser, sweep, width):
+    path = report(sweep)
+    browser.open(path.as_uri(), width=width)
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    images = browser.evaluate("[...document.images].map(i => [i.complete, i.naturalWidth])")
+    assert len(images) == 4 + 2 * 3
+    assert all(done and wide > 50 for done, wide in images)
+    assert browser.evaluate("document.querySelectorAll('figure svg path').length") > 20
+    looked_at(browser, f"report-{width}")
+
+
+@pytest.mark.browser
+def test_a_page_that_overflows_would_be_seen(browser, tmp_path):
+    """The negative control."""
+    (tmp_path / "x.html").write_text("<meta name=viewport content='width=device-width'><div style='width:900px'>x</div>")
+    browser.open((tmp_path / "x.html").as_uri(), width=400)
+    assert not browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
