@@ -17,10 +17,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
+import pytorch_lightning as pl
 import torch.distributed as dist
 from pydantic import Field
 from pytorch_lightning.strategies import DDPStrategy
 from torch.distributed import distributed_c10d
+
+from gan_lightning.model.layer.sync_batch_norm import synchronised
 
 GRACE = 5.0  # seconds that the others have to end by themselves when one has failed
 AHEAD = 2  # steps: no rank is further ahead of another than one, since they share their gradients
@@ -29,11 +32,20 @@ AHEAD = 2  # steps: no rank is further ahead of another than one, since they sha
 class Parallel(DDPStrategy):
     """Every rank has the whole game and its own batch; gradients are averaged (Li et al. 2020).
 
-    `timeout`: seconds that a rank waits for the others before it gives them up.
+    `timeout`: seconds that a rank waits for the others before it gives them up. `sync_batchnorm`: batch statistics are those of
+    all ranks' samples, so that they play the game of one process with the whole batch; else each normalises by its own.
     """
 
-    def __init__(self, timeout: Annotated[float, Field(gt=0)] = 600.0) -> None:
+    def __init__(self, timeout: Annotated[float, Field(gt=0)] = 600.0, sync_batchnorm: bool = True) -> None:
         super().__init__(find_unused_parameters=True, timeout=timedelta(seconds=timeout))
+        self.sync_batchnorm = sync_batchnorm
+
+    def setup(self, trainer: pl.Trainer) -> None:
+        """Beforehand: the players' batch normalisation, not the average's, which never trains."""
+        if self.sync_batchnorm and isinstance(self.model, pl.LightningModule):
+            for name in ("generator", "discriminator"):
+                synchronised(getattr(self.model, name))
+        super().setup(trainer)
 
 
 def rank() -> int:
