@@ -158,6 +158,11 @@ class Composer:
             return known
         return (known.rpartition("/")[0] or ".") if known else None
 
+    def output_dir(self, overrides: list[str]) -> str:
+        """`hydra.run.dir` as it is now, with the time and an id of its own."""
+        hydra = self.hydra.compose_config(self.name, overrides, RunMode.RUN, with_log_configuration=False).hydra
+        return str(hydra.run.dir)
+
     def unnamed(self, overrides: list[str]) -> list[str]:
         """Keys that the names of a sweep's folders leave out; one that is swept must stand in them."""
         hydra = self.hydra.compose_config(self.name, [], RunMode.RUN, with_log_configuration=False).hydra

@@ -16,7 +16,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.cluster import heeded
-from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, refuse, switches
+from gan_lightning.config import Composer, Plain, Refused, config_dir, flat, switches
+from gan_lightning.meeting import agreed, begun, directory, refused, several
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
@@ -47,12 +48,27 @@ def command() -> None:
             composer.compose(asked.overrides)
             added(composer, asked.overrides)
         elif not (asked.hydra_help or asked.shell_completion):
-            sys.argv += preview(asked, composer)
+            sys.argv += together(asked, composer)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
         if failures:
             sys.exit(f"{len(failures)} of the sweep's jobs failed:\n" + "\n".join(failures))
     except Refused as error:
-        sys.exit(refuse(error, debug) if os.environ.get("RANK", "0") == "0" else 2)  # one rank says it
+        sys.exit(refused(error, debug))
+
+
+def together(asked: argparse.Namespace, composer: Composer) -> list[str]:
+    """`preview`, and, where something has started this command several times, the run directory that is one for all."""
+    if swept(asked):
+        if several():
+            raise Refused("-m: a sweep starts the processes of its jobs itself: it is started once, not by torchrun or srun")
+        return preview(asked, composer)
+    found = agreed(lambda: composer.compose(asked.overrides), lambda: preview(asked, composer))
+    return [*found, *directory(lambda: composer.output_dir(asked.overrides))]
+
+
+def swept(asked: argparse.Namespace) -> bool:
+    """Whether a command line asks for several jobs."""
+    return asked.multirun or any(word == "hydra.mode=MULTIRUN" for word in asked.overrides)
 
 
 def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
@@ -60,7 +76,7 @@ def preview(asked: argparse.Namespace, composer: Composer) -> list[str]:
 
     Returns what Hydra's command line lacks: that swept keys stand in the names of a sweep's folders.
     """
-    multirun = asked.multirun or any(word == "hydra.mode=MULTIRUN" for word in asked.overrides)
+    multirun = swept(asked)
     jobs = composer.jobs(asked.overrides, multirun)
     said: list[str] = []
     for overrides in jobs:
@@ -118,7 +134,6 @@ failures: list[str] = []  # of the sweep's jobs in this process
 
 def job(config: DictConfig) -> float | None:
     """One job as Hydra starts it: alone, or as part of a sweep, which goes on when a job fails."""
-    from gan_lightning.run import Run
     from gan_lightning.training import train
 
     task = HydraConfig.get()
@@ -127,14 +142,14 @@ def job(config: DictConfig) -> float | None:
         print(f"\njob {task.job.num}: {task.job.override_dirname or 'no overrides'}", flush=True)
     overrides = [word for word in task.overrides.task if not word.startswith("hydra.")]
     try:
-        run = Run.begin(task.runtime.output_dir, config, overrides)
+        run = begun(task.runtime.output_dir, config, overrides)
         if run.finished(config.trainer.max_steps):
             print(f"already finished, skipped: {run.path}")
             return objective(run)
         code = train(run, rehearsed(config))
     except Refused as error:
         if not sweep:
-            sys.exit(refuse(error, config.debug))
+            sys.exit(refused(error, config.debug))
         failures.extend(f"{task.job.override_dirname}: {line}" for line in error.lines)
         return None
     except Exception as error:
@@ -174,8 +189,12 @@ def go_on(directory: str, overrides: list[str]) -> int:
         if override.is_sweep_override():
             raise Refused(f"{word}: run= goes on with one run; give one value")
         OmegaConf.update(config, key, override.value(), force_add=True)
-    regrouped(run, config)
-    plain = rehearsed(config)
+
+    def again() -> Plain:
+        regrouped(run, config)
+        return rehearsed(config)
+
+    plain = agreed(lambda: config, again)
     changes, steps = run.changes(config), plain["trainer"]["max_steps"]
     if run.finished(steps, early=not changes):
         step, reason = int(run.result["step"]), run.result.get("reason")
@@ -192,7 +211,7 @@ def regrouped(run: Run, config: DictConfig) -> None:
     from gan_lightning.build import ranks
     from gan_lightning.config import resolved
 
-    before, now = (ranks(resolved(c)) for c in (run.config, config))
+    before, now = run.result.get("processes") or ranks(resolved(run.config)), ranks(resolved(config))
     if before == now:
         return
     whole = config.data.batch_size * before
