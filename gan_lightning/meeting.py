@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -49,7 +48,7 @@ def refused(error: Refused, debug: bool = False) -> int:
     """Say it, in one of the ranks where it is true of many. Returns the exit code."""
     if rank() == 0:
         return refuse(error, debug)
-    if not isinstance(error, Common) and store.cache_info().currsize and claimed("; ".join(error.lines)):
+    if not isinstance(error, Common) and met and claimed("; ".join(error.lines)):
         print(*(f"rank {rank()}, {socket.gethostname()}: {line}" for line in error.lines), sep="\n", file=sys.stderr)
     return error.code
 
@@ -141,27 +140,40 @@ def begun(path: str, config: DictConfig, overrides: Sequence[str]) -> Run:
 
 
 # ── the store ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-@cache
-def store() -> Any:
+met: list[Any] = []  # the store, once the ranks have met
+
+
+def store(timeout: float = WAIT) -> Any:
     """The one at MASTER_ADDR:MASTER_PORT: torchrun's or the launcher's; else the first rank serves it. Raises Refused."""
     from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
+    if met:
+        return met[0]
     host, port = os.environ.get("MASTER_ADDR", "127.0.0.1"), int(os.environ.get("MASTER_PORT", "29500"))
-    served = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    serves = rank() == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     try:
-        found = TCPStore(
-            host,
-            port,
-            is_master=rank() == 0 and not served,
-            multi_tenant=not served,  # the process group's is the same
-            wait_for_workers=False,
-            timeout=timedelta(seconds=WAIT),
-        )
-    except RuntimeError as error:
-        raise Refused(
-            f"rank {rank()}: no meeting with the others at MASTER_ADDR={host} MASTER_PORT={port}: {one_line(error)}"
-        ) from None
-    return PrefixStore(f"gan/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", found)
+        if not serves:
+            answers(host, port, timeout)
+        found = TCPStore(host, port, is_master=serves, multi_tenant=serves, wait_for_workers=False)  # the process group's, too
+    except (OSError, RuntimeError) as error:
+        where = f"MASTER_ADDR={host} MASTER_PORT={port}"
+        raise Refused(f"the ranks do not meet: nobody answers at {where}: {one_line(error)}") from None
+    met.append(PrefixStore(f"gan/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", found))
+    return met[0]
+
+
+def answers(host: str, port: int, timeout: float) -> None:
+    """Wait until somebody does. Raises OSError."""
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            return
 
 
 def tell_all(topic: str, word: Any) -> None:
@@ -174,6 +186,7 @@ def all_say(topic: str, word: Any, timeout: float) -> list[Any]:
     world = int(os.environ["WORLD_SIZE"])
     keys = [f"{topic}/{i}" for i in range(world)]
     try:
+        store(timeout)
         tell_all(topic, word)
         store().wait(keys, timedelta(seconds=timeout))
         return [json.loads(store().get(key)) for key in keys]

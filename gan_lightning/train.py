@@ -48,7 +48,8 @@ def command() -> None:
             composer.compose(asked.overrides)
             added(composer, asked.overrides)
         elif not (asked.hydra_help or asked.shell_completion):
-            sys.argv += together(asked, composer)
+            end = max((i for i, word in enumerate(line, 1) if word in asked.overrides), default=0) + 1
+            sys.argv[end:end] = together(asked, composer)  # Hydra's parser wants them beside the others
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
         if failures:
             sys.exit(f"{len(failures)} of the sweep's jobs failed:\n" + "\n".join(failures))
