@@ -272,6 +272,7 @@ def test_what_is_not_that_of_one_process_is_seen(played, name):
 
 
 # ── started from outside ─────────────────────────────────────────────────────────────────────────────────────────────────
+SMALL = ("model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "checkpoint.every=5", "metric=none")
 SHORT = (*LINE[:-2], "trainer.devices=1", "trainer.num_nodes=2", "trainer.max_steps=5", "metric=none")
 
 
@@ -360,18 +361,20 @@ def machines():
 
 
 def torchrun(folder, machines, i, *line):
-    """`torchrun` on machine i of the two, as docs/processes.md says."""
-    options = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-endpoint=10.77.0.1:29400", "--rdzv-id=1"]
-    options += [f"--rdzv-conf=is_host={i == 0}", f"--local-addr=10.77.0.{i + 1}"]
+    """`torchrun` on machine i of the two, as docs/processes.md has it."""
+    words = [word.replace("$HEAD", "10.77.0.1") for word in together.written("torchrun --nnodes")]
+    at = words.index("-m")
+    options = [*words[1:at], f"--rdzv-conf=is_host={i == 0}", f"--local-addr=10.77.0.{i + 1}"]
     by = ("ip", "netns", "exec", machines[i], sys.executable, "-m", "torch.distributed.run", *options)
+    line = line if line[0].startswith("run=") else (*words[at + 2 :], *line)
     return Together(folder, *line, name=f"errors{i}.txt", by=by, module=True, GLOO_SOCKET_IFNAME="eth0")
 
 
 def test_two_machines_by_torchrun_train_one_run(machines, tmp_path):
-    """Killed on one of them, they end on both; started again, they go on."""
-    line = (*SHORT, "trainer.max_steps=400", "augmentation=slow", "hydra.run.dir=run")
+    """And a rank that is killed on one of them ends it on both."""
+    line, run = (*SMALL, "trainer.max_steps=400", "augmentation=slow"), tmp_path / "runs" / "two_machines"
     both = [torchrun(tmp_path, machines, i, *line) for i in range(2)]
-    both[0].until("run/checkpoints/step=00000005.ckpt")
+    both[0].until(run / "checkpoints" / "step=00000005.ckpt")
     pids = [*both[0].ranks().values(), *both[1].ranks().values()]
     os.kill(both[1].ranks()[1], signal.SIGKILL)
     began = time.monotonic()
@@ -380,18 +383,19 @@ def test_two_machines_by_torchrun_train_one_run(machines, tmp_path):
     assert time.monotonic() - began < 20
     assert [code for code, _, _ in ends] == [1, 1]
     assert ends[1][1] == ""
-    found = result(tmp_path / "run")
+    found = result(run)
     assert (found["status"], found["processes"]) == ("failed", 2)
     assert "onnection" in found["reason"]
-    assert len(list((tmp_path / "run").glob("events.out.tfevents.*"))) == 1
-    assert not (tmp_path / "runs").exists()
+    assert len(list(run.glob("events.out.tfevents.*"))) == 1
+    assert list((tmp_path / "runs").iterdir()) == [run]
 
 
 @pytest.mark.slow
 def test_two_machines_by_torchrun_train_to_the_end(machines, tmp_path):
-    ends = [one.end() for one in [torchrun(tmp_path, machines, i, *SHORT) for i in range(2)]]
+    line = (*SMALL, "trainer.max_steps=5", "hydra.run.dir=runs/${name}/${now:%Y-%m-%d_%H-%M-%S}_${short_id:}")  # the usual
+    ends = [one.end() for one in [torchrun(tmp_path, machines, i, *line) for i in range(2)]]
     assert [code for code, _, _ in ends] == [0, 0], ends[0][2][-2000:]
-    (run,) = (tmp_path / "runs" / "digits_fast").iterdir()
+    (run,) = (tmp_path / "runs" / "digits").iterdir()
     assert result(run)["status"] == "finished"
     assert ends[0][1].count("status") == 1
     assert ends[1][1] == ""
@@ -405,6 +409,12 @@ def test_two_machines_by_torchrun_train_to_the_end(machines, tmp_path):
 
 
 # ── sweeps ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.slow
+def test_the_command_for_one_machine(tmp_path):
+    code, _, errors = Together(tmp_path, *together.written("gan-train")[1:], *SMALL, "trainer.max_steps=5").end()
+    assert code == 0, errors[-2000:]
+
+
 LAUNCHERS = {
     "basic": (),
     "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),

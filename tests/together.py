@@ -45,6 +45,13 @@ GAMES = {
 }
 
 
+def written(start):
+    """The command of docs/processes.md that begins so, as words."""
+    page = (Path(__file__).parent.parent / "docs" / "processes.md").read_text().replace("\\\n", " ")
+    (line,) = [line for line in page.splitlines() if line.startswith(start)]
+    return line.split()
+
+
 class Diary(pl.Callback):
     """What was seen and learned in each step."""
 
