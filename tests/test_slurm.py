@@ -1,4 +1,4 @@
-"""A job that SLURM takes away comes back once, in the same run directory, and loses no step; a step of several tasks is one run.
+"""A job that SLURM takes away comes back once, in the same run directory; several tasks are one run: on a real SLURM."""
 
 On a real SLURM, of one node or two.
 """
@@ -174,7 +174,7 @@ def test_a_cancelled_job_stays_away(slurm, folder):
 SMALL = "model.width=4 data.batch_size=16 trainer.accelerator=cpu checkpoint.every=5 metric=none augmentation=slow"
 
 
-def step(folder, *command, by=()):
+def step(folder, *command):
     """An srun, its words, and this package where it looks."""
     around = {
         "OMP_NUM_THREADS": "1",
@@ -182,7 +182,7 @@ def step(folder, *command, by=()):
         "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]),
     }
     return subprocess.Popen(
-        [*by, *command],
+        command,
         cwd=folder,
         env=os.environ | around,
         stdout=(folder / "out.txt").open("w"),
@@ -240,7 +240,7 @@ def test_a_killed_task_takes_the_other_with_it(two_nodes, folder):
 
 @pytest.mark.slow
 def test_one_task_of_two_trains_alone(two_nodes, folder):
-    """In a step of which another task does something else, and in a batch script, which runs once however many tasks there are."""
+    """In a step whose other task does something else, and in a batch script, which runs once whatever the job's tasks."""
     words = [sys.executable, "-m", "gan_lightning.train", *SMALL.split(), "trainer.max_steps=5", "--config-dir", "conf"]
     alone = f'[ "$SLURM_PROCID" = 1 ] || exec {" ".join(words)} hydra.run.dir=alone'
     going = step(folder, "srun", "--nodes=2", "--ntasks=2", "bash", "-c", alone)
