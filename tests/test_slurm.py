@@ -1,8 +1,5 @@
 """A job that SLURM takes away comes back once, in the same run directory; several tasks are one run: on a real SLURM."""
 
-On a real SLURM, of one node or two.
-"""
-
 import json
 import os
 import re
