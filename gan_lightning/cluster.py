@@ -70,10 +70,15 @@ def tasks_of(node: int) -> int:
 def master() -> dict[str, str]:
     """Where the step's tasks meet: at its first node, at a port of its own; MASTER_ADDR and MASTER_PORT go before."""
     nodes = os.environ.get("SLURM_STEP_NODELIST", "127.0.0.1")
-    name = next(iter(scontrol("show", "hostnames", nodes).split()), nodes.partition(",")[0])
+    name = next(iter(scontrol("show", "hostnames", nodes).split()), first(nodes))
     job, number = (int(os.environ.get(f"SLURM_{key}", "0")) for key in ("JOB_ID", "STEP_ID"))
     found = {"MASTER_ADDR": address(name), "MASTER_PORT": str(10000 + (7 * job + number) % 20000)}
     return found | {key: os.environ[key] for key in found if key in os.environ}
+
+
+def first(nodes: str) -> str:
+    """The first name in a list such as `node[01-03],head`, where SLURM can't be asked."""
+    return re.sub(r"^([^,\[]*)(?:\[([^-,\]]+)[^\]]*\])?([^,\[]*).*", r"\1\2\3", nodes)
 
 
 def address(node: str) -> str:
