@@ -238,8 +238,8 @@ def test_a_killed_task_takes_the_other_with_it(two_nodes, folder):
 @pytest.mark.slow
 def test_one_task_of_two_trains_alone(two_nodes, folder):
     """In a step whose other task does something else, and in a batch script, which runs once whatever the job's tasks."""
-    words = [sys.executable, "-m", "gan_lightning.train", *SMALL.split(), "trainer.max_steps=5", "--config-dir", "conf"]
-    alone = f'[ "$SLURM_PROCID" = 1 ] || exec {" ".join(words)} hydra.run.dir=alone'
+    words = [sys.executable, "-m", "gan_lightning.train", *SMALL.split(), "trainer.max_steps=5", "hydra.run.dir=alone"]
+    alone = f'[ "$SLURM_PROCID" = 1 ] || exec {" ".join(words)} --config-dir conf'
     going = step(folder, "srun", "--nodes=2", "--ntasks=2", "bash", "-c", alone)
     assert going.wait(timeout=60) == 0, (folder / "errors.txt").read_text()[-2000:]
     assert json.loads((folder / "alone" / "result.json").read_text())["status"] == "finished"
