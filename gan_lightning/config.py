@@ -149,7 +149,7 @@ class Composer:
 
     def folder(self, kind: Literal["run", "sweep"], overrides: list[str]) -> str | None:
         """What `hydra.run.dir` or `hydra.sweep.dir` begins with, up to what is known only when it starts; None: nothing."""
-        own = [word for word in overrides if word.startswith("hydra.")]
+        own = [word for word in overrides if word.startswith(("hydra.", "hydra/"))]
         hydra = self.hydra.compose_config(self.name, own, RunMode.RUN, with_log_configuration=False).hydra
         written = OmegaConf.to_container(hydra[kind], resolve=False)
         assert isinstance(written, dict)

@@ -424,7 +424,7 @@ LAUNCHERS = {
 
 @pytest.mark.parametrize("launcher", ["basic", *(pytest.param(x, marks=pytest.mark.slow) for x in list(LAUNCHERS)[1:])])
 def test_a_sweep_of_two_jobs_of_two_ranks(tmp_path, launcher):
-    line = (*LINE[:-2], "trainer.max_steps=2", "metric=none", "seed=0,1", "hydra.sweep.dir=sweep", "-m", *LAUNCHERS[launcher])
+    line = (*LINE[:-2], "trainer.max_steps=2", "metric=none", "seed=0,1", "hydra.sweep.dir=sweep", *LAUNCHERS[launcher], "-m")
     code, _, errors = Together(tmp_path, *line).end(within=300)
     assert code == 0, errors[-2000:]
     runs = sorted(path.parent for path in (tmp_path / "sweep").glob("**/config.yaml"))
