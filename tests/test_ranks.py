@@ -15,6 +15,8 @@ import together
 import torch
 from games import equal
 
+from gan_lightning.ranks import watched
+
 LINE = (
     "experiment=digits_fast",
     "model.width=4",
@@ -195,6 +197,18 @@ def test_a_signal_ends_all_ranks_at_one_step(tmp_path, to):
     found = result(tmp_path / "run")
     assert (found["status"], found["reason"]) == ("preempted", "SIGTERM")
     assert max(int(p.stem[5:]) for p in (tmp_path / "run" / "checkpoints").glob("*.ckpt")) == found["step"]
+
+
+def test_a_mistake_of_its_own_is_told_of_a_rank_that_others_wait_for(tmp_path, monkeypatch):
+    """As when the first rank can't save its last step."""
+    monkeypatch.setattr("gan_lightning.ranks.GRACE", 0.2)
+    (tmp_path / "0").write_text(json.dumps({"at": 1.0, "reason": "step 20 could not be saved", "own": True}))
+    ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 74", "exec sleep 60")]
+    try:
+        assert watched(ranks, tmp_path) == (74, "rank 0: step 20 could not be saved")
+    finally:
+        ranks[1].kill()
+        ranks[1].wait()
 
 
 # ── the game of one ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -65,7 +65,8 @@ class Table(pl.Callback):
         if trainer.is_global_zero and self.rows:
             assert isinstance(module, GAN)
             path = self.run.path / f"{self.name}.png"
-            self.figure(module).savefig(path)
+            with alone(module):
+                self.figure(module).savefig(path)
             image = np.asarray(Image.open(path).convert("RGB"))
             for logger in trainer.loggers:
                 picture.show(logger, self.name, image, trainer.global_step)
