@@ -12,7 +12,6 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +33,10 @@ class Common(Refused):
     """What all ranks refuse alike: the first one says it."""
 
 
+class Unmet(Refused):
+    """What a rank says that finds no other."""
+
+
 def several() -> bool:
     """Whether this process is one of several that train together."""
     return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -48,7 +51,7 @@ def refused(error: Refused, debug: bool = False) -> int:
     """Say it, in one of the ranks where it is true of many. Returns the exit code."""
     if rank() == 0:
         return refuse(error, debug)
-    if not isinstance(error, Common) and met and claimed("; ".join(error.lines)):
+    if isinstance(error, Unmet) or (met and not isinstance(error, Common) and claimed("; ".join(error.lines))):
         print(*(f"rank {rank()}, {socket.gethostname()}: {line}" for line in error.lines), sep="\n", file=sys.stderr)
     return error.code
 
@@ -156,8 +159,8 @@ def store(timeout: float = WAIT) -> Any:
             answers(host, port, timeout)
         found = TCPStore(host, port, is_master=serves, multi_tenant=serves, wait_for_workers=False)  # the process group's, too
     except (OSError, RuntimeError) as error:
-        where = f"MASTER_ADDR={host} MASTER_PORT={port}"
-        raise Refused(f"the ranks do not meet: nobody answers at {where}: {one_line(error)}") from None
+        what = "another MASTER_PORT is needed, this one can't be served" if serves else "nobody answers"
+        raise Unmet(f"MASTER_ADDR={host} MASTER_PORT={port}: {what}: {one_line(error)}") from None
     met.append(PrefixStore(f"gan/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", found))
     return met[0]
 
@@ -188,13 +191,23 @@ def all_say(topic: str, word: Any, timeout: float) -> list[Any]:
     try:
         store(timeout)
         tell_all(topic, word)
-        store().wait(keys, timedelta(seconds=timeout))
+        wait_for(keys, timeout)
         return [json.loads(store().get(key)) for key in keys]
-    except RuntimeError as error:
+    except (TimeoutError, RuntimeError) as error:
         raise Common(absent(keys, timeout, error)) from None
 
 
-def absent(keys: Sequence[str], timeout: float, error: RuntimeError) -> str:
+def wait_for(keys: list[str], timeout: float) -> None:
+    """Until all are there: asked for now and then, since the store itself complains aloud. Raises TimeoutError."""
+    until, pause = time.monotonic() + timeout, 0.05
+    while not store().check(keys):
+        if time.monotonic() > until:
+            raise TimeoutError
+        time.sleep(pause)
+        pause = min(1.2 * pause, 1.0)
+
+
+def absent(keys: Sequence[str], timeout: float, error: Exception) -> str:
     """Who did not come."""
     try:
         missing = [str(i) for i, key in enumerate(keys) if not store().check([key])]
@@ -221,9 +234,9 @@ def first_says(topic: str, work: Callable[[], Answer]) -> Answer:
         store().set(topic, json.dumps({"found": found}))
         return found
     try:
-        store().wait([topic], timedelta(seconds=WORK))
+        wait_for([topic], WORK)
         word = json.loads(store().get(topic))
-    except RuntimeError as error:
+    except (TimeoutError, RuntimeError) as error:
         raise Common(f"rank 0 has left: {one_line(error)}") from None
     if "refused" in word:
         raise Common(*word["refused"])
