@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
@@ -19,6 +20,7 @@ from gan_lightning.check import TRAINER, check
 from gan_lightning.config import Plain, Refused, nearest, one_line
 from gan_lightning.data.base import Data, DataError
 from gan_lightning.gan import GAN
+from gan_lightning.meeting import several
 from gan_lightning.metric.base import Score
 from gan_lightning.prior.base import Prior
 from gan_lightning.seed import Purpose, hashed
@@ -40,6 +42,7 @@ INSTEAD = {  # of Trainer's other arguments, which a run decides by itself
     "max_time": "use trainer.max_steps",
 }
 PRECISIONS = ("32-true", "bf16-mixed")
+ALL = ("auto", -1, "-1")  # devices: as many as this machine has GPUs, or one process without
 
 
 def make(node: Any, **given: Any) -> Any:
@@ -142,8 +145,9 @@ def bare_trainer(plain: Plain, **given: Any) -> pl.Trainer:
     """The Trainer of the config, for an endless stream."""
     settled = {"enable_checkpointing": False, "use_distributed_sampler": False, "num_sanity_val_steps": 0}
     settled |= {"enable_model_summary": False, "max_epochs": -1}
+    place = TorchElasticEnvironment if ranks(plain) > 1 and several() else LightningEnvironment  # ours to say, not SLURM's
+    given["plugins"] = [*given.get("plugins", []), place()]
     if ranks(plain) == 1:
-        given["plugins"] = [*given.get("plugins", []), LightningEnvironment()]  # alone, also where SLURM has started it
         plain = plain | {"trainer": {key: value for key, value in plain["trainer"].items() if key != "strategy"}}
     found: pl.Trainer = make(settled | plain["trainer"], **given)
     return found
@@ -194,7 +198,9 @@ def rehearse(plain: Plain) -> None:
 def ranks(plain: Plain) -> int:
     """How many processes train together."""
     devices, nodes = plain["trainer"].get("devices", 1), plain["trainer"].get("num_nodes", 1)
-    return (devices if isinstance(devices, int) and devices > 0 else len(devices) if isinstance(devices, list) else 1) * nodes
+    if devices in ALL:
+        devices = max(torch.cuda.device_count(), 1) if plain["trainer"].get("accelerator") != "cpu" else 1
+    return (len(devices) if isinstance(devices, list) else devices if isinstance(devices, int) else 1) * nodes
 
 
 def _trainer_mistakes(plain: Plain) -> list[str]:
@@ -205,6 +211,12 @@ def _trainer_mistakes(plain: Plain) -> list[str]:
         found.append(f"trainer.max_steps: {steps} should be a number of generator updates, at least 1")
     if (processes := ranks(plain)) > 1 and not isinstance(plain["trainer"].get("strategy"), dict):
         found.append(f"trainer.devices: {processes} processes need to know how they work together; use trainer=ddp")
+    if plain["trainer"].get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
+        cure = "to train without: trainer=default, or trainer=ddp for several processes"
+        found.append(f"trainer.accelerator: {plain['trainer']['accelerator']}: there is no CUDA GPU on this machine; {cure}")
+    if plain["trainer"].get("num_nodes", 1) > 1 and not several():
+        cure = "start it on each node, with torchrun or srun: docs/processes.md"
+        found.append(f"trainer.num_nodes: {plain['trainer']['num_nodes']} nodes, but this is the only process; {cure}")
     kind = (plain.get("logger") or {}).get("_target_", "").rpartition(".")[2].removesuffix("Logger").lower()
     if kind in EXTRAS and importlib.util.find_spec(kind) is None:
         found.append(f"logger: {kind} is not installed; pip install 'gan-lightning[{kind}]'")

@@ -1,4 +1,4 @@
-"""SLURM: a job that is taken away comes back, once, and goes on in the same run directory.
+"""SLURM: which of several processes this one is; a job that is taken away comes back, once, in the same run directory.
 
 The script is run again as it stands: `gan-train hydra.run.dir=…` or `run=…` finds its checkpoint. Only the first rank asks.
 """
@@ -6,7 +6,9 @@ The script is run again as it stands: `gan-train hydra.run.dir=…` or `run=…`
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,12 +37,58 @@ def heeded() -> Iterator[None]:
     try:
         yield
     except TakenAway as away:
-        if queued := requeue(away.caught):
+        if os.environ.get("RANK", "0") == "0" and (queued := requeue(away.caught)):
             print(f"job {queued} is queued again")
         raise
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
+
+
+def step() -> dict[str, str] | None:
+    """This task's place in a step of several, in torchrun's words; None: srun did not start it, or it alone.
+
+    A batch script is no step: it runs once, however many tasks its job may start.
+    """
+    told = {name: os.environ.get(f"SLURM_{name}", "") for name in ("STEP_NUM_TASKS", "PROCID", "LOCALID", "NODEID")}
+    if not all(value.isdigit() for value in told.values()) or int(told["STEP_NUM_TASKS"]) < 2:
+        return None
+    found = {"RANK": told["PROCID"], "WORLD_SIZE": told["STEP_NUM_TASKS"]}
+    found |= {"LOCAL_RANK": told["LOCALID"], "GROUP_RANK": told["NODEID"]}
+    return found | {"LOCAL_WORLD_SIZE": str(tasks_of(int(told["NODEID"])))}
+
+
+def tasks_of(node: int) -> int:
+    """How many of the step's tasks a node has: SLURM says `2(x3),1`."""
+    counts: list[int] = []
+    for word in os.environ.get("SLURM_STEP_TASKS_PER_NODE", "1").split(","):
+        if said := re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", word):
+            counts += [int(said[1])] * int(said[2] or 1)
+    return counts[node] if node < len(counts) else 1
+
+
+def master() -> dict[str, str]:
+    """Where the step's tasks meet: at its first node, at a port of its own; MASTER_ADDR and MASTER_PORT go before."""
+    nodes = os.environ.get("SLURM_STEP_NODELIST", "127.0.0.1")
+    name = next(iter(scontrol("show", "hostnames", nodes).split()), first(nodes))
+    job, number = (int(os.environ.get(f"SLURM_{key}", "0")) for key in ("JOB_ID", "STEP_ID"))
+    found = {"MASTER_ADDR": address(name), "MASTER_PORT": str(10000 + (7 * job + number) % 20000)}
+    return found | {key: os.environ[key] for key in found if key in os.environ}
+
+
+def first(nodes: str) -> str:
+    """The first name in a list such as `node[01-03],head`, where SLURM can't be asked."""
+    return re.sub(r"^([^,\[]*)(?:\[([^-,\]]+)[^\]]*\])?([^,\[]*).*", r"\1\2\3", nodes)
+
+
+def address(node: str) -> str:
+    """A node's name, if it can be resolved; else where SLURM itself reaches it."""
+    try:
+        socket.getaddrinfo(node, None)
+    except OSError:
+        said = re.search(r"\bNodeAddr=(\S+)", scontrol("show", "node", node))
+        return said[1] if said else node
+    return node
 
 
 def requeue(caught: signal.Signals) -> str | None:

@@ -201,6 +201,11 @@ class Composer:
         found = self.chosen([o.input_line or "" for o in parsed if self.chooses(o) and not o.is_sweep_override()])[1]
         return {str(k): v for k, v in OmegaConf.to_container(found, resolve=False).items()}  # type: ignore[union-attr]
 
+    def output_dir(self, overrides: list[str]) -> str:
+        """`hydra.run.dir` as it is now, with the time and an id of its own."""
+        hydra = self.hydra.compose_config(self.name, overrides, RunMode.RUN, with_log_configuration=False).hydra
+        return str(hydra.run.dir)
+
     def options(self, group: str) -> list[str]:
         """The names a group's option may have."""
         if group not in self.names:

@@ -21,7 +21,7 @@ from gan_lightning.loss.base import AdversarialLoss
 from gan_lightning.prior.base import Prior
 from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.schedule import Schedule
-from gan_lightning.seed import Purpose, hashed, reseed
+from gan_lightning.seed import Purpose, common, hashed, reseed
 from gan_lightning.turn import Batch, Output, Turn
 
 Player = Literal["discriminator", "generator"]
@@ -31,6 +31,8 @@ Count = Annotated[int, Field(ge=1)]
 
 class GAN(pl.LightningModule):
     """`optimizers` makes each player's optimizer from its parameters; `schedule` moves both learning rates."""
+
+    common: torch.Generator | None = None  # what several ranks draw z from; alone: the default one
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class GAN(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set all that is a function of the step: noise, learning rates, penalty weights, the average's decay."""
         reseed(hashed(Purpose.NOISE, self.seed, self.global_step, self.global_rank), self.device)
+        self.common = common(self.seed, self.global_step, self.device) if self.trainer.world_size > 1 else None
         progress = self.global_step / max(self.trainer.max_steps, 1)
         for regularizer in self.regularizers.values():
             regularizer.advance(progress)
@@ -153,7 +156,8 @@ class GAN(pl.LightningModule):
 
     def draw(self, batch: Batch) -> list[tuple[Tensor, Batch]]:
         """Z (n, latent_dim) for each of the batch's n samples, in the parts that accumulate."""
-        z = self.prior.draw(len(batch.real), self.latent_dim, self.device)
+        n, world = len(batch.real), self.trainer.world_size if self.common else 1
+        z = self.prior.draw(n * world, self.latent_dim, self.device, self.common)[self.global_rank * n :][:n]
         return list(zip(z.chunk(self.accumulate), batch.chunk(self.accumulate), strict=True))
 
     def _optimizers(self) -> list[Optimizer]:

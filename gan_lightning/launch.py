@@ -20,6 +20,7 @@ PLUGINS = {
     ),
     "sweeper": ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",),
 }
+ELSEWHERE = PLUGINS["launcher"][-1:]  # of these, those whose jobs run on other machines
 SHELL = ("setup", "python", "srun_args", "additional_parameters", "container_image", "container_mounts")
 LOGGING = ("job_logging", "hydra_logging")
 MADE = ("logging.Formatter", "logging.StreamHandler", "logging.FileHandler", "colorlog.ColoredFormatter")

@@ -17,10 +17,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
+import pytorch_lightning as pl
 import torch.distributed as dist
 from pydantic import Field
 from pytorch_lightning.strategies import DDPStrategy
 from torch.distributed import distributed_c10d
+
+from gan_lightning.meeting import rank
+from gan_lightning.model.layer.sync_batch_norm import synchronised
 
 GRACE = 5.0  # seconds that the others have to end by themselves when one has failed
 AHEAD = 2  # steps: no rank is further ahead of another than one, since they share their gradients
@@ -29,21 +33,20 @@ AHEAD = 2  # steps: no rank is further ahead of another than one, since they sha
 class Parallel(DDPStrategy):
     """Every rank has the whole game and its own batch; gradients are averaged (Li et al. 2020).
 
-    `timeout`: seconds that a rank waits for the others before it gives them up.
+    `timeout`: seconds that a rank waits for the others before it gives them up. `sync_batchnorm`: batch statistics are those of
+    all ranks' samples, so that they play the game of one process with the whole batch; else each normalises by its own.
     """
 
-    def __init__(self, timeout: Annotated[float, Field(gt=0)] = 600.0) -> None:
+    def __init__(self, timeout: Annotated[float, Field(gt=0)] = 600.0, sync_batchnorm: bool = True) -> None:
         super().__init__(find_unused_parameters=True, timeout=timedelta(seconds=timeout))
+        self.sync_batchnorm = sync_batchnorm
 
-
-def rank() -> int:
-    """This process's place among those that were started together; 0: the first, or alone."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def launched() -> bool:
-    """Whether this is one of several that something has started."""
-    return "RANK" in os.environ
+    def setup(self, trainer: pl.Trainer) -> None:
+        """Beforehand: the players' batch normalisation, not the average's, which never trains."""
+        if self.sync_batchnorm and isinstance(self.model, pl.LightningModule):
+            for name in ("generator", "discriminator"):
+                synchronised(getattr(self.model, name))
+        super().setup(trainer)
 
 
 class Agreement:
@@ -65,10 +68,11 @@ class Agreement:
         return end if step >= end["at"] else None
 
 
-def tell(reason: str) -> None:
-    """Leave word of why this rank fails, for who started it."""
+def tell(reason: str, own: bool = False) -> None:
+    """Leave word of why this rank fails, for who started it; `own`: not because another one did."""
     if folder := os.environ.get("GAN_LIGHTNING_WORD"):
-        Path(folder, f"{rank()}").write_text(json.dumps({"at": time.monotonic(), "reason": reason}), encoding="utf-8")
+        word = {"at": time.monotonic(), "reason": reason, "own": own}
+        Path(folder, f"{rank()}").write_text(json.dumps(word), encoding="utf-8")
 
 
 def launch(directory: Path, processes: int, word: Path) -> tuple[int, str | None]:
@@ -124,6 +128,10 @@ def watched(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str 
     if failed is None:
         return next((code for code in codes if code), 0), None
     told = {int(path.name): json.loads(path.read_text(encoding="utf-8")) for path in word.iterdir() if path.name.isdigit()}
+    own = [i for i in told if told[i]["own"]]
+    if own:
+        first = min(own, key=lambda i: told[i]["at"])
+        return ranks[first].returncode or 1, f"rank {first}: {told[first]['reason']}"
     killed = [i for i, code in enumerate(codes) if code is not None and code < 0]
     mute = [i for i, code in enumerate(codes) if code is None]
     if killed:

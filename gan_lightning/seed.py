@@ -34,6 +34,11 @@ def generator(purpose: Purpose, seed: int, step: int = 0, rank: int = 0) -> torc
     return torch.Generator().manual_seed(hashed(purpose, seed, step, rank))
 
 
+def common(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """What several ranks draw z from, each its part of the draw: the z that one process alone would have drawn."""
+    return torch.Generator(device).manual_seed(hashed(Purpose.NOISE, seed, step))
+
+
 def reseed(value: int, device: torch.device) -> None:
     """Start the default generators of the CPU and of `device`; `torch.manual_seed` does the same 100 times slower."""
     torch.default_generator.manual_seed(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import sys
@@ -12,8 +11,9 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lightning.cluster import heeded
-from gan_lightning.config import Composer, Refused, config_dir, quoted, refuse, switches
+from gan_lightning import cluster
+from gan_lightning.config import Composer, Plain, Refused, config_dir, quoted, switches
+from gan_lightning.meeting import agreed, begun, directory, refused, several
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
@@ -24,7 +24,7 @@ OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(4), use_ca
 
 def main() -> None:
     """The console script."""
-    with heeded():
+    with cluster.heeded():
         command()
 
 
@@ -46,21 +46,31 @@ def command() -> None:
         elif asked.multirun or any(word == "hydra.mode=MULTIRUN" for word in asked.overrides):
             from gan_lightning.sweep.sweep import sweep
 
+            if several() or cluster.step() is not None:
+                raise Refused("-m: a sweep starts the processes of its jobs itself: it is begun once, not by torchrun or srun")
             sys.exit(sweep(composer, asked.overrides))
         elif not (asked.hydra_help or asked.shell_completion):
-            preview(composer, asked.overrides)
+            end = max((i for i, word in enumerate(line, 1) if word in asked.overrides), default=0) + 1
+            sys.argv[end:end] = together(composer, asked.overrides)  # Hydra's parser wants them beside the others
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
     except Refused as error:
-        sys.exit(refuse(error, debug) if os.environ.get("RANK", "0") == "0" else 2)  # one rank says it
+        sys.exit(refused(error, debug))
 
 
-def preview(composer: Composer, overrides: list[str]) -> None:
-    """Compose, check and rehearse before Hydra begins: it makes folders. Raises Refused."""
+def together(composer: Composer, overrides: list[str]) -> list[str]:
+    """Check before Hydra begins: it makes folders. Raises Refused.
+
+    Returns what Hydra's command line lacks where something has started this command several times: one run directory for all.
+    """
     from gan_lightning.build import rehearsed
 
-    rehearsed(composer.compose(overrides))
-    composer.refuse_new(overrides)
-    composer.refuse_unwritable("run", overrides)
+    def preview() -> None:
+        rehearsed(composer.compose(overrides))
+        composer.refuse_new(overrides)
+        composer.refuse_unwritable("run", overrides)
+
+    agreed(lambda: composer.compose(overrides), preview)
+    return directory(lambda: composer.output_dir(overrides))
 
 
 # What may change when a run goes on: nothing that its weights, its optimizers or its data's order depend on.
@@ -70,19 +80,18 @@ CHANGEABLE = ("trainer.", "checkpoint.", "callback.", "logger.", "data.root", "d
 def job(config: DictConfig) -> None:
     """One run, as Hydra starts it."""
     from gan_lightning.build import rehearsed
-    from gan_lightning.run import Run
     from gan_lightning.training import train
 
     task = HydraConfig.get()
     overrides = [word for word in task.overrides.task if not word.startswith("hydra.")]
     try:
-        run = Run.begin(task.runtime.output_dir, config, overrides)
+        run = begun(task.runtime.output_dir, config, overrides)
         if run.finished(config.trainer.max_steps):
             print(f"already finished, skipped: {run.path}")
         elif code := train(run, rehearsed(config)):
             sys.exit(code)
     except Refused as error:
-        sys.exit(refuse(error, config.debug))
+        sys.exit(refused(error, config.debug))
 
 
 def go_on(directory: str, overrides: list[str]) -> int:
@@ -103,8 +112,12 @@ def go_on(directory: str, overrides: list[str]) -> int:
         if override.is_sweep_override():
             raise Refused(f"{word}: run= goes on with one run; give one value")
         OmegaConf.update(config, key, override.value(), force_add=True)
-    regrouped(run, config)
-    plain = rehearsed(config)
+
+    def again() -> Plain:
+        regrouped(run, config)
+        return rehearsed(config)
+
+    plain = agreed(lambda: config, again)
     changes, steps = run.changes(config), plain["trainer"]["max_steps"]
     if run.finished(steps, early=not changes):
         step, reason = int(run.result["step"]), run.result.get("reason")
@@ -121,7 +134,7 @@ def regrouped(run: Run, config: DictConfig) -> None:
     from gan_lightning.build import ranks
     from gan_lightning.config import resolved
 
-    before, now = (ranks(resolved(c)) for c in (run.config, config))
+    before, now = run.result.get("processes") or ranks(resolved(run.config)), ranks(resolved(config))
     if before == now:
         return
     whole = config.data.batch_size * before

@@ -7,7 +7,8 @@ import os
 import sys
 import threading
 import warnings
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -17,14 +18,17 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning import build, disk
 from gan_lightning.callback.preemption import Preemption
 from gan_lightning.cluster import requeue
-from gan_lightning.config import Plain, Refused, one_line
+from gan_lightning.config import Plain, Refused, Unwritten, one_line
 from gan_lightning.data.base import DataError
 from gan_lightning.history import fork
+from gan_lightning.meeting import Common, first_says, rank, several
 from gan_lightning.metric.base import TooFew
-from gan_lightning.ranks import launch, launched, rank, tell
+from gan_lightning.ranks import launch, tell
 from gan_lightning.run import Run, provenance
 from gan_lightning.stranger import Distrusted
 from gan_lightning.summary import shown, start, summary
+
+SAID = (Refused.code, Unwritten.code)  # exit codes of a rank that has said why itself
 
 
 class Change(NamedTuple):
@@ -38,17 +42,19 @@ class Change(NamedTuple):
 def train(run: Run, plain: Plain, change: Change | None = None) -> int:
     """Fit from the newest checkpoint, or from step 0. Returns the exit code; a change is the run's from now on."""
     quieten()
-    if build.ranks(plain) > 1 and not launched():
+    if build.ranks(plain) > 1 and not several():
         return together(run, plain, change)
     with ExitStack() as stack:
-        if first := rank() == 0:
+        stack.enter_context(told())
+
+        def here() -> int | None:
             stack.enter_context(run.owned())
             stack.enter_context(run.recorded())
-        newest = run.newest_good()
-        if newest is None and plain["fork"]:
-            fork(run, plain)
-            newest = run.newest_good()
-        since = newest[0] if newest else 0
+            return beginning(run, plain)
+
+        first, at = rank() == 0, first_says("newest", here)
+        newest = None if at is None else (at, run.checkpoint_path(at))
+        since = at or 0
         if newest is not None and first:
             print(f"going on from step {since}: {run.path}")
             run.keep_metrics(since)
@@ -58,9 +64,9 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
             gan = build.gan(plain)
             device = trainer.strategy.root_device.type
             if first:
-                run.record(provenance=provenance(plain["seed"], device))
+                run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size)
+                remember(run, change, since)
             print(start(run, plain, gan, device), flush=True)
-            remember(run, change, since)
             trainer.fit(gan, data, ckpt_path=None if newest is None else str(newest[1]))
         except Distrusted as error:
             raise Refused(f"{newest and newest[1]}: {error}") from None
@@ -96,18 +102,37 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
     return {"finished": 0, "failed": 1}.get(status, 128 + caught if caught else 0)
 
 
+def beginning(run: Run, plain: Plain) -> int | None:
+    """The step of the checkpoint to go on from; None: there is none. A fork's is its parent's. Raises Refused."""
+    newest = run.newest_good()
+    if newest is None and plain["fork"]:
+        fork(run, plain)
+        newest = run.newest_good()
+    return None if newest is None else newest[0]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Who started this rank hears why it ends, where that isn't because another has."""
+    try:
+        yield
+    except (Refused, OSError) as error:
+        if not isinstance(error, Common):
+            tell(one_line(error), own=True)
+        raise
+
+
 def together(run: Run, plain: Plain, change: Change | None) -> int:
     """Train in several processes, and say what becomes of them. Returns the exit code."""
     with run.owned():
         remember(run, change, max(run.checkpoints, default=run.first_step))
-        if run.newest_good() is None and plain["fork"]:
-            fork(run, plain)
+        beginning(run, plain)
+        run.record(processes=build.ranks(plain))
     with TemporaryDirectory() as word:
         code, wrong = launch(run.path, build.ranks(plain), Path(word))
-    if code == 2:
-        return code  # said by the rank itself
-    if wrong is not None:
+    if wrong is not None and not wrong.startswith("rank 0: " if code in SAID else "none"):
         run.record(status="failed", reason=wrong)
+    if wrong is not None and code not in SAID:
         print(f"run={shown(run.path)}: {wrong}", file=sys.stderr)
     return code
 
@@ -134,6 +159,7 @@ def quieten() -> None:
     threading.excepthook = said
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric.utilities.distributed").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.trainer.connectors.checkpoint_connector").setLevel(logging.WARNING)
     logging.basicConfig(format="%(message)s")

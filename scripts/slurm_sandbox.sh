@@ -1,10 +1,12 @@
 #!/bin/bash
-# A SLURM of one node on loopback, for tests: no systemd, no cgroups, no accounting. Needs Debian's slurm-wlm and munge, and root.
+# A SLURM on loopback, for tests: no systemd, no cgroups, no accounting. Needs Debian's slurm-wlm and munge, and root.
+# One node, named as the machine; or SLURM_SANDBOX_NODES=2 and more: node1, node2, …, all of them this machine.
 #   source <(scripts/slurm_sandbox.sh up DIR)    starts it; sets SLURM_CONF
 #   scripts/slurm_sandbox.sh down DIR            stops it, by its own pid files
 set -eu
 verb=${1:?up or down} dir=$(realpath -m "${2:?a working folder}") host=$(hostname -s)
-pids=("$dir/slurmd.pid" "$dir/slurmctld.pid" "$dir/munge/pid")
+nodes=${SLURM_SANDBOX_NODES:-1} port=${SLURM_SANDBOX_PORT:-16817}
+pids=("$dir"/slurmd*.pid "$dir/slurmctld.pid" "$dir/munge/pid")
 if [ "$verb" = down ]; then
   for file in "${pids[@]}"; do [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null; done
   exit 0
@@ -12,22 +14,23 @@ fi
 mkdir -p "$dir"/{munge,state,spool,log}
 chmod 700 "$dir/munge"
 [ -f "$dir/munge/key" ] || (umask 077 && head -c 1024 /dev/urandom > "$dir/munge/key")
+names=("$host")
+[ "$nodes" = 1 ] || names=($(seq -f "node%g" "$nodes"))
 cat > "$dir/slurm.conf" <<CONF
 ClusterName=sandbox
 SlurmctldHost=$host(127.0.0.1)
-SlurmctldPort=${SLURM_SANDBOX_PORT:-16817}
-SlurmdPort=$((${SLURM_SANDBOX_PORT:-16817} + 1))
+SlurmctldPort=$port
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket=$dir/munge/socket
 CredType=cred/munge
 StateSaveLocation=$dir/state
-SlurmdSpoolDir=$dir/spool
+SlurmdSpoolDir=$dir/spool/%n
 SlurmctldPidFile=$dir/slurmctld.pid
-SlurmdPidFile=$dir/slurmd.pid
+SlurmdPidFile=$dir/slurmd.%n.pid
 SlurmctldLogFile=$dir/log/slurmctld.log
-SlurmdLogFile=$dir/log/slurmd.log
+SlurmdLogFile=$dir/log/slurmd.%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -45,15 +48,18 @@ KillWait=5
 MinJobAge=600
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-NodeName=$host NodeAddr=127.0.0.1 CPUs=1 State=UNKNOWN
-PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=${SLURM_SANDBOX_GRACE:-4}
-PartitionName=high Nodes=$host MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
+$(for i in $(seq "$nodes"); do echo "NodeName=${names[i - 1]} NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + i)) CPUs=1 State=UNKNOWN"; done)
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=${SLURM_SANDBOX_GRACE:-4}
+PartitionName=high Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 CONF
 export SLURM_CONF="$dir/slurm.conf"
 munged --force --key-file="$dir/munge/key" --socket="$dir/munge/socket" --pid-file="$dir/munge/pid" \
   --log-file="$dir/munge/log" --seed-file="$dir/munge/seed" >&2
 slurmctld -f "$SLURM_CONF" -c >&2
-slurmd -f "$SLURM_CONF" >&2
+for name in "${names[@]}"; do
+  mkdir -p "$dir/spool/$name"
+  slurmd -f "$SLURM_CONF" -N "$name" >&2
+done
 for _ in $(seq 100); do
   [ "$(timeout 5 sinfo -h -o %T 2>/dev/null | sort -u | head -1)" = idle ] && break
   sleep 0.1

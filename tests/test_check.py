@@ -3,8 +3,9 @@
 import sys
 
 import pytest
+import torch
 
-from gan_lightning.build import rehearse
+from gan_lightning.build import ranks, rehearse
 from gan_lightning.check import check
 from gan_lightning.config import Composer, Refused, flat
 from gan_lightning.target import FOREIGN, located
@@ -101,6 +102,7 @@ REFUSED = {
     "model.num_classes=0": "metric.class_accuracy: asks for classes, but the generator has none",
     "objective=class_accuracy_real": "objective: no metric gives class_accuracy_real; did you mean class_accuracy?",
     "trainer.devices=2": "trainer.devices: 2 processes need to know how they work together; use trainer=ddp",
+    "trainer=ddp trainer.num_nodes=2": "trainer.num_nodes: 2 nodes, but this is the only process; start it on each node",
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
     "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
     "data=ring model=mlp": "metric.class_accuracy: class accuracy needs labels",
@@ -143,12 +145,35 @@ RUNS = [
     "data.num_classes=0 metric=none",
     "logger=none",
     "trainer.precision=bf16-mixed",
+    "trainer=ddp trainer.accelerator=cpu trainer.devices=auto",
 ]
 
 
 @pytest.mark.parametrize("line", RUNS)
 def test_what_is_right_passes(composer, line):
     assert mistakes(composer, line) == []
+
+
+@pytest.mark.parametrize("option", ["gpu", "ddp_gpu"])
+def test_without_a_gpu_one_line_says_so(composer, monkeypatch, option):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    cure = "to train without: trainer=default, or trainer=ddp for several processes"
+    (said,) = mistakes(composer, f"trainer={option}")
+    assert said == f"trainer.accelerator: gpu: there is no CUDA GPU on this machine; {cure}"
+
+
+def test_how_many_processes_train(composer, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    asked = {
+        "": 1,
+        "trainer=gpu": 1,
+        "trainer=ddp": 2,
+        "trainer=ddp_gpu": 4,
+        "trainer=ddp_gpu trainer.devices=-1 trainer.num_nodes=2": 8,
+        "trainer=ddp_gpu trainer.devices=[0,2,3]": 3,
+        "trainer=ddp trainer.devices=auto trainer.accelerator=cpu": 1,
+    }
+    assert {line: ranks(check(composer.compose(line.split()))) for line in asked} == asked
 
 
 HOSTILE = [

@@ -2,15 +2,20 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import together
 import torch
 from games import equal
+
+from gan_lightning.ranks import watched
 
 LINE = (
     "experiment=digits_fast",
@@ -59,27 +64,24 @@ def state(run, step):
 
 
 class Together:
-    """A `gan-train` of two processes in a folder of its own."""
+    """A `gan-train` of two processes in a folder of its own; `by`: what starts it."""
 
-    def __init__(self, folder, *line):
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        environment = (
-            os.environ | threads | {"GAN_LIGHTNING_PACKAGES": "mylab", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
-        )
+    def __init__(self, folder, *line, name="errors.txt", by=(), module=False, **more):
         (folder / "mylab.py").write_text(MYLAB)
         (folder / "conf" / "augmentation").mkdir(parents=True, exist_ok=True)
-        for name in ("Slow", "Raising"):
-            (folder / "conf" / "augmentation" / f"{name.lower()}.yaml").write_text(f"_target_: mylab.{name}\n")
+        for kind in ("Slow", "Raising"):
+            (folder / "conf" / "augmentation" / f"{kind.lower()}.yaml").write_text(f"_target_: mylab.{kind}\n")
         words = [
-            sys.executable,
+            *by,
+            *([] if module else [sys.executable]),
             "-m",
             "gan_lightning.train",
             *line,
             *([] if line[0].startswith("run=") else ["--config-dir", "conf"]),
         ]
-        self.folder, self.errors = folder, folder / "errors.txt"
+        self.folder, self.errors, around = folder, folder / name, environment(folder, **more)
         self.process = subprocess.Popen(
-            words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=self.errors.open("w"), text=True
+            words, cwd=folder, env=around, stdout=subprocess.PIPE, stderr=self.errors.open("w"), text=True
         )
 
     def ranks(self):
@@ -195,3 +197,254 @@ def test_a_signal_ends_all_ranks_at_one_step(tmp_path, to):
     found = result(tmp_path / "run")
     assert (found["status"], found["reason"]) == ("preempted", "SIGTERM")
     assert max(int(p.stem[5:]) for p in (tmp_path / "run" / "checkpoints").glob("*.ckpt")) == found["step"]
+
+
+def test_a_mistake_of_its_own_is_told_of_a_rank_that_others_wait_for(tmp_path, monkeypatch):
+    """As when the first rank can't save its last step."""
+    monkeypatch.setattr("gan_lightning.ranks.GRACE", 0.2)
+    (tmp_path / "0").write_text(json.dumps({"at": 1.0, "reason": "step 20 could not be saved", "own": True}))
+    ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 74", "exec sleep 60")]
+    try:
+        assert watched(ranks, tmp_path) == (74, "rank 0: step 20 could not be saved")
+    finally:
+        ranks[1].kill()
+        ranks[1].wait()
+
+
+# ── the game of one ──────────────────────────────────────────────────────────────────────────────────────────────────────
+def environment(folder, **more):
+    """Of a process that is started by hand."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    path = os.pathsep.join([str(folder), *sys.path])
+    return os.environ | threads | {"GAN_LIGHTNING_PACKAGES": "mylab", "PYTHONPATH": path} | more
+
+
+def place(i, port, world=2, **more):
+    """What torchrun or srun tell rank i of two machines, each with one process."""
+    words = {"RANK": i, "LOCAL_RANK": 0, "GROUP_RANK": i, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": 1, "MASTER_PORT": port}
+    return {name: str(value) for name, value in words.items()} | {"MASTER_ADDR": "127.0.0.1"} | more
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """Every game of together.py as two ranks have played it: name → (rank 0's diary, rank 1's)."""
+    folder, port = tmp_path_factory.mktemp("played"), free_port()
+    words = [sys.executable, str(Path(together.__file__)), str(folder)]
+    ranks = [
+        subprocess.Popen(
+            words,
+            env=environment(folder, **place(i, port, LOCAL_RANK=str(i), GROUP_RANK="0", LOCAL_WORLD_SIZE="2")),
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / f"{i}.txt").open("w"),
+        )
+        for i in range(2)
+    ]
+    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0], (folder / "0.txt").read_text()[-2000:]
+    both = [torch.load(folder / f"{i}.pt") for i in range(2)]
+    return {name: (both[0][name], both[1][name]) for name in together.GAMES}
+
+
+def largest(one, other):
+    """The largest difference of two dictionaries of tensors."""
+    assert one.keys() == other.keys()
+    return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
+
+
+def rows(*batches):
+    return sorted(map(tuple, torch.cat(batches).flatten(1).tolist()))
+
+
+CONTROLS = ("each by its own", "noise beside z")
+
+
+@pytest.mark.parametrize("name", [name for name in together.GAMES if name not in CONTROLS])
+def test_two_ranks_have_the_gradients_of_one_process(played, name):
+    for alone, first, second in zip(together.play(name), *played[name], strict=True):
+        assert largest(first["gradients"], alone["gradients"]) <= 1e-6
+        assert largest(first["state"], alone["state"]) <= 1e-6
+        assert max(float(x.abs().max()) for x in first["gradients"].values()) > 1e-2
+        assert equal(first["state"], second["state"])
+
+
+@pytest.mark.parametrize("name", together.GAMES)
+def test_two_ranks_share_the_samples_of_one_process(played, name):
+    for alone, first, second in zip(together.play(name), *played[name], strict=True):
+        assert rows(first["real"], second["real"]) == rows(alone["real"])
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+def test_what_is_not_that_of_one_process_is_seen(played, name):
+    """The negative controls: statistics of each rank's own batch, and noise that each rank draws by itself."""
+    alone, (first, _) = together.play(name), played[name]
+    assert largest(first[0]["gradients"], alone[0]["gradients"]) > 1e-3
+
+
+# ── started from outside ─────────────────────────────────────────────────────────────────────────────────────────────────
+SMALL = ("model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "checkpoint.every=5", "metric=none")
+SHORT = (*LINE[:-2], "trainer.devices=1", "trainer.num_nodes=2", "trainer.max_steps=5", "metric=none")
+
+
+def by_hand(folder, line, port, i, **more):
+    return Together(folder, *line, name=f"errors{i}.txt", **place(i, port, **more))
+
+
+def test_ranks_whose_configs_differ_are_refused(tmp_path):
+    port = free_port()
+    ranks = [by_hand(tmp_path, (*SHORT, f"seed={i}"), port, i) for i in range(2)]
+    (code, out, errors), other = (rank.end() for rank in ranks)
+    assert (code, out, errors) == (2, "", f"rank 1, {socket.gethostname()}: has another config than rank 0: seed: 0 → 1\n")
+    assert other == (2, "", "")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_what_one_rank_refuses_all_refuse(tmp_path):
+    port = free_port()
+    ranks = [by_hand(tmp_path, (*SHORT, *more), port, i) for i, more in enumerate([(), ("optimizer.lr=-1",)])]
+    (code, out, errors), other = (rank.end() for rank in ranks)
+    assert (code, out, other) == (2, "", (2, "", ""))
+    assert errors.startswith(f"rank 1, {socket.gethostname()}: optimizer.lr: ")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("i", range(2))
+def test_a_rank_that_comes_alone_does_not_wait_for_ever(tmp_path, i):
+    code, _, errors = by_hand(tmp_path, (*SHORT, "trainer.strategy.timeout=3"), free_port(), i).end(within=40)
+    assert code == 2
+    said = ["rank 1 has not come within 3 s; 2 processes are to train together", ": nobody answers: "][i]
+    assert said in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_than_were_started(tmp_path):
+    port = free_port()
+    line = ("experiment=digits_fast", "trainer.accelerator=cpu", "trainer.max_steps=5")
+    (code, _, errors), other = (rank.end() for rank in [by_hand(tmp_path, line, port, i) for i in range(2)])
+    assert (code, other[0]) == (2, 2)
+    cure = "use trainer=ddp trainer.devices=1 trainer.num_nodes=2"
+    assert errors == f"trainer.devices: the config asks for 1 processes, but 2 were started; {cure}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() != 0 or shutil.which("unshare") is None, reason="needs root and util-linux")
+def test_a_run_directory_that_only_one_machine_sees(tmp_path):
+    port, runs = free_port(), tmp_path / "runs"
+    runs.mkdir()
+    hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {runs} && exec "$@"', "sh")
+    ranks = [by_hand(tmp_path, SHORT, port, 0), Together(tmp_path, *SHORT, name="errors1.txt", by=hidden, **place(1, port))]
+    (code, _, errors), other = (rank.end() for rank in ranks)
+    assert (code, other[0]) == (2, 2)
+    assert f"can't be seen by rank 1 on {socket.gethostname()}; hydra.run.dir= on a filesystem that all share" in errors
+    assert errors.count("\n") == 1
+
+
+# ── two machines, as two network namespaces ──────────────────────────────────────────────────────────────────────────────
+@pytest.fixture(scope="module")
+def machines():
+    """Two network namespaces and a cable between them."""
+    if os.getuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("needs Debian's iproute2, and root")
+    names, own = [f"gan{os.getpid()}{x}" for x in "ab"], []
+    commands = [f"netns add {name}" for name in names]
+    commands += [f"link add eth0 netns {names[0]} type veth peer name eth0 netns {names[1]}"]
+    commands += [f"-n {name} addr add 10.77.0.{i}/24 dev eth0" for i, name in enumerate(names, 1)]
+    commands += [f"-n {name} link set {device} up" for name in names for device in ("lo", "eth0")]
+    try:
+        for words in commands:
+            done = subprocess.run(["ip", *words.split()], capture_output=True, text=True, check=False)
+            if done.returncode:
+                pytest.skip(f"no network namespaces here: ip {words}: {done.stderr.strip()}")
+        for name in names:
+            own.append(Path("/etc/netns") / name)
+            own[-1].mkdir(parents=True)
+            (own[-1] / "hosts").write_text("127.0.0.1 localhost\n10.77.0.1 one\n10.77.0.2 two\n")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+        for folder in own:
+            shutil.rmtree(folder)
+
+
+def torchrun(folder, machines, i, *line):
+    """`torchrun` on machine i of the two, as docs/processes.md has it."""
+    words = [word.replace("$HEAD", "10.77.0.1") for word in together.written("torchrun --nnodes")]
+    at = words.index("-m")
+    options = [*words[1:at], f"--rdzv-conf=is_host={i == 0}", f"--local-addr=10.77.0.{i + 1}"]
+    by = ("ip", "netns", "exec", machines[i], sys.executable, "-m", "torch.distributed.run", *options)
+    line = line if line[0].startswith("run=") else (*words[at + 2 :], *line)
+    return Together(folder, *line, name=f"errors{i}.txt", by=by, module=True, GLOO_SOCKET_IFNAME="eth0")
+
+
+def test_two_machines_by_torchrun_train_one_run(machines, tmp_path):
+    """And a rank that is killed on one of them ends it on both."""
+    line, run = (*SMALL, "trainer.max_steps=400", "augmentation=slow"), tmp_path / "runs" / "two_machines"
+    both = [torchrun(tmp_path, machines, i, *line) for i in range(2)]
+    both[0].until(run / "checkpoints" / "step=00000005.ckpt")
+    pids = [*both[0].ranks().values(), *both[1].ranks().values()]
+    os.kill(both[1].ranks()[1], signal.SIGKILL)
+    began = time.monotonic()
+    ends = [one.end(within=30) for one in both]
+    assert gone(pids)
+    assert time.monotonic() - began < 20
+    assert [code for code, _, _ in ends] == [1, 1]
+    assert ends[1][1] == ""
+    found = result(run)
+    assert (found["status"], found["processes"]) == ("failed", 2)
+    assert "onnection" in found["reason"]
+    assert len(list(run.glob("events.out.tfevents.*"))) == 1
+    assert list((tmp_path / "runs").iterdir()) == [run]
+
+
+@pytest.mark.slow
+def test_two_machines_by_torchrun_train_to_the_end(machines, tmp_path):
+    line = (*SMALL, "trainer.max_steps=5", "hydra.run.dir=runs/${name}/${now:%Y-%m-%d_%H-%M-%S}_${short_id:}")  # the usual
+    ends = [one.end() for one in [torchrun(tmp_path, machines, i, *line) for i in range(2)]]
+    assert [code for code, _, _ in ends] == [0, 0], ends[0][2][-2000:]
+    (run,) = (tmp_path / "runs" / "digits").iterdir()
+    assert result(run)["status"] == "finished"
+    assert ends[0][1].count("status") == 1
+    assert ends[1][1] == ""
+    assert len(list(run.glob("events.out.tfevents.*"))) == 1
+    assert "training" not in ends[1][2]
+    again = [torchrun(tmp_path, machines, i, f"run={run}", "trainer.max_steps=10") for i in range(2)]
+    ends = [one.end() for one in again]
+    assert [code for code, _, _ in ends] == [0, 0], ends[0][2][-2000:]
+    assert ends[0][1].startswith("changed: trainer.max_steps: 5 → 10")
+    assert result(run)["step"] == 10
+
+
+# ── sweeps ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.slow
+def test_the_command_for_one_machine(tmp_path):
+    code, _, errors = Together(tmp_path, *together.written("gan-train")[1:], *SMALL, "trainer.max_steps=5").end()
+    assert code == 0, errors[-2000:]
+
+
+LAUNCHERS = {
+    "basic": (),
+    "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+    "submitit_local": ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"),
+}
+
+
+@pytest.mark.parametrize("launcher", ["basic", *(pytest.param(x, marks=pytest.mark.slow) for x in list(LAUNCHERS)[1:])])
+def test_a_sweep_of_two_jobs_of_two_ranks(tmp_path, launcher):
+    line = (*LINE[:-2], "trainer.max_steps=2", "metric=none", "seed=0,1", "hydra.sweep.dir=sweep", *LAUNCHERS[launcher], "-m")
+    code, _, errors = Together(tmp_path, *line).end(within=300)
+    assert code == 0, errors[-2000:]
+    runs = sorted(path.parent for path in (tmp_path / "sweep").glob("**/config.yaml"))
+    assert len(runs) == 2
+    for seed, run in enumerate(runs):
+        assert f"seed: {seed}\n" in (run / "config.yaml").read_text()
+        assert (result(run)["status"], result(run)["step"], result(run)["processes"]) == ("finished", 2, 2)
+        assert len(list(run.glob("events.out.tfevents.*"))) == 1
+    assert not any((tmp_path / name).exists() for name in ("runs", "multirun"))  # no rank has begun a sweep of its own

@@ -1,15 +1,18 @@
-"""A job that SLURM takes away comes back once, in the same run directory, and loses no step: on a real SLURM of one node."""
+"""A job that SLURM takes away comes back once, in the same run directory; several tasks are one run: on a real SLURM."""
 
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import together
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 SANDBOX = Path(__file__).parent.parent / "scripts" / "slurm_sandbox.sh"
@@ -43,11 +46,11 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("slurm")
+@contextmanager
+def sandbox(folder, nodes):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLURM_SANDBOX_PORT", str(20000 + os.getpid() % 20000))
+        patch.setenv("SLURM_SANDBOX_PORT", str(20000 + (10 * os.getpid() + 4 * nodes) % 20000))
+        patch.setenv("SLURM_SANDBOX_NODES", str(nodes))
         up = subprocess.run([SANDBOX, "up", folder], capture_output=True, text=True, timeout=60, check=False)
         if up.returncode or "idle" not in up.stderr:
             subprocess.run([SANDBOX, "down", folder], timeout=20, check=False)
@@ -55,6 +58,18 @@ def slurm(tmp_path_factory):
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         yield
         subprocess.run([SANDBOX, "down", folder], timeout=20, check=False)
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    with sandbox(tmp_path_factory.mktemp("slurm"), 1):
+        yield
+
+
+@pytest.fixture
+def two_nodes(tmp_path_factory):
+    with sandbox(tmp_path_factory.mktemp("slurm"), 2):
+        yield
 
 
 def said(*words):
@@ -150,3 +165,87 @@ def test_a_cancelled_job_stays_away(slurm, folder):
     going.until(lambda: json.loads((folder / "run" / "result.json").read_text())["status"] == "preempted")
     assert going["Restarts"] == "0"
     assert "is queued again" not in (folder / "out.txt").read_text()
+
+
+# ── several tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+SMALL = "model.width=4 data.batch_size=16 trainer.accelerator=cpu checkpoint.every=5 metric=none augmentation=slow"
+
+
+def step(folder, *command):
+    """An srun, its words, and this package where it looks."""
+    around = {
+        "OMP_NUM_THREADS": "1",
+        "GAN_LIGHTNING_PACKAGES": "mylab",
+        "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]),
+    }
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=os.environ | around,
+        stdout=(folder / "out.txt").open("w"),
+        stderr=(folder / "errors.txt").open("w"),
+        start_new_session=True,
+    )
+
+
+def documented(*more):
+    """The srun of docs/processes.md, in two tasks."""
+    words = together.written("srun")
+    at = words.index("gan-train")
+    line = [*words[at + 1 :], *SMALL.split(), *more, "--config-dir", "conf"]
+    return [words[0], "--nodes=2", "--ntasks=2", *words[1:at], sys.executable, "-m", "gan_lightning.train", *line]
+
+
+def ranks():
+    """Rank → pid, of those that train here."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            line, around = (path / "cmdline").read_bytes(), (path / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"gan_lightning.train" in line and line.startswith(sys.executable.encode()):
+            found |= {int(word[13:]): int(path.name) for word in around if word.startswith(b"SLURM_PROCID=")}
+    return found
+
+
+def test_a_step_of_two_tasks_is_one_run(two_nodes, folder):
+    going = step(folder, *documented("trainer.max_steps=5"))
+    assert going.wait(timeout=120) == 0, (folder / "errors.txt").read_text()[-2000:]
+    run = folder / "runs" / "two_nodes"
+    result = json.loads((run / "result.json").read_text())
+    assert (result["status"], result["step"], result["processes"]) == ("finished", 5, 2)
+    assert list((folder / "runs").iterdir()) == [run]
+    assert (folder / "out.txt").read_text().count("status ") == 1
+    assert len(list(run.glob("events.out.tfevents.*"))) == 1
+
+
+@pytest.mark.slow
+def test_a_killed_task_takes_the_other_with_it(two_nodes, folder):
+    going, run = step(folder, *documented("trainer.max_steps=400")), folder / "runs" / "two_nodes"
+    deadline = time.monotonic() + 120
+    while not list(run.glob("checkpoints/*.ckpt")):
+        assert going.poll() is None, (folder / "errors.txt").read_text()[-2000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    pids = ranks()
+    assert pids.keys() == {0, 1}
+    os.kill(pids[1], signal.SIGKILL)
+    assert going.wait(timeout=20) != 0
+    assert not ranks()
+
+
+@pytest.mark.slow
+def test_one_task_of_two_trains_alone(two_nodes, folder):
+    """In a step whose other task does something else, and in a batch script, which runs once whatever the job's tasks."""
+    words = [sys.executable, "-m", "gan_lightning.train", *SMALL.split(), "trainer.max_steps=5", "hydra.run.dir=alone"]
+    alone = f'[ "$SLURM_PROCID" = 1 ] || exec {" ".join(words)} --config-dir conf'
+    going = step(folder, "srun", "--nodes=2", "--ntasks=2", "bash", "-c", alone)
+    assert going.wait(timeout=60) == 0, (folder / "errors.txt").read_text()[-2000:]
+    assert json.loads((folder / "alone" / "result.json").read_text())["status"] == "finished"
+    script = JOB.format(
+        folder=folder, path=os.pathsep.join([str(folder), *sys.path]), python=sys.executable, steps=STEPS, by=""
+    ).replace(f"max_steps={STEPS}", "max_steps=5")
+    batch = Job(folder, script, "--nodes=2", "--ntasks=2")
+    batch.until(lambda: batch["JobState"] == "COMPLETED")
+    assert json.loads((folder / "run" / "result.json").read_text())["processes"] == 1

@@ -19,6 +19,7 @@ from PIL import Image
 
 from gan_lightning import picture
 from gan_lightning.gan import GAN
+from gan_lightning.model.layer.sync_batch_norm import alone
 from gan_lightning.run import Run
 
 Row = dict[str, float]  # "step" first
@@ -64,7 +65,8 @@ class Table(pl.Callback):
         if trainer.is_global_zero and self.rows:
             assert isinstance(module, GAN)
             path = self.run.path / f"{self.name}.png"
-            self.figure(module).savefig(path)
+            with alone(module):
+                self.figure(module).savefig(path)
             image = np.asarray(Image.open(path).convert("RGB"))
             for logger in trainer.loggers:
                 picture.show(logger, self.name, image, trainer.global_step)
@@ -99,7 +101,7 @@ class Table(pl.Callback):
 def untouched(gan: GAN) -> Iterator[None]:
     """What looking changes is put back: running statistics, and the state of the random numbers."""
     kept = [(buffer, buffer.clone()) for buffer in gan.buffers()]
-    with torch.random.fork_rng(devices=[gan.device] if gan.device.type == "cuda" else []):
+    with alone(gan), torch.random.fork_rng(devices=[gan.device] if gan.device.type == "cuda" else []):
         yield
     for buffer, before in kept:
         buffer.copy_(before)

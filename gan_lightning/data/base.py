@@ -91,6 +91,7 @@ class Data(pl.LightningDataModule):
             start=trainer.global_step,
             rank=trainer.global_rank,
             world=trainer.world_size,
+            rounds=self.batches_per_step,
         )
         on_gpu = torch.cuda.is_available() and trainer.accelerator.__class__.__name__ == "CUDAAccelerator"
         return DataLoader(stream, batch_size=None, num_workers=self.workers, pin_memory=on_gpu)

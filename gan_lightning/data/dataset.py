@@ -103,10 +103,10 @@ class Items:
     def __len__(self) -> int:
         return len(self.index)
 
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1) -> Batch:
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
         """Batch i: see `stream`."""
         with drawn_from(hashed(Purpose.REAL, seed, i, rank)):
-            items = [self.item(int(at)) for at in positions(seed, i, n, rank, world, len(self))]
+            items = [self.item(int(at)) for at in positions(seed, i, n, rank, world, len(self), rounds)]
         labels = torch.tensor([label for _, label in items]) if self.num_classes else None
         return Batch(torch.stack([x for x, _ in items]), labels)
 

@@ -26,9 +26,9 @@ class Store:
         taken = torch.from_numpy(self.samples[self.index[at.numpy()]])  # an index array copies, also from a memory map
         return taken.float().div_(127.5).sub_(1) if taken.dtype == torch.uint8 else taken.float()
 
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1) -> Batch:
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
         """Batch i: see `stream`."""
-        at = positions(seed, i, n, rank, world, len(self))
+        at = positions(seed, i, n, rank, world, len(self), rounds)
         return Batch(self.take(at), None if self.labels is None else self.labels[at])
 
     def part(self, start: int, n: int) -> Batch:

@@ -1,8 +1,8 @@
 """The endless stream: batch i is a pure function of (seed, i, rank).
 
 Permutations of the data follow one another without a gap, and no rest is dropped; the ranks take turns along that one line,
-so whatever their number, they see the same samples in the same global batches. Nothing needs saving: a resumed run starts
-the stream at its step, with workers or without.
+so whatever their number, the updates see the same samples together. Nothing needs saving: a resumed run starts the stream at
+its step, with workers or without.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from gan_lightning.turn import Batch
 class Source(Protocol):
     """Where a split's samples come from: stored ones have a length, drawn ones do not end."""
 
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1) -> Batch:
-        """Batch i of n samples for `rank` of `world`: real (n, *sample_shape) float32."""
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
+        """Batch i of n samples for `rank` of `world`: real (n, *sample_shape) float32. `rounds` updates are made with it."""
         ...
 
     def part(self, start: int, n: int) -> Batch:
@@ -38,14 +38,17 @@ class Source(Protocol):
 class Stream(IterableDataset[Batch]):
     """Batches `start`, `start + 1`, … of a source, for ever; worker w of k makes every k-th."""
 
-    def __init__(self, source: Source, size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1) -> None:
-        self.source, self.size, self.seed, self.start, self.rank, self.world = source, size, seed, start, rank, world
+    def __init__(
+        self, source: Source, size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1, rounds: int = 1
+    ) -> None:
+        self.source, self.size, self.seed, self.start = source, size, seed, start
+        self.rank, self.world, self.rounds = rank, world, rounds
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         i, stride = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
         while True:
-            yield self.source.batch(self.seed, i, self.size, self.rank, self.world)
+            yield self.source.batch(self.seed, i, self.size, self.rank, self.world, self.rounds)
             i += stride
 
 
@@ -60,7 +63,10 @@ def in_places(start: int, n: int, block: Callable[[int], Tensor]) -> Tensor:  # 
 
 
 class Drawn:
-    """An endless source: batch i is drawn from (seed, i, rank). `fixed` tells the draws of one split from another's."""
+    """An endless source: batch i is drawn from (seed, i), and each rank takes its part of it.
+
+    `fixed` tells the draws of one split from another's.
+    """
 
     fixed: int = 0
 
@@ -68,9 +74,9 @@ class Drawn:
         """N samples."""
         raise NotImplementedError
 
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1) -> Batch:
-        """Batch i of this rank, whatever the number of ranks."""
-        return Batch(self.draw(n, generator(Purpose.REAL, seed, i, rank)), None)
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
+        """Batch i of this rank: all ranks' batches are drawn, which costs less than to tell one another."""
+        return Batch(self.draw(n * world, generator(Purpose.REAL, seed, i))[share(n, rank, world, rounds)], None)
 
     def part(self, start: int, n: int) -> Batch:
         """N samples of their own for each place, others for each split."""
@@ -88,9 +94,14 @@ def order(seed: int, epoch: int, total: int) -> Tensor:  # -> (total,)
     return torch.randperm(total, generator=generator(Purpose.ORDER, seed, epoch))
 
 
-def positions(seed: int, i: int, n: int, rank: int, world: int, total: int) -> Tensor:  # -> (n,)
+def share(n: int, rank: int, world: int, rounds: int = 1) -> Tensor:  # -> (n,)
+    """Which places of a batch of n · world samples are a rank's: in each of the updates made with it, the next n / rounds."""
+    return torch.arange(n * world).view(rounds, world, n // rounds)[:, rank].flatten()
+
+
+def positions(seed: int, i: int, n: int, rank: int, world: int, total: int, rounds: int = 1) -> Tensor:  # -> (n,)
     """Which of `total` stored samples stand in batch i of `rank`."""
-    at = torch.arange(n) + (i * world + rank) * n
+    at = share(n, rank, world, rounds) + i * world * n
     epochs = at // total
     found = torch.empty(n, dtype=torch.long)
     for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):

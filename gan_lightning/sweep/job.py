@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from gan_lightning import build
 from gan_lightning.cluster import TakenAway, heeded
 from gan_lightning.config import Refused, one_line, resolved
+from gan_lightning.meeting import agreed, begun
 from gan_lightning.run import Run
 from gan_lightning.sweep.device import leased
 from gan_lightning.training import train
@@ -42,7 +43,8 @@ def job(config: DictConfig) -> None:
     path = Path(task.runtime.output_dir)
     print(f"\njob {task.job.num}: {path.name}", flush=True)
     try:
-        run = Run.begin(path, config, overrides)
+        agreed(lambda: config, lambda: None)  # where srun has started several tasks for this one job
+        run = begun(str(path), config, overrides)
     except Refused as error:
         print(*error.lines, sep="\n", file=sys.stderr)
     else:

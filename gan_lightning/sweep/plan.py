@@ -18,8 +18,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from gan_lightning import disk
-from gan_lightning.build import rehearse
+from gan_lightning import disk, launch
+from gan_lightning.build import ranks, rehearse
 from gan_lightning.check import check
 from gan_lightning.config import Composer, Plain, Refused, one_line
 
@@ -86,7 +86,7 @@ def planned(composer: Composer, line: list[str]) -> Plan:
             config = composer.compose([*own, *overrides])
             composer.refuse_new(overrides)
             plain = check(config)
-            again(plain, rehearsals)
+            again(as_here(plain) if hydra["launcher"]["_target_"] in launch.ELSEWHERE else plain, rehearsals)
         except Refused as error:
             said.append((overrides, error.lines))
             continue
@@ -119,6 +119,12 @@ def again(plain: Plain, known: dict[str, Refused | None]) -> None:
             known[key] = error
     if (found := known[key]) is not None:
         raise found
+
+
+def as_here(plain: Plain) -> Plain:
+    """A config as far as this machine can try it: its GPUs and nodes are those of a cluster."""
+    here = {"accelerator": "cpu", "num_nodes": 1, "devices": ranks(plain)}
+    return plain | {"trainer": plain["trainer"] | here}
 
 
 def directory(overrides: Iterable[Override], left_out: set[str]) -> str:

@@ -1,0 +1,80 @@
+"""Games that several ranks play, and one process alone: `python together.py FOLDER` is one rank, for test_ranks.py."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from games import LATENT, fit, make_gan
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+from gan_lightning.loss.relativistic import Relativistic
+from gan_lightning.meeting import rank
+from gan_lightning.model import dcgan, resize_convolution
+from gan_lightning.ranks import Parallel
+from gan_lightning.regularizer.gradient_penalty import GradientPenalty
+from gan_lightning.regularizer.r1 import R1
+from gan_lightning.regularizer.r2 import R2
+
+WHOLE = 8  # samples of an update, over all ranks
+STEPS = 3
+SGD = partial(torch.optim.SGD, lr=0.1)  # its steps are the gradients
+IMAGE = (1, 8, 8)
+
+
+def penalties():
+    return {"r1": R1(0.5), "r2": R2(0.5)}
+
+
+def convolutional(room, **given):
+    torch.manual_seed(0)
+    generator, discriminator = room.Generator(LATENT, IMAGE, width=4), room.Discriminator(IMAGE, width=4)
+    return make_gan(IMAGE, generator=generator, discriminator=discriminator, **given)
+
+
+GAMES = {
+    "plain": lambda **o: make_gan(num_classes=3, **o),
+    "penalties": lambda **o: make_gan(num_classes=3, regularizers=penalties(), loss=Relativistic(), **o),
+    "several updates": lambda **o: make_gan(d_steps_per_g_step=2, fresh_z=True, packing=2, regularizers=penalties(), **o),
+    "in parts": lambda **o: make_gan(num_classes=3, accumulate=2, **o),
+    "normalised": lambda **o: convolutional(resize_convolution, regularizers=penalties(), **o),
+    "normalised, both": lambda **o: convolutional(dcgan, regularizers=penalties(), loss=Relativistic(), **o),
+    "each by its own": lambda **o: convolutional(resize_convolution, **o),
+    "noise beside z": lambda **o: make_gan(regularizers={"gradient_penalty": GradientPenalty()}, **o),
+}
+
+
+def written(start):
+    """The command of docs/processes.md that begins so, as words."""
+    page = (Path(__file__).parent.parent / "docs" / "processes.md").read_text().replace("\\\n", " ")
+    (line,) = [line for line in page.splitlines() if line.startswith(start)]
+    return line.split()
+
+
+class Diary(pl.Callback):
+    """What was seen and learned in each step."""
+
+    def __init__(self):
+        self.pages = []
+
+    def on_train_batch_end(self, trainer, gan, outputs, batch, i):
+        gradients = {name: p.grad.clone() for name, p in gan.named_parameters() if p.grad is not None}
+        state = {name: x.clone() for name, x in gan.state_dict().items()}
+        self.pages.append({"real": batch.real, "gradients": gradients, "state": state})
+
+
+def play(name, world=1):
+    """Three steps of a game, `WHOLE / world` samples a rank."""
+    gan, diary = GAMES[name](optimizers={"generator": SGD, "discriminator": SGD}), Diary()
+    shape = IMAGE if name in ("normalised", "normalised, both", "each by its own") else (1, 4, 4)
+    apart = {"devices": world, "strategy": Parallel(60.0, sync_batchnorm=name != "each by its own")}
+    several = apart | {"plugins": [TorchElasticEnvironment()], "use_distributed_sampler": False} if world > 1 else {}
+    classes = getattr(gan.generator, "num_classes", 0)
+    fit(gan, STEPS, WHOLE // world, shape, classes, callbacks=[diary], **several)
+    return diary.pages
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    torch.save({name: play(name, 2) for name in GAMES}, Path(sys.argv[1]) / f"{rank()}.pt")
