@@ -97,13 +97,19 @@ def requeue(caught: signal.Signals) -> str | None:
     SIGUSR1 and SIGUSR2 announce the end of the job's time (`sbatch --signal=USR1@60`). SIGTERM is either a preemption, during
     which the job still counts as running, or the end: of a cancelled job, or of one whose time is up.
     """
-    job = os.environ.get("SLURM_JOB_ID")
+    job = this_job()
     if job is None or caught is signal.SIGINT:
         return None
     if caught is signal.SIGTERM and "JobState=RUNNING" not in scontrol("show", "job", job):
         return None
     scontrol("requeue", job)
     return job
+
+
+def this_job() -> str | None:
+    """As SLURM's commands know it. A task of an array may bear the whole array's number, so its place is told as well."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID")
 
 
 def scontrol(*words: str) -> str:

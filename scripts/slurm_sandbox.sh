@@ -1,7 +1,7 @@
 #!/bin/bash
 # A SLURM on loopback, for tests: no systemd, no cgroups, no accounting. Needs Debian's slurm-wlm and munge, and root.
 # One node, named as the machine; or SLURM_SANDBOX_NODES=2 and more: node1, node2, …, all of them this machine.
-#   source <(scripts/slurm_sandbox.sh up DIR)    starts it; sets SLURM_CONF
+#   source <(scripts/slurm_sandbox.sh up DIR)    starts it; sets SLURM_CONF, and PATH for a sacct that asks squeue
 #   scripts/slurm_sandbox.sh down DIR            stops it, by its own pid files
 set -eu
 verb=${1:?up or down} dir=$(realpath -m "${2:?a working folder}") host=$(hostname -s)
@@ -11,7 +11,7 @@ if [ "$verb" = down ]; then
   for file in "${pids[@]}"; do [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null; done
   exit 0
 fi
-mkdir -p "$dir"/{munge,state,spool,log}
+mkdir -p "$dir"/{munge,state,spool,log,bin}
 chmod 700 "$dir/munge"
 [ -f "$dir/munge/key" ] || (umask 077 && head -c 1024 /dev/urandom > "$dir/munge/key")
 names=("$host")
@@ -48,10 +48,18 @@ KillWait=5
 MinJobAge=600
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-$(for i in $(seq "$nodes"); do echo "NodeName=${names[i - 1]} NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + i)) CPUs=1 State=UNKNOWN"; done)
+$(for i in $(seq "$nodes"); do echo "NodeName=${names[i - 1]} NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + i)) CPUs=${SLURM_SANDBOX_CPUS:-1} State=UNKNOWN"; done)
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=${SLURM_SANDBOX_GRACE:-4}
 PartitionName=high Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 CONF
+cat > "$dir/bin/sacct" << 'SACCT'
+#!/bin/bash
+# submitit asks sacct, which knows nothing without accounting: squeue does, for MinJobAge seconds.
+jobs=() && while [ $# -gt 0 ]; do [ "$1" = -j ] && jobs+=("$2"); shift; done
+echo "JobID|State|NodeList"
+exec squeue --noheader --array --states=all --format="%i|%T|%N" --jobs="$(IFS=,; echo "${jobs[*]}")"
+SACCT
+chmod +x "$dir/bin/sacct"
 export SLURM_CONF="$dir/slurm.conf"
 munged --force --key-file="$dir/munge/key" --socket="$dir/munge/socket" --pid-file="$dir/munge/pid" \
   --log-file="$dir/munge/log" --seed-file="$dir/munge/seed" >&2
@@ -65,4 +73,4 @@ for _ in $(seq 100); do
   sleep 0.1
 done
 timeout 5 sinfo >&2
-echo "export SLURM_CONF='$SLURM_CONF'"
+echo "export SLURM_CONF='$SLURM_CONF' PATH='$dir/bin':\"\$PATH\""

@@ -3,19 +3,17 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import together
+from sandbox import needed, said, sandbox
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-SANDBOX = Path(__file__).parent.parent / "scripts" / "slurm_sandbox.sh"
 STEPS = 120
 MYLAB = '''
 import time
@@ -37,27 +35,7 @@ exec {by} {python} -m gan_lightning.train experiment=digits_fast model.width=4 d
   hydra.run.dir=run --config-dir conf
 """
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(
-        not all(map(shutil.which, ("slurmctld", "slurmd", "munged", "sbatch"))) or os.getuid() != 0,
-        reason="needs Debian's slurm-wlm and munge, and root",
-    ),
-]
-
-
-@contextmanager
-def sandbox(folder, nodes):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLURM_SANDBOX_PORT", str(20000 + (10 * os.getpid() + 4 * nodes) % 20000))
-        patch.setenv("SLURM_SANDBOX_NODES", str(nodes))
-        up = subprocess.run([SANDBOX, "up", folder], capture_output=True, text=True, timeout=60, check=False)
-        if up.returncode or "idle" not in up.stderr:
-            subprocess.run([SANDBOX, "down", folder], timeout=20, check=False)
-            pytest.skip(f"SLURM does not start here: {up.stderr[-300:]}")
-        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-        yield
-        subprocess.run([SANDBOX, "down", folder], timeout=20, check=False)
+pytestmark = needed
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +48,6 @@ def slurm(tmp_path_factory):
 def two_nodes(tmp_path_factory):
     with sandbox(tmp_path_factory.mktemp("slurm"), 2):
         yield
-
-
-def said(*words):
-    return subprocess.run(words, capture_output=True, text=True, timeout=20, check=True).stdout
 
 
 class Job:

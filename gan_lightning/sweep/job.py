@@ -33,7 +33,7 @@ KEPT = [
     "gan_lightning.metric.class_accuracy",
     "gan_lightning.metric.fid",
 ]
-ENDED_WITHOUT_A_WORD = "ended without a word: killed, or out of memory"
+SILENT = "ended without a word"
 
 
 def job(config: DictConfig) -> None:
@@ -67,13 +67,13 @@ def isolated(run: Run) -> None:
         os.kill(child.pid, error.caught if isinstance(error, TakenAway) else signal.SIGINT)
         child.join()
         raise
-    settle(run, signal.Signals(-child.exitcode).name if child.exitcode and child.exitcode < 0 else None)
+    settle(run, f"killed by {signal.Signals(-child.exitcode).name}" if child.exitcode and child.exitcode < 0 else SILENT)
 
 
-def settle(run: Run, ended: str | None = None) -> None:
-    """A run whose process is gone is not running: if it left no word, write down how it `ended`, as far as that is known."""
+def settle(run: Run, how: str) -> None:
+    """A run whose process is gone is not running: if it left no word, write down `how` it ended, as far as that is known."""
     if run.result.get("status") == "running":
-        run.record(status="failed", reason=f"killed by {ended}" if ended else ENDED_WITHOUT_A_WORD)
+        run.record(status="failed", reason=how)
 
 
 def apart(path: Path, environment: dict[str, str]) -> NoReturn:

@@ -19,7 +19,7 @@ from hydra.types import HydraContext, RunMode
 
 from gan_lightning.config import Composer, Refused, one_line, quoted
 from gan_lightning.run import Run
-from gan_lightning.sweep.job import job, settle
+from gan_lightning.sweep.job import SILENT, job, settle
 from gan_lightning.sweep.plan import Job, Plan
 
 AT_ONCE = {"hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher": os.cpu_count() or 1}  # it knows no limit
@@ -54,11 +54,16 @@ def launch(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
 
 
 def ended(plan: Plan, one: Job, state: str) -> None:
-    """Write down how a job of a cluster ended, if it could not itself."""
+    """Write down what the cluster says of a job that did not finish."""
     path = plan.folder / one.directory
-    if (path / "config.yaml").exists():
-        settle(Run(path), state)
-        (path / ".lock.owner").unlink(missing_ok=True)  # whoever held it has ended, wherever that was
+    if not (path / "config.yaml").exists():
+        return
+    run = Run(path)
+    settle(run, f"{SILENT}; the cluster says {state}")
+    result = run.result
+    if result.get("status") == "preempted" and state not in (said := str(result.get("reason"))):
+        run.record(reason=f"{said}; the cluster says {state}")
+    (path / ".lock.owner").unlink(missing_ok=True)  # whoever held it has ended, wherever that was
 
 
 @contextmanager
