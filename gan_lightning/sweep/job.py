@@ -48,10 +48,10 @@ def job(config: DictConfig) -> None:
     except Refused as error:
         print(*error.lines, sep="\n", file=sys.stderr)
     else:
-        if ALONE in os.environ:
-            trained(run.path)
-        else:
+        if ALONE not in os.environ:
             isolated(run)
+        elif code := trained(run.path):
+            sys.exit(code)  # no result for submitit: the cluster's own word on the job counts, and it may be queued again
 
 
 def isolated(run: Run) -> None:
