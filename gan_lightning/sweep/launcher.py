@@ -22,7 +22,10 @@ from gan_lightning.run import Run
 from gan_lightning.sweep.job import SILENT, job, settle
 from gan_lightning.sweep.plan import Job, Plan
 
-AT_ONCE = {"hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher": os.cpu_count() or 1}  # it knows no limit
+AT_ONCE = {  # jobs that a launcher is given in one go; all of them, unless said here
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher": 1,  # it keeps each job's config till the last has ended
+    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher": os.cpu_count() or 1,  # it starts all of them
+}
 THREADS = "OMP_NUM_THREADS"  # of a job: the same number under every launcher, since sums of other parts have other bits
 
 

@@ -81,7 +81,7 @@ def planned(composer: Composer, line: list[str]) -> Plan:
     left_out = set(hydra["job"]["config"]["override_dirname"]["exclude_keys"]) - named
     jobs, folders, said = [], [], []
     rehearsals: dict[str, Refused | None] = {}  # by config, seed apart: shapes and sizes don't hang on it
-    for overrides in tqdm(points, "checking", delay=2, unit="job", leave=False, file=sys.stderr):
+    for overrides in tqdm(points, "checking", delay=2, mininterval=1, unit="job", leave=False, file=sys.stderr):
         try:
             config = composer.compose([*own, *overrides])
             composer.refuse_new(overrides)

@@ -1,18 +1,20 @@
 """A sweep: all jobs checked first, each on its own, the same command goes on with what is missing."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 
 from gan_lightning.config import Composer
-from gan_lightning.sweep import plan
+from gan_lightning.sweep import device, plan
 
 TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every=2")
 MYLAB = '''
@@ -235,27 +237,71 @@ def test_other_launchers_give_the_same_bits(tmp_path, launcher):
     assert len({value["class_accuracy"] for value in values[0].values()}) > 1
 
 
-def test_no_two_jobs_share_a_gpu(tmp_path, mylab):
+def holder(folder, locked):
+    """A process that takes one GPU for a moment, and writes down which and when."""
+    with device.leased(1) if locked else nullcontext():
+        name, began = os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic()
+        time.sleep(0.2)
+        (folder / f"{os.getpid()}").write_text(f"{name} {began} {time.monotonic()}")
+
+
+def held(folder, monkeypatch, locked):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,GPU-7")
+    monkeypatch.setattr(device.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(device, "PATIENCE", 0.01)
+    children = [multiprocessing.get_context("fork").Process(target=holder, args=(folder, locked)) for _ in range(8)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(60)
+    assert [child.exitcode for child in children] == [0] * 8
+    return [path.read_text().split() for path in folder.iterdir() if path.name.isdigit()]
+
+
+def shared(spans):
+    """Whether two ever had the same one at a time."""
+    pairs = [(a, b) for i, a in enumerate(spans) for b in spans[i + 1 :] if a[0] == b[0]]
+    return any(float(a[1]) < float(b[2]) and float(b[1]) < float(a[2]) for a, b in pairs)
+
+
+def test_eight_jobs_on_three_gpus_never_share_one(tmp_path, monkeypatch):
+    spans = held(tmp_path, monkeypatch, locked=True)
+    assert {name for name, _, _ in spans} == {"0", "1", "GPU-7"}
+    assert not shared(spans)
+    (tmp_path / "free").mkdir()
+    assert shared(held(tmp_path / "free", monkeypatch, locked=False)), "without leases nothing would be seen"
+
+
+@pytest.mark.slow
+def test_no_two_jobs_of_a_sweep_share_a_gpu(tmp_path, mylab):
     """Eight jobs, four at a time, on three GPUs that are only names."""
-    line = ("-m", *mylab, *TINY, "augmentation=devices", "seed=range(0,8)", "hydra/launcher=joblib", "hydra.launcher.n_jobs=4")
-    child = typed(
-        tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | {"CUDA_VISIBLE_DEVICES": "0,1,GPU-7", "TMPDIR": str(tmp_path)}
-    )
-    out, _ = child.communicate(timeout=300)
+    line = ("-m", *mylab, *TINY, "augmentation=devices", "seed=range(0,8)", "hydra/launcher=node", "hydra.launcher.n_jobs=4")
+    own = {"CUDA_VISIBLE_DEVICES": "0,1,GPU-7", "TMPDIR": str(tmp_path)}
+    child = typed(tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | own)
+    out, _ = child.communicate(timeout=500)
     assert "8 of 8 finished" in out, out
-    spans = [
-        (words[0], float(words[1]), float(words[2]))
-        for p in tmp_path.iterdir()
-        if p.name.isdigit()
-        for words in [p.read_text().split()]
-    ]
+    spans = [path.read_text().split() for path in tmp_path.iterdir() if path.name.isdigit()]
     assert len(spans) == 8
-    assert {name for name, _, _ in spans} <= {"0", "1", "GPU-7"}
-    for i, (name, began, over) in enumerate(spans):
-        for other, start, end in spans[i + 1 :]:
-            assert name != other or over <= start or end <= began, "two jobs on one GPU"
-    at_once = max(sum(a <= began < b for _, a, b in spans) for _, began, _ in spans)
-    assert at_once > 1, "nothing ran side by side, so nothing was shown"
+    assert {name for name, _, _ in spans} == {"0", "1", "GPU-7"}
+    assert not shared(spans)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "more"),
+    [
+        ("node", ()),
+        ("submitit_local", ()),
+        ("slurm_gpu", ("trainer=gpu",)),
+        ("slurm_node", ("trainer=ddp_gpu", "trainer.devices=8")),
+        ("slurm_nodes", ("trainer=ddp_gpu", "trainer.devices=8", "trainer.num_nodes=2")),
+    ],
+)
+def test_every_launcher_composes_and_is_allowed(launcher, more, tmp_path):
+    """Also on a login node without a GPU: the jobs' machines have them."""
+    found = plan.planned(Composer(), ["experiment=ring_fast", "seed=0,1", f"hydra/launcher={launcher}", *more])
+    assert [job.directory for job in found.jobs] == [
+        ",".join(sorted((*(word for word in more if not word.startswith("trainer.devices")), f"seed={i}"))) for i in (0, 1)
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
