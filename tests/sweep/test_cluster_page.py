@@ -56,10 +56,10 @@ def test_the_one_for_slurm_runs(command, tmp_path_factory):
 
 
 def test_a_site_is_one_file(tmp_path):
-    folder = tmp_path / "hydra" / "launcher"
+    folder = tmp_path / "site"
     folder.mkdir(parents=True)
     (shown,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (folder / "site.yaml").write_text(shown)
+    (folder / "default.yaml").write_text(shown)
     composer = Composer(str(tmp_path))
     found = composer.of_hydra(["hydra/launcher=slurm_node"])["launcher"]
     assert (found["partition"], found["account"], found["timeout_min"], found["gpus_per_node"]) == ("gpu", "mylab", 240, 8)
