@@ -17,6 +17,7 @@ from typing import NoReturn
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from threadpoolctl import threadpool_limits
 
 from gan_lightning import build
 from gan_lightning.cluster import TakenAway, heeded
@@ -81,7 +82,6 @@ def apart(path: Path, environment: dict[str, str]) -> NoReturn:
     os.setpgid(0, 0)
     os.environ.clear()
     os.environ.update(environment)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     threading.Thread(target=follow, daemon=True).start()
     with heeded():
         sys.exit(trained(path))
@@ -101,7 +101,9 @@ def trained(path: Path) -> int:
     try:
         plain = resolved(run.config)
         wanted = 0 if plain["trainer"].get("accelerator") == "cpu" else build.ranks(plain)
-        with leased(wanted):
+        threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+        torch.set_num_threads(threads)
+        with leased(wanted), threadpool_limits(threads):
             return train(run, build.rehearsed(run.config))
     except Refused as error:
         print(*error.lines, sep="\n", file=sys.stderr)
