@@ -102,7 +102,6 @@ MAY = {
     },
     "history": {"build", "callback.scalars", "check", "checkpoint", "config", "data.base", "gan", "run", "stranger", "turn"},
     "replay": {"disk", "config", "history", "picture", "run", "training"},
-    "sweep": {"config", "disk"},
     "sample": {"build", "config", "picture", "run", "seed"},
     "export": {"config", "disk", "run"},
 }

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,6 +33,7 @@ KEPT = [
     "gan_lightning.metric.class_accuracy",
     "gan_lightning.metric.fid",
 ]
+GLANCE = 0.1  # seconds between two looks at a run that may be ended early
 ENDED_WITHOUT_A_WORD = "ended without a word: killed, or out of memory"
 
 
@@ -52,13 +54,23 @@ def job(config: DictConfig) -> None:
             isolated(run)
 
 
-def isolated(run: Run) -> None:
-    """Train in a child of a process that has imported everything already: it starts at once, and its memory goes with it."""
+def isolated(run: Run, unwanted: Callable[[], bool] | None = None) -> None:
+    """Train in a child of a process that has imported everything already: it starts at once, and its memory goes with it.
+
+    `unwanted` is asked while it trains; once it says yes, the run is stopped as by ^C, which no cluster takes for its own
+    signal: its state is saved.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(KEPT)
     child = context.Process(target=apart, args=(run.path, dict(os.environ)))
     child.start()
     try:
+        while unwanted is not None and child.is_alive():
+            child.join(GLANCE)
+            if child.is_alive() and unwanted():
+                assert child.pid is not None
+                os.kill(child.pid, signal.SIGINT)
+                break
         child.join()
     except BaseException as error:  # this process is to end: the child saves what it has, and goes with it
         assert child.pid is not None
