@@ -34,14 +34,12 @@ class Shelf:
     def command(self, name: str) -> list[str]:
         """What to type to train it."""
         switches = [] if self.composer.name == "train" else ["--config-name", self.composer.name]
-        if self.extra_dir is None:
-            return ["gan-train", "--config-dir", str(shown(self.folder)), *switches, f"experiment={name}"]
-        return ["gan-train", "--config-dir", self.extra_dir, *switches, self.searchpath, f"experiment={name}"]
+        return ["gan-train", "--config-dir", str(shown(self.folder)), *switches, *self.words(name)]
 
-    @property
-    def searchpath(self) -> str:
-        """Hydra's word for a second folder of configs."""
-        return f"hydra.searchpath=[{quoted(f'file://{self.folder.absolute()}')}]"
+    def words(self, name: str) -> list[str]:
+        """Its overrides: where a person's own options lie, if there are any, and itself."""
+        own = self.extra_dir and f"hydra.searchpath=[{quoted(f'file://{Path(self.extra_dir).absolute()}')}]"
+        return [*([own] if own else []), f"experiment={name}"]
 
     def keep(self, recipes: Sequence[Recipe]) -> list[str]:
         """Write them, in place of those that lie here. Returns what is wrong, a line for each that gives another config."""
@@ -75,10 +73,7 @@ class Shelf:
     def wrong(self, recipe: Recipe) -> str | None:
         """Where the file gives another config than the trial's; the trial's own words give it in any case."""
         try:
-            if self.extra_dir is None:
-                config = Composer(str(self.folder), self.composer.name).compose([f"experiment={recipe.name}"])
-            else:
-                config = Composer(self.extra_dir, self.composer.name).compose([self.searchpath, f"experiment={recipe.name}"])
+            config = Composer(str(self.folder), self.composer.name).compose(self.words(recipe.name))
             changed = differences(resolved(self.composer.compose(recipe.words)), resolved(config))
         except Refused as error:
             changed = list(error.lines)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gan_lightning.sweep.study import Objective, Study
 
 SHOWN = 5  # of the best
-UNKNOWN = ("cfg", "info", "hydra_help", "multirun", "shell_completion", "resolve", "package", "version")  # to a search
+SWITCHES = ("--config-dir", "-cd", "--config-name", "-cn")
 
 
 class Request(BaseModel):
@@ -69,17 +69,20 @@ def main() -> None:
 
 def search(line: list[str]) -> int:
     """Returns the exit code: 0 if a trial is finished. Raises Refused before any begins."""
-    own = [word for word in line if word.partition("=")[0] in Request.model_fields or word in ("-h", "--help")]
+    fields = Request.model_fields
+    own = [word for word in line if word.partition("=")[0] in fields or word in ("-h", "--help")]
+    words = [word for word in line if word not in own]
+    if strange := [word for word in words if word.startswith("-") and word.partition("=")[0] not in SWITCHES]:
+        raise Refused(*(f"{word}: not for a search; allowed: --config-dir, --config-name" for word in strange))
+    if misspelt := [why for word in words if (why := meant(word))]:
+        raise Refused(*misspelt)
     request: Request = arguments(Request, own)
     if importlib.util.find_spec("optuna") is None:
         raise Refused("gan-search: optuna is not installed; pip install 'gan-lightning[search]'")
     from gan_lightning.sweep.space import Space
 
-    asked = switches([word for word in line if word not in own])
-    if any(vars(asked)[switch] for switch in UNKNOWN):
-        raise Refused("gan-search: of Hydra's switches only --config-dir and --config-name are for a search")
+    asked = switches(words)
     composer = Composer(asked.config_dir, asked.config_name)
-    refuse_strange(composer, asked.overrides)
     space = Space(composer, asked.overrides)
     checked = space.checked()
     study = prepared(request, space, checked)
@@ -95,15 +98,12 @@ def search(line: list[str]) -> int:
     return code if code > 1 or not study.ranked() else 0
 
 
-def refuse_strange(composer: Composer, words: Sequence[str]) -> None:
-    """Raises Refused for a key of the search's own that is misspelt: it is none of the config's."""
-    known = {word for word in composer.compose([]) if isinstance(word, str)} | {"experiment"}
-    for override in composer.parse(list(words)):
-        key = override.key_or_group
-        if "." in key or "/" in key or key in known or composer.options(key) or override.is_add() or override.is_force_add():
-            continue
-        if difflib.get_close_matches(key, Request.model_fields, 1, 0.7):
-            raise Refused(f"{override.input_line}: no such argument; {nearest(key, Request.model_fields)}")
+def meant(word: str) -> str | None:
+    """A line for a word that is nearly one of the search's own, and none that a config begins with."""
+    key = word.partition("=")[0]
+    if key == "objective" or not difflib.get_close_matches(key, Request.model_fields, 1, 0.7):
+        return None
+    return f"{word}: no such argument; {nearest(key, Request.model_fields)}"
 
 
 def prepared(request: Request, space: Any, checked: Sequence[Plain]) -> Study:

@@ -12,11 +12,12 @@ All else on the line is the same in every trial.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
@@ -130,18 +131,21 @@ class Space:
                 for line in error.lines:
                     told.setdefault(line, []).append(self.chosen(point))
         if told:
-            lines = [line if len(at) == len(corners) else f"{blamed(at, self, corners)}: {line}" for line, at in told.items()]
-            raise Refused(*lines, "nothing was launched")
+            raise Refused(*(self.blamed(line, at, corners) for line, at in told.items()), "nothing was launched")
         return found
 
-
-def blamed(at: list[list[str]], space: Space, corners: list[Chosen]) -> str:
-    """The words that every point with a mistake has and no other; the first point's, if there are none."""
-    wrong = [set(words) for words in at]
-    shared = set.intersection(*wrong)
-    others = [words for point in corners if (words := set(space.chosen(point))) not in wrong]
-    guilty = [word for word in at[0] if word in shared and not any(word in words for words in others)]
-    return " ".join(guilty or [word for word in at[0] if word in shared] or at[0])
+    def blamed(self, line: str, at: list[list[str]], corners: list[Chosen]) -> str:
+        """A mistake behind the words that every point with it has and no other; its first point's, if there are none."""
+        wrong = [set(words) for words in at]
+        shared = set.intersection(*wrong)
+        others = [words for point in corners if (words := set(self.chosen(point))) not in wrong]
+        guilty = [word for word in at[0] if word in shared and not any(word in words for words in others)]
+        prefix = " ".join(guilty or [word for word in at[0] if word in shared] or at[0])
+        key = line.partition(":")[0]
+        searched = self.dimensions.get(key)
+        if "valid integer" in line and searched is not None and isinstance(searched.distribution, FloatDistribution):
+            line += f"; whole numbers: {key}=int({searched.typed})"
+        return line if not others or line.startswith(prefix) else f"{prefix}: {line}"
 
 
 def unfit(override: Override) -> str | None:
@@ -161,7 +165,9 @@ def dimension(override: Override) -> Dimension:
     key, typed, value = override.get_key_element(), override.get_value_string(), override.value()
     try:
         if override.is_choice_sweep():
-            return Dimension(key, typed, CategoricalDistribution(list(dict.fromkeys(override.sweep_string_iterator()))))
+            choices = list(dict.fromkeys(override.sweep_string_iterator()))
+            shuffled = isinstance(value, ChoiceSweep) and value.shuffle
+            return Dimension(key, typed, CategoricalDistribution(sorted(choices) if shuffled else choices))
         assert isinstance(value, RangeSweep | IntervalSweep)
         if strange := sorted(value.tags - {*TAGS}):
             raise Refused(f"{key}={typed}: tag {', '.join(strange)}; allowed: {', '.join(TAGS)}")
@@ -172,14 +178,14 @@ def dimension(override: Override) -> Dimension:
 
 def ranged(key: str, typed: str, sweep: RangeSweep) -> Dimension:
     """Numbers in steps. Raises Refused."""
-    count = sum(1 for _ in sweep.range())
-    if count == 0:
+    start, stop, step = (Decimal(str(number)) for number in (sweep.start, sweep.stop, sweep.step))
+    count = math.ceil((stop - start) / step) if step else 0
+    if count < 1:
         raise Refused(f"{key}={typed}: nothing lies in it; range(first,end,step) goes up to its end, without it")
     log = "log" in sweep.tags
     if log and sweep.step != 1:
         cure = f"tag(log,interval({sweep.start},{sweep.stop}))"
         raise Refused(f"{key}={typed}: steps are even, a logarithmic scale is not; use {cure}")
-    start, step = Decimal(str(sweep.start)), Decimal(str(sweep.step))
     low, high = sorted((start, start + (count - 1) * step))
     if isinstance(sweep.range(), range):
         return Dimension(key, typed, IntDistribution(int(low), int(high), log=log, step=abs(int(step))))

@@ -32,7 +32,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gan_lightning import owner
-from gan_lightning.config import Plain, Refused, differences, flat, one_line
+from gan_lightning.config import Plain, Refused, differences, one_line
 from gan_lightning.run import UNCOMPARED
 from gan_lightning.sweep.space import Space
 
@@ -104,6 +104,9 @@ class Study:
         self.worker = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         place = self.folder / "workers" / self.worker
         place.mkdir(parents=True)
+        for other in place.parent.iterdir():
+            if other != place:
+                self.lives(other)
         try:
             with owner.owned(place):
                 yield
@@ -117,7 +120,9 @@ class Study:
             space, objectives, config = known["space"], [Objective(*o) for o in known["objectives"]], known["first"]
         except (KeyError, TypeError):
             raise Refused(f"study={self.name}: the storage's study of this name is not one of gan-search") from None
-        changed = differences(flat(space), self.space.typed) if space != self.space.typed else []
+        now = self.space.typed
+        differing = [key for key in {**space, **now} if space.get(key) != now.get(key)]
+        changed = [f"{key}: {space.get(key, 'not searched')} → {now.get(key, 'not searched')}" for key in differing]
         if objectives != self.objectives:
             changed.append(f"objectives: {told(objectives)} → {told(self.objectives)}")
         if not changed:
@@ -159,12 +164,13 @@ class Study:
 
     def in_hands(self, trial: FrozenTrial) -> bool:
         """Whether its worker lives."""
-        name = trial.user_attrs.get("worker")
-        place = self.folder / "workers" / str(name)
-        if not name or not place.is_dir():
+        name = str(trial.user_attrs.get("worker", ""))
+        return name != "" and (name == self.worker or self.lives(self.folder / "workers" / name))
+
+    def lives(self, place: Path) -> bool:
+        """Whether a worker still owns its folder; a dead one's is removed."""
+        if not place.is_dir():
             return False
-        if name == self.worker:
-            return True
         try:
             with owner.owned(place):
                 pass
