@@ -5,6 +5,7 @@ It is composed again behind its writing, and compared with what the trial was tr
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from omegaconf import OmegaConf
 from gan_lightning import disk
 from gan_lightning.config import Composer, Refused, differences, quoted, resolved
 from gan_lightning.summary import shown
+
+PLAIN = re.compile(r"[\w/.:-]+")  # what Hydra reads without quotes
 
 
 class Recipe(NamedTuple):
@@ -38,8 +41,10 @@ class Shelf:
 
     def words(self, name: str) -> list[str]:
         """Its overrides: where a person's own options lie, if there are any, and itself."""
-        own = self.extra_dir and f"hydra.searchpath=[{quoted(f'file://{Path(self.extra_dir).absolute()}')}]"
-        return [*([own] if own else []), f"experiment={name}"]
+        if self.extra_dir is None:
+            return [f"experiment={name}"]
+        place = f"file://{Path(self.extra_dir).absolute()}"
+        return [f"hydra.searchpath=[{place if PLAIN.fullmatch(place) else quoted(place)}]", f"experiment={name}"]
 
     def keep(self, recipes: Sequence[Recipe]) -> list[str]:
         """Write them, in place of those that lie here. Returns what is wrong, a line for each that gives another config."""

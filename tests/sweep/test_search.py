@@ -430,11 +430,12 @@ def test_several_objectives_give_a_front(command, mylab, tmp_path):
     assert result(tmp_path / "again")["metrics"]["given"] == max(given for given, _ in front)
 
 
-ENDINGS = [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL]
+STATUS = {signal.SIGTERM: "preempted", signal.SIGINT: "stopped"}
+ENDINGS = [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGINT, signal.SIGKILL))]
 
 
 @pytest.mark.parametrize("number", ENDINGS, ids=lambda n: n.name)
-def test_a_search_that_is_ended_loses_no_trial(tmp_path, mylab, number):
+def test_a_search_that_is_ended_loses_no_trial(command, tmp_path, mylab, number):
     line = (*mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.seconds=0.02", "metric.given.value=interval(0,1)")
     line = ("trials=2", *line, "trainer.max_steps=150", "checkpoint.every=20", "callback.scores.every=150")
     child = typed(tmp_path, *line)
@@ -448,12 +449,15 @@ def test_a_search_that_is_ended_loses_no_trial(tmp_path, mylab, number):
     finally:
         child.kill()
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), out
-    again = typed(tmp_path, *line)
-    out, _ = again.communicate(timeout=120)
-    assert again.returncode == 0, out
-    at = re.search(r"going on from step (\d+)", out)
-    assert at, out
-    assert int(at[1]) >= 40
+    saved, began = (
+        result(folder / "trials" / "0"),
+        (folder / "trials" / "0" / "samples" / "step=00000000.png").stat().st_mtime_ns,
+    )
+    assert number == signal.SIGKILL or (saved["status"], 40 <= saved["step"] < 150) == (STATUS[number], True)
+    again = command("gan-search", *line)
+    assert again.code == 0, again.err
+    assert "2 trials for most given; 1 not over already" in again.out
+    assert first_picture.stat().st_mtime_ns == began, "it began anew"
     first, second = known(folder, "ring_fast")
     assert (first.state, second.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
     assert {result(folder / "trials" / n)["step"] for n in "01"} == {150}
@@ -491,7 +495,7 @@ def test_the_best_is_what_it_was_trained_with_or_it_is_told(tmp_path, mylab):
 
     composer = Composer(mylab[1])
     words = ["experiment=digits_fast", "loss=hinge", "regularizer=[r1,r2]", "optimizer/schedule=constant", "optimizer.lr=1e-05"]
-    words += ["metric=[class_accuracy,kid]", "callback.scores={every: 7}", "name=x1e5", "+callback.samples.budget=3", "seed=7"]
+    words += ["metric=[class_accuracy,kid]", "callback.scores={every: 7}", "name=x1e5", "++callback.samples.budget=3", "seed=7"]
     words += ["augmentation=odd", "augmentation.way='1e-4'", "regularizer.r1.weight=0.1"]
     shelf = Shelf(tmp_path, composer, mylab[1])
     assert shelf.keep([Recipe("best", words, ["a\nb"])]) == []
