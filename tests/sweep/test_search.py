@@ -273,7 +273,7 @@ def test_a_trial_of_a_dead_worker_is_taken_up_by_the_next(tmp_path):
     worker = multiprocessing.get_context("fork").Process(target=helped, args=(folder, 0.3))
     worker.start()
     until = time.monotonic() + 60
-    while not list((folder / "seen").iterdir()) and time.monotonic() < until:
+    while len(list((folder / "seen").iterdir())) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     worker.kill()
     worker.join()
@@ -449,10 +449,8 @@ def test_a_search_that_is_ended_loses_no_trial(command, tmp_path, mylab, number)
     finally:
         child.kill()
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), out
-    saved, began = (
-        result(folder / "trials" / "0"),
-        (folder / "trials" / "0" / "samples" / "step=00000000.png").stat().st_mtime_ns,
-    )
+    first_picture = folder / "trials" / "0" / "samples" / "step=00000000.png"
+    saved, began = result(folder / "trials" / "0"), first_picture.stat().st_mtime_ns
     assert number == signal.SIGKILL or (saved["status"], 40 <= saved["step"] < 150) == (STATUS[number], True)
     again = command("gan-search", *line)
     assert again.code == 0, again.err
