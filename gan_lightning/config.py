@@ -169,7 +169,7 @@ class Composer:
     def refuse_new(self, overrides: list[str]) -> None:
         """Raises Refused for what Hydra itself would stop at: keys that are new to the config, given without a plus."""
         parsed = self.parse(overrides)
-        choices = [o.input_line or "" for o in parsed if self.is_group(o) or added(o)]
+        choices = [o.input_line or "" for o in parsed if self.chooses(o) or added(o)]
         known = OmegaConf.to_container(self.compose(choices), resolve=False)
         assert isinstance(known, dict)
         leaves = flat({str(key): value for key, value in known.items()})

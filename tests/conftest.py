@@ -38,9 +38,10 @@ def command(monkeypatch, capfd, tmp_path):
     from hydra.core.global_hydra import GlobalHydra
 
     from gan_lightning import evaluate, export, replay, sample, train
+    from gan_lightning.sweep import report, search
 
     mains = {"gan-train": train.main, "gan-sample": sample.main, "gan-export": export.main}
-    mains |= {"gan-evaluate": evaluate.main, "gan-replay": replay.main}
+    mains |= {"gan-evaluate": evaluate.main, "gan-replay": replay.main, "gan-search": search.main, "gan-report": report.main}
     monkeypatch.chdir(tmp_path)
 
     def call(name: str, *line: str) -> Done:

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +36,7 @@ KEPT = [
     "gan_lightning.metric.fid",
 ]
 SILENT = "ended without a word"
+GLANCE = 0.1  # seconds between two looks at a run that may be ended early
 
 
 def job(config: DictConfig) -> None:
@@ -55,13 +57,23 @@ def job(config: DictConfig) -> None:
             sys.exit(code)  # no result for submitit: the cluster's own word on the job counts, and it may be queued again
 
 
-def isolated(run: Run) -> None:
-    """Train in a child of a process that has imported everything already: it starts at once, and its memory goes with it."""
+def isolated(run: Run, unwanted: Callable[[], bool] | None = None) -> None:
+    """Train in a child of a process that has imported everything already: it starts at once, and its memory goes with it.
+
+    `unwanted` is asked while it trains; once it says yes, the run is stopped as by ^C, which no cluster takes for its own
+    signal: its state is saved.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(KEPT)
     child = context.Process(target=apart, args=(run.path, dict(os.environ)))
     child.start()
     try:
+        while unwanted is not None and child.is_alive():
+            child.join(GLANCE)
+            if child.is_alive() and unwanted():
+                assert child.pid is not None
+                os.kill(child.pid, signal.SIGINT)
+                break
         child.join()
     except BaseException as error:  # this process is to end: the child saves what it has, and goes with it
         assert child.pid is not None
