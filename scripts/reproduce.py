@@ -187,12 +187,12 @@ those on the clock, on a machine that did other work as well.""",
         ),
         note="""\
 **Not reached, and no recipe near it.** Every value of every factor is drawn, but hair colours run into one another and mouths
-are lost, and few faces are read with confidence. Tried beside this recipe: a DCGAN of width 32 with the non-saturating loss and
-no penalty, Adam 2e-4, 3500 steps in 7 CPU minutes of a run that was stopped there (23 % read with confidence, joint KL 0.54
-over its floor on the validation split; at 1500 steps it was 14 % and 0.53, so the KL had stopped to fall). In a bare loop, seven
-trials of at most 270 CPU seconds (relativistic loss, R1 and R2, Adam 1e-3, 10,000 or 3000 samples): transposed convolutions, a
-generator modulated by z, a hidden layer in D, weights from 0.2 to 2, batches of 16 to 64; the best read 25 % of the faces with
-confidence, at a joint KL of 0.66 over its floor.""",
+are lost, and few faces are read with confidence. Tried beside this recipe: a DCGAN of width 32 with the non-saturating loss
+and no penalty, Adam 2e-4, 3500 steps in 7 CPU minutes of a run that was stopped there (23 % read with confidence, joint KL
+0.54 over its floor on the validation split; at 1500 steps it was 14 % and 0.53, so the KL had stopped falling). In a bare
+loop, seven trials of at most 270 CPU seconds (relativistic loss, R1 and R2, Adam 1e-3, 10,000 or 3000 samples): transposed
+convolutions, a generator modulated by z, a hidden layer in D, weights from 0.2 to 2, batches of 16 to 64; the best read 25 %
+of the faces with confidence, at a joint KL of 0.66 over its floor.""",
     ),
 }
 SWEEP = (
