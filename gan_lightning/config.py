@@ -293,6 +293,16 @@ def of_the_environment(name: str, *default: Any) -> Any:
     return oc.env(name, *default)
 
 
+def stored(path: Path) -> Plain:
+    """A resolved config as it was written, read in C where there is libyaml: ten times as fast. Raises OSError, YAMLError."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_bytes())
+    try:
+        found: Plain = loader.get_single_data()
+    finally:
+        loader.dispose()
+    return found
+
+
 def differences(old: Plain, new: Plain) -> list[str]:
     """`key: old → new` for every leaf that differs."""
     before, after = flat(old), flat(new)

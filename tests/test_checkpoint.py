@@ -71,8 +71,8 @@ def mounted(tmp_path):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of four steps, to copy."""
+    from gan_lightning.build import rehearsed
     from gan_lightning.config import Composer
-    from gan_lightning.train import rehearsed
     from gan_lightning.training import train
 
     config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every=2"])
@@ -484,7 +484,7 @@ def test_a_read_only_folder_is_refused_before_step_1(command, finished, mounted,
     for line, said in {
         (f"hydra.run.dir={folder}/new",): f"hydra.run.dir={folder}/new: {folder} is not writable",
         (): "hydra.run.dir=runs: . is not writable",
-        ("seed=1,2", "-m"): "hydra.sweep.dir=multirun: . is not writable",
+        ("seed=1,2", "-m"): "hydra.sweep.dir=multirun/digits_fast: . is not writable",
     }.items():
         done = command("gan-train", *line[::-1], *TINY)
         assert (done.code, done.err) == (2, said + "\n")

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from gan_lightning.config import Plain, Refused, one_line
+from gan_lightning.config import Plain, Refused, one_line, stored
 from gan_lightning.sweep.curves import Curve, curves
 
 STATUSES = ("finished", "failed", "stopped", "preempted", "running")
@@ -27,7 +27,6 @@ NEVER, UNKNOWN = "never started", "unknown"
 DEFAULT = "(default)"  # the value of a key that a job does not give
 COMMAS = re.compile(r",(?=[^,\[\]{}]+=)(?![^\[{]*[\]}])")  # between the overrides in a folder's name
 PICTURE = re.compile(r"step=(\d+)\.png")
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
@@ -217,7 +216,7 @@ def _result(job: Job) -> Plain:
 def _config(job: Job) -> None:
     job.seed = job.given.get("seed", "")
     try:
-        plain = yaml.load((job.path / "config.resolved.yaml").read_bytes(), Loader=Loader)  # noqa: S506 - a safe loader
+        plain = stored(job.path / "config.resolved.yaml")
         job.seed = job.seed or str(plain["seed"])
         job.images_per_step = int(plain["data"]["batch_size"]) * int(plain["gan"]["d_steps_per_g_step"]) * processes(plain)
     except (OSError, yaml.YAMLError, TypeError, KeyError, ValueError, RecursionError) as error:

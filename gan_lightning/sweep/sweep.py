@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from gan_lightning.config import Composer
+from gan_lightning.config import Composer, quoted
 from gan_lightning.summary import shown
 from gan_lightning.sweep.launcher import launch
 from gan_lightning.sweep.plan import planned
@@ -18,7 +18,7 @@ from gan_lightning.sweep.standing import Kind, Standing, standings
 def sweep(composer: Composer, line: list[str]) -> int:
     """Returns the exit code: 0 if every job is finished. Raises Refused before anything is launched."""
     plan = planned(composer, line)
-    composer.refuse_unwritable("sweep", [f"hydra.sweep.dir={plan.folder}"])
+    composer.refuse_unwritable("sweep", [f"hydra.sweep.dir={quoted(str(plan.folder))}"])
     stand = standings(plan.folder, plan.jobs, composer)
     plan.save()
     counted = Counter(one.kind for one in stand)
