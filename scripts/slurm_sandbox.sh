@@ -8,6 +8,13 @@ verb=${1:?up or down} dir=$(realpath -m "${2:?a working folder}") host=$(hostnam
 nodes=${SLURM_SANDBOX_NODES:-1} port=${SLURM_SANDBOX_PORT:-16817}
 pids=("$dir"/slurmd*.pid "$dir/slurmctld.pid" "$dir/munge/pid")
 if [ "$verb" = down ]; then
+  export SLURM_CONF="$dir/slurm.conf"
+  jobs=$(timeout 5 squeue --noheader --format=%A 2>/dev/null) || jobs=
+  for job in $jobs; do timeout 5 scancel "$job" 2>/dev/null || true; done
+  for _ in $(seq 100); do # or their steps would outlive the daemons
+    [ -z "$jobs" ] || [ -z "$(timeout 5 squeue --noheader 2>/dev/null)" ] && break
+    sleep 0.1
+  done
   for file in "${pids[@]}"; do [ -f "$file" ] && kill "$(cat "$file")" 2>/dev/null; done
   exit 0
 fi
