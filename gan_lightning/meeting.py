@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from omegaconf import DictConfig
 
 from gan_lightning import cluster
-from gan_lightning.config import Plain, Refused, differences, one_line, refuse, resolved
+from gan_lightning.config import Plain, Refused, differences, one_line, quoted, refuse, resolved
 
 if TYPE_CHECKING:
     from gan_lightning.run import Run
@@ -121,8 +121,7 @@ def directory(find: Callable[[], str]) -> list[str]:
     if not several():
         return []
     path = first_says("directory", lambda: str(Path(find()).absolute()))
-    quoted = path.replace("\\", "\\\\").replace("'", "\\'")
-    return [f"hydra.run.dir='{quoted}'"]
+    return [f"hydra.run.dir={quoted(path)}"]
 
 
 def begun(path: str, config: DictConfig, overrides: Sequence[str]) -> Run:
