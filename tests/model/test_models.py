@@ -28,6 +28,7 @@ REACH = {
     "dirac": ([(1,)], False),
     "mlp": ([*IMAGES, (1,), (2,), (1, 64)], True),
     "normal": ([(1,)], False),
+    "palette": (IMAGES, True),
     "resize_convolution": (IMAGES, True),
 }
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((config_dir() / "model").glob("*.yaml"))}
@@ -303,11 +304,34 @@ def test_the_digits_network_is_small():
     assert sum(p.numel() for p in discriminator.parameters()) == halvings + (1024 + 1) + 10 * 1024 == 60833
 
 
-@pytest.mark.parametrize(("name", "alone"), [("resize_convolution", True), ("mlp", True), ("dcgan", False)])
+@pytest.mark.parametrize(("name", "alone"), [("resize_convolution", True), ("mlp", True), ("palette", True), ("dcgan", False)])
 def test_whether_a_logit_depends_on_the_batch(name, alone):
     discriminator = players(name, (1, 16, 16)).discriminator
     x = drawn((1, 16, 16))[1]
     assert torch.allclose(discriminator(x).logits[:2], discriminator(x[:2]).logits, rtol=0, atol=1e-6) == alone
+
+
+def test_a_drawing_has_the_colours_of_its_palette():
+    """Where a pixel takes all of one colour, it is that colour; elsewhere it lies between them."""
+    generator, _ = players("palette", (3, 16, 16), model__generator__colours=3)
+    z = drawn((3, 16, 16))[0]
+    with torch.no_grad():
+        generator.logits[-3].weight.mul_(1e6)
+        generator.logits[-3].bias.zero_()
+        fake = generator(z)
+        colours = torch.tanh(generator.palette(torch.cat([generator.map(z), z], 1)))
+    distance = (fake.flatten(2).transpose(1, 2).unsqueeze(2) - colours.unsqueeze(1)).abs().amax(3).amin(2)  # (N, pixels)
+    assert (distance < 1e-4).float().mean() > 0.9
+    assert (fake >= colours.amin(1)[..., None, None] - 1e-6).all()
+    assert (fake <= colours.amax(1)[..., None, None] + 1e-6).all()
+    assert all(len(one.unique(dim=0)) == 3 for one in colours)
+
+
+@pytest.mark.parametrize(("shape", "near"), [((3, 30, 32), "32×32"), ((1, 2, 9), "4×8")])
+def test_a_shape_that_cells_do_not_reach_is_told_in_one_line(shape, near):
+    for player in ("generator", "discriminator"):
+        with pytest.raises(ValueError, match=f"^{shape[1]}×{shape[2]} can't be cut into cells of 4×4; near it: {near}$"):
+            build.make(plain("palette", shape)["model"][player])
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
@@ -390,7 +414,9 @@ def test_building_leaves_the_default_generator_alone(name):
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize(("name", "shape"), [("dcgan", (4, 16, 16)), ("resize_convolution", (1, 16, 16)), ("mlp", (2,))])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("dcgan", (4, 16, 16)), ("resize_convolution", (1, 16, 16)), ("palette", (1, 16, 16)), ("mlp", (2,))]
+)
 def test_a_packing_discriminator_sees_several_samples_in_its_channels(name, shape):
     alone, packed = players(name, shape), players(name, shape, gan__packing=2)
     channels, *size = shape
