@@ -1,25 +1,19 @@
-"""What a report says, as plain data for its template and its twins: who is compared, by what, and what was left out."""
+"""A sweep on one page: its findings as HTML, with curves and samples."""
 
 from __future__ import annotations
 
-import csv
-import html
-import io
 import math
-import shlex
-import statistics
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gan_lightning.sweep import commands, drawing
-from gan_lightning.sweep.collect import DEFAULT, NEVER, Job, Sweep
-from gan_lightning.sweep.curves import Curve
-from gan_lightning.sweep.drawing import COLOURS, Line
-from gan_lightning.sweep.effect import LEAST, MOST_VALUES, Effect, Scored, effects, holm
+from gan_lightning.sweep.collect import NEVER, Job
+from gan_lightning.sweep.drawing import Line
+from gan_lightning.sweep.effect import LEAST, Effect
+from gan_lightning.sweep.findings import Findings, Group, chance, clock, interval, short, summarised
 
 GROUPS, EFFECTS, TROUBLES, RUNS = 200, 120, 100, 1000  # rows of a table, at most
 FIRST = 24  # of those, that are shown without being asked
@@ -27,410 +21,7 @@ CHARTS = 14
 ROWS, COLUMNS = 12, 6  # of a montage
 
 
-@dataclass
-class Group:
-    """Runs that differ in their seed alone."""
-
-    values: dict[str, str]  # factor → value
-    jobs: list[Job]
-
-    @property
-    def name(self) -> str:
-        """As it is written in legends."""
-        return ", ".join(f"{key}={value}" for key, value in self.values.items()) or "all runs"
-
-    @property
-    def finished(self) -> list[Job]:
-        """Those that went to their end."""
-        return [job for job in self.jobs if job.finished]
-
-    def scores(self, name: str) -> list[float]:
-        """A metric of those, where it is a number."""
-        return [value for job in self.finished if (value := job.metrics.get(name)) is not None]
-
-
-class Summary(NamedTuple):
-    """A metric over the seeds."""
-
-    mean: float
-    std: float | None  # None: of one alone
-    n: int
-
-    def __str__(self) -> str:
-        if self.std is None:
-            return f"{self.mean:.4g}"
-        if not 1e-5 < self.std < 1e5:
-            return f"{self.mean:.4g} ± {self.std:.2g}"
-        places = max(0, 1 - math.floor(math.log10(self.std)))  # two digits of the deviation
-        return f"{round(self.mean, places) + 0.0:.{places}f} ± {self.std:.{places}f}"
-
-
-def summarised(values: Sequence[float]) -> Summary | None:
-    """Mean and sample standard deviation; None: of nothing."""
-    if not values:
-        return None
-    return Summary(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
-
-
-def short(value: float | None) -> str:
-    """A number as a table shows it."""
-    return "" if value is None or not math.isfinite(value) else f"{value:.4g}"
-
-
-class Measure(NamedTuple):
-    """One way to compare runs: what it is called, and each run's score."""
-
-    title: str
-    scores: dict[str, float | None]  # directory → score
-
-
-class Report:
-    """A sweep, grouped, sorted and compared."""
-
-    def __init__(self, sweep: Sweep) -> None:
-        self.sweep, self.factors = sweep, sweep.factors
-        self.compared = sweep.compared
-        self.by = self.compared[0] if self.compared else self._guessed()
-        self.groups = self._grouped()
-        self.metrics = self._metrics()
-        self.measures = self._measures()
-        self.effects = self._effects()
-        named = [g for g in self.groups if any(job.curves for job in g.jobs)]
-        self.colours = {g.name: colour for g, colour in zip(named, COLOURS, strict=False)}
-
-    # ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-    @property
-    def jobs(self) -> list[Job]:
-        """All of them."""
-        return self.sweep.jobs
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Status → how many, in the order of how often."""
-        return dict(Counter(job.status for job in self.jobs).most_common())
-
-    @property
-    def settled(self) -> list[str]:
-        """Overrides that all jobs share."""
-        known = [{*job.overrides} for job in self.jobs if not job.guessed]
-        kept = [word for word in self.jobs[0].overrides if all(word in words for words in known)]
-        return [word for word in kept if not word.lstrip("+").startswith("hydra.")]
-
-    def _grouped(self) -> list[Group]:
-        found: dict[tuple[str, ...], Group] = {}
-        for job in self.jobs:
-            given = job.given
-            values = {factor: given.get(factor, DEFAULT) for factor in self.factors}
-            found.setdefault(tuple(values.values()), Group(values, [])).jobs.append(job)
-
-        def place(group: Group) -> tuple[bool, float]:
-            scores = group.scores(self.by) if self.by else []
-            sign = -1 if self.compared and self.compared[1] else 1
-            return (not scores, sign * statistics.fmean(scores) if scores else 0.0)
-
-        return sorted(found.values(), key=place)
-
-    def _guessed(self) -> str | None:
-        """What the objective is called in runs that don't say it: the metric that has its value in every run."""
-        told = [job for job in self.jobs if job.objective is not None]
-        names = [{k for k, v in job.metrics.items() if v == job.objective} for job in told]
-        common = set.intersection(*names) if names else set()
-        return next((name for name in told[0].metrics if name in common), None) if told else None
-
-    def _metrics(self) -> list[str]:
-        names = dict.fromkeys(name for job in self.jobs for name in job.metrics)
-        return [*([self.by] if self.by in names else []), *(n for n in names if n != self.by)]
-
-    # ── what against what ────────────────────────────────────────────────────────────────────────────────────────────────
-    def _measures(self) -> list[Measure]:
-        """At the end; where runs end elsewhere or see more, also at the last step, and at the images, that all have seen."""
-        if self.by is None:
-            return []
-        done = [job for job in self.jobs if job.finished]
-        found = [Measure("at the end", {job.directory: job.metrics.get(self.by) for job in done})]
-        known = {job.directory: curve for job in done if (curve := self._curve(job)) is not None}
-        if len(known) < 2:
-            return found
-        logged = [job for job in done if job.directory in known]
-        steps = {job.directory: int(known[job.directory].steps[-1]) for job in logged}
-        if len(set(steps.values())) > 1:
-            least = min(steps.values())
-            found.append(Measure(f"at step {least:,}", {d: c.at(least) for d, c in known.items()}))
-        if len({job.images_per_step for job in logged}) > 1 and all(job.images_per_step for job in logged):
-            each = {job.directory: job.images_per_step or 1 for job in logged}
-            images = min(steps[d] * each[d] for d in known)
-            scores = {d: c.at(images / each[d]) for d, c in known.items()}
-            found.append(Measure(f"at {images:,} images seen", scores))
-        return found
-
-    def _curve(self, job: Job) -> Curve | None:
-        return job.curves.get(f"metric/{self.by}") or job.curves.get("objective")
-
-    def _effects(self) -> list[tuple[Measure, list[Effect]]]:
-        rows: list[tuple[int, Effect]] = []
-        for i, measure in enumerate(self.measures):
-            scored = [
-                Scored(group.values, job.seed, measure.scores.get(job.directory)) for group in self.groups for job in group.jobs
-            ]
-            rows += [(i, effect) for effect in effects(scored, self.factors)]
-        corrected = holm([effect for _, effect in rows])
-        return [
-            (measure, [e for (j, _), e in zip(rows, corrected, strict=True) if i == j])
-            for i, measure in enumerate(self.measures)
-        ]
-
-    def verdict(self, effect: Effect) -> str:
-        """In words; that one beats another is said only where it does."""
-        if effect.seeds < LEAST:
-            return f"too few seeds to tell ({effect.seeds})"
-        if not effect.differs:
-            return "no difference shown"
-        return f" {'beats' if self.compared else 'has more than'} ".join(self.sides(effect))
-
-    @property
-    def found(self) -> list[str]:
-        """All verdicts that say something, those of one winner in one sentence."""
-        said: dict[str, list[str]] = defaultdict(list)
-        for measure, rows in self.effects:
-            where = "" if measure is self.measures[0] else f", {measure.title}"
-            for effect in rows:
-                if effect.differs:
-                    winner, loser = self.sides(effect)
-                    seen = effect if effect.one == winner else effect.turned
-                    word = "beats" if self.compared else "has more than"
-                    said[f"{effect.factor}{where}: {winner} {word} "].append(f"{loser} ({interval(seen)})")
-        return [begun + ", ".join(losers) for begun, losers in said.items()]
-
-    def sides(self, effect: Effect) -> tuple[str, str]:
-        """Who has the better score, or the greater where it is not known which is better; and who has not."""
-        first = (effect.difference > 0) == (self.compared is None or self.compared[1])
-        return (effect.one, effect.other) if first else (effect.other, effect.one)
-
-    # ── what is shown of it ──────────────────────────────────────────────────────────────────────────────────────────────
-    def charts(self) -> list[tuple[str, str]]:
-        """Title and SVG: the objective, the losses, the other scores, over steps; the objective over images, too."""
-        tags = {tag for job in self.jobs for tag in job.curves}
-        ordered = [f"metric/{self.by}", "loss/d", "loss/g", *(f"metric/{name}" for name in self.metrics), *sorted(tags)]
-        shown = [t for t in dict.fromkeys(ordered) if t in tags and (t != "objective" or f"metric/{self.by}" not in tags)]
-        found = []
-        for tag in shown[:CHARTS]:
-            lines = self._lines(tag)
-            if lines:
-                found.append((tag.removeprefix("metric/"), drawing.chart(lines, list(self.colours), "steps")))
-        if found and len({job.images_per_step for job in self.jobs if job.curves}) > 1:
-            tag = shown[0]
-            seen = {g.name: g for g in self.groups}
-            scaled = {
-                n: line._replace(scale=float(seen[n].jobs[0].images_per_step or 1)) for n, line in self._lines(tag).items()
-            }
-            found.insert(
-                1, (f"{tag.removeprefix('metric/')}, by images seen", drawing.chart(scaled, list(self.colours), "images"))
-            )
-        return found
-
-    def _lines(self, tag: str) -> dict[str, Line]:
-        """Of those that finished, or of all where none did."""
-        found = {}
-        for group in self.groups:
-            curves = [job.curves[tag] for job in group.finished or group.jobs if tag in job.curves]
-            if curves:
-                found[group.name] = Line(curves)
-        return found
-
-    def montages(self) -> list[dict[str, Any]]:
-        """The same step for all: configurations by seeds, and configurations by steps."""
-        shown = self.groups[:ROWS]
-        seeds = list(dict.fromkeys(job.seed for group in self.groups for job in group.jobs))
-        seeds = sorted(seeds, key=lambda s: (not s.isdigit(), int(s) if s.isdigit() else 0, s))[:COLUMNS]
-        jobs = {(g.name, s): job for g in shown for s in seeds for job in g.jobs if job.seed == s}
-        pictured = [j for j in jobs.values() if j.pictures and j.finished] or [j for j in jobs.values() if j.pictures]
-        if not pictured:
-            return []
-        step = max(set.intersection(*({*j.pictures} for j in pictured)), default=None)
-        left = len(self.groups) - len(shown)
-        count = len({job.seed for job in self.jobs})
-        found = []
-        if step is not None:
-            cells = [(g.name, [cell(jobs.get((g.name, s)), step) for s in seeds]) for g in shown]
-            rest = [f"{left} more configurations"] * (left > 0) + [f"{count - len(seeds)} more seeds"] * (count > len(seeds))
-            found.append({"title": f"step {step:,}", "columns": [f"seed {s}" for s in seeds], "rows": cells, "left": rest})
-        seed = max(seeds, key=lambda s: sum(bool(j.pictures) for (_, t), j in jobs.items() if t == s))
-        there = sorted({at for (_, s), j in jobs.items() if s == seed for at in j.pictures})
-        steps = [there[round(i * (len(there) - 1) / (COLUMNS - 1))] for i in range(COLUMNS)] if len(there) > COLUMNS else there
-        if len(steps) > 1:
-            cells = [(g.name, [cell(jobs.get((g.name, seed)), at) for at in steps]) for g in shown]
-            rest = [f"{left} more configurations"] * (left > 0)
-            rest += [f"{len(there) - len(steps)} more steps"] * (len(there) > len(steps))
-            found.append({"title": f"seed {seed}", "columns": [f"step {at:,}" for at in steps], "rows": cells, "left": rest})
-        return found
-
-    def troubles(self) -> list[tuple[Job, str]]:
-        """Runs that did not end well, and why."""
-        found = []
-        for job in self.jobs:
-            why = [job.reason] if job.reason else []
-            if job.status == "running" and not why:
-                why = ["under way, or killed without a word: to go on is safe either way"]
-            if not job.finished or job.damage:
-                found.append((job, "; ".join([*why, *job.damage])))
-        return found
-
-    def alarms(self) -> list[tuple[Job, int, str, str]]:
-        """All that Health raised."""
-        return [(job, *alarm) for job in self.jobs for alarm in job.alarms]
-
-    def head(self) -> list[tuple[str, str]]:
-        """What the page begins with."""
-        done, total = sum(job.finished for job in self.jobs), len(self.jobs)
-        others = ", ".join(f"{n} {status}" for status, n in self.counts.items() if status != "finished")
-        rows = [("command", shlex.join(["gan-train", "-m", *self.sweep.line]))] if self.sweep.line else []
-        rows.append(("finished", f"{done} of {total}" + (f" ({others})" if others else "")))
-        if self.by:
-            way = {None: "which way is better is not recorded", True: "higher is better", False: "lower is better"}
-            rows.append(("compared by", f"{self.by}, {way[self.compared[1] if self.compared else None]}"))
-        if self.factors:
-            rows.append(("swept", ", ".join(f"{f} ({len({g.values[f] for g in self.groups})})" for f in self.factors)))
-        if self.settled and total > 1:
-            rows.append(("in all", shlex.join(self.settled)))
-        began, ended = [j.began for j in self.jobs if j.began], [j.ended for j in self.jobs if j.ended]
-        if began and ended:
-            rows.append(
-                ("when", f"{clock(min(began))} to {clock(max(ended))}; {span(sum(j.seconds for j in self.jobs))} of training")
-            )
-        if commits := Counter(job.commit for job in self.jobs if job.commit):
-            rows.append(("commit", ", ".join(f"{c} ({n} runs)" if len(commits) > 1 else c for c, n in commits.most_common())))
-        return rows
-
-    def notes(self) -> list[str]:
-        """What a reader of the comparison must know."""
-        said = list(self.sweep.damage)
-        if {job.compared for job in self.jobs if job.compared} and self.compared is None:
-            said.append("The runs don't agree on what they are compared by.")
-        many = [f for f in self.factors if len({g.values[f] for g in self.groups}) > MOST_VALUES]
-        if many:
-            said.append(f"More than {MOST_VALUES} values, too many to compare in pairs: {', '.join(many)}.")
-        return said
-
-
-def cell(job: Job | None, step: int) -> dict[str, str | None]:
-    """A thumbnail, or why there is none."""
-    if job is None:
-        return {"image": None, "said": "not in the sweep"}
-    path = job.pictures.get(step)
-    if path is None:
-        return {"image": None, "said": job.status if not job.finished else "no picture"}
-    found = drawing.thumbnail(path)
-    return {"image": found, "alt": f"{job.directory}, step {step}"} if found else {"image": None, "said": "damaged"}
-
-
-def interval(effect: Effect) -> str:
-    """A difference and its 95 % interval."""
-    reach = "" if not math.isfinite(effect.low) else f" [{effect.low:+.3g}, {effect.high:+.3g}]"
-    return f"{effect.difference:+.3g}{reach}".replace("-", "−")
-
-
-def chance(p: float) -> str:
-    """A p as a table shows it."""
-    return "" if not math.isfinite(p) else "< 0.0001" if p < 1e-4 else f"{p:.2g}"
-
-
-def clock(seconds: float) -> str:
-    """As a person writes it."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def span(seconds: float) -> str:
-    """12 s, 3 min, 1.5 h."""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-# ── twins ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def table(report: Report) -> str:
-    """One row a run, as CSV."""
-    held = io.StringIO()
-    write = csv.writer(held, lineterminator="\n").writerow
-    fixed = ["directory", "status", "reason", "step", "seconds", "images_seen", "seed"]
-    write([*fixed, *report.factors, "objective", *report.metrics, "best_step", "best_objective", "alarms", "commit", "damage"])
-    for group in report.groups:
-        for job in group.jobs:
-            images = "" if job.images_per_step is None else job.step * job.images_per_step
-            best = job.best or ("", "")
-            row: list[Any] = [
-                job.directory,
-                job.status,
-                job.reason or "",
-                job.step,
-                job.seconds,
-                images,
-                job.seed,
-                *group.values.values(),
-            ]
-            row += [job.objective, *(job.metrics.get(name) for name in report.metrics), *best]
-            write([harmless(v) for v in [*row, len(job.alarms), job.commit or "", "; ".join(job.damage)]])
-    return held.getvalue()
-
-
-def harmless(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "@", "+", "-", "\t", "\r") else value
-
-
-def markdown(report: Report) -> str:
-    """The page's tables, without its pictures."""
-    lines = [f"# {plain(report.sweep.path.resolve().name)}", ""]
-    lines += [f"- {name}: {plain(value)}" for name, value in report.head()]
-    lines += [f"- {plain(note)}" for note in report.notes()]
-    lines += ["", "## Configurations", "", *rows([*report.factors, "finished", *report.metrics], scores(report))]
-    if any(found for _, found in report.effects):
-        lines += [
-            "",
-            "## Effects",
-            "",
-            *rows(["factor", "compared", "when", "seeds", "difference", "p", "verdict"], told(report)),
-        ]
-    if troubles := report.troubles():
-        lines += ["", "## Not finished, or damaged", ""]
-        lines += rows(["run", "status", "step", "why"], [[j.directory, j.status, str(j.step), why] for j, why in troubles])
-    if alarms := report.alarms():
-        lines += ["", "## Alarms", ""]
-        lines += rows(["run", "step", "alarm", "message"], [[j.directory, str(s), n, m] for j, s, n, m in alarms[:TROUBLES]])
-    return "\n".join(lines) + "\n"
-
-
-def scores(report: Report) -> list[list[str]]:
-    """A row a configuration."""
-    return [
-        [
-            *group.values.values(),
-            f"{len(group.finished)} of {len(group.jobs)}",
-            *(str(summarised(group.scores(name)) or "") for name in report.metrics),
-        ]
-        for group in report.groups
-    ]
-
-
-def told(report: Report) -> list[list[str]]:
-    """A row a comparison."""
-    return [
-        [e.factor, f"{e.one} − {e.other}", m.title, str(e.seeds), interval(e), chance(e.adjusted), report.verdict(e)]
-        for m, found in report.effects
-        for e in found
-    ]
-
-
-def rows(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *body]
-    return ["| " + " | ".join(plain(x) if line is not lines[1] else x for x in line) + " |" for line in lines]
-
-
-def plain(text: str) -> str:
-    """Text that Markdown takes for text."""
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("`", "\\`").replace("[", "\\[")
-
-
-# ── the page ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def page(report: Report) -> str:
+def page(findings: Findings) -> str:
     """One HTML file; the template escapes all that it is given, but for the charts."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -442,27 +33,27 @@ def page(report: Report) -> str:
     return environment.get_template(
         "page.html"
     ).render(
-        report=report,
-        title=report.sweep.path.resolve().name,
+        findings=findings,
+        title=findings.sweep.path.resolve().name,
         written=clock(time.time()),
         first=FIRST,
-        opened=commands.opened(report.sweep.path),
-        groups=[dressed(report, g, i) for i, g in enumerate(report.groups[:GROUPS])],
-        groups_left=max(0, len(report.groups) - GROUPS),
-        comparisons=[(m, sorted(found, key=weight)[:EFFECTS], max(0, len(found) - EFFECTS)) for m, found in report.effects],
-        tests=sum(e.seeds >= LEAST for _, found in report.effects for e in found),
-        charts=[(name, Markup(svg)) for name, svg in report.charts()],  # noqa: S704 - drawn here, escaped by matplotlib
-        coloured=report.colours,
-        montages=report.montages(),
-        troubles=grouped(report.troubles()),
-        alarms=report.alarms()[:TROUBLES],
-        alarms_left=max(0, sum(len(job.alarms) for job in report.jobs) - TROUBLES),
+        opened=commands.opened(findings.sweep.path),
+        groups=[dressed(findings, g, i) for i, g in enumerate(findings.groups[:GROUPS])],
+        groups_left=max(0, len(findings.groups) - GROUPS),
+        comparisons=[(m, sorted(found, key=weight)[:EFFECTS], max(0, len(found) - EFFECTS)) for m, found in findings.effects],
+        tests=sum(e.seeds >= LEAST for _, found in findings.effects for e in found),
+        charts=[(name, Markup(svg)) for name, svg in charts(findings)],  # noqa: S704 - drawn here, escaped by matplotlib
+        coloured=findings.colours,
+        montages=montages(findings),
+        troubles=grouped(findings.troubles()),
+        alarms=findings.alarms()[:TROUBLES],
+        alarms_left=max(0, sum(len(job.alarms) for job in findings.jobs) - TROUBLES),
         runs=[
             (job, commands.again(job), commands.resumed(job), commands.opened(job.path))
-            for g in report.groups
+            for g in findings.groups
             for job in g.jobs
         ][:RUNS],
-        runs_left=max(0, len(report.jobs) - RUNS),
+        runs_left=max(0, len(findings.jobs) - RUNS),
         interval=interval,
         never=NEVER,
     )
@@ -481,19 +72,90 @@ def grouped(troubles: Sequence[tuple[Job, str]]) -> list[tuple[str, str, list[Jo
     return [(status, why, jobs) for (status, why), jobs in sorted(found.items(), key=lambda item: -len(item[1]))][:TROUBLES]
 
 
-def dressed(report: Report, group: Group, rank: int) -> dict[str, Any]:
+def dressed(findings: Findings, group: Group, rank: int) -> dict[str, Any]:
     """A row of the first table: its numbers, and where each seed lies between the worst and the best of all."""
-    every = [s for g in report.groups for s in (g.scores(report.by) if report.by else [])]
+    every = [s for g in findings.groups for s in (g.scores(findings.by) if findings.by else [])]
     low, high = (min(every), max(every)) if every else (0.0, 0.0)
-    own = group.scores(report.by) if report.by else []
+    own = group.scores(findings.by) if findings.by else []
     places = [100 * (s - low) / (high - low) if high > low else 50.0 for s in own]
     return {
         "rank": rank + 1 if own else "",
         "given": list(group.values.items()),
-        "colour": report.colours.get(group.name),
+        "colour": findings.colours.get(group.name),
         "finished": len(group.finished),
         "total": len(group.jobs),
         "places": [f"{p:.1f}" for p in places],
         "middle": f"{sum(places) / len(places):.1f}" if places else None,
-        "metrics": [(summarised(group.scores(name)), name == report.by) for name in report.metrics],
+        "metrics": [(summarised(group.scores(name)), name == findings.by) for name in findings.metrics],
     }
+
+
+# ── pictures ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def charts(findings: Findings) -> list[tuple[str, str]]:
+    """Title and SVG: the objective, the losses, the other scores, over steps; the objective over images, too."""
+    tags = {tag for job in findings.jobs for tag in job.curves}
+    ordered = [f"metric/{findings.by}", "loss/d", "loss/g", *(f"metric/{name}" for name in findings.metrics), *sorted(tags)]
+    shown = [t for t in dict.fromkeys(ordered) if t in tags and (t != "objective" or f"metric/{findings.by}" not in tags)]
+    found = []
+    for tag in shown[:CHARTS]:
+        if drawn := lines(findings, tag):
+            found.append((tag.removeprefix("metric/"), drawing.chart(drawn, list(findings.colours), "steps")))
+    if found and len({job.images_per_step for job in findings.jobs if job.curves}) > 1:
+        tag = shown[0]
+        seen = {g.name: g for g in findings.groups}
+        scaled = {
+            n: line._replace(scale=float(seen[n].jobs[0].images_per_step or 1)) for n, line in lines(findings, tag).items()
+        }
+        found.insert(
+            1, (f"{tag.removeprefix('metric/')}, by images seen", drawing.chart(scaled, list(findings.colours), "images"))
+        )
+    return found
+
+
+def lines(findings: Findings, tag: str) -> dict[str, Line]:
+    """Of those that finished, or of all where none did."""
+    found = {}
+    for group in findings.groups:
+        curves = [job.curves[tag] for job in group.finished or group.jobs if tag in job.curves]
+        if curves:
+            found[group.name] = Line(curves)
+    return found
+
+
+def montages(findings: Findings) -> list[dict[str, Any]]:
+    """The same step for all: configurations by seeds, and configurations by steps."""
+    shown = findings.groups[:ROWS]
+    seeds = list(dict.fromkeys(job.seed for group in findings.groups for job in group.jobs))
+    seeds = sorted(seeds, key=lambda s: (not s.isdigit(), int(s) if s.isdigit() else 0, s))[:COLUMNS]
+    jobs = {(g.name, s): job for g in shown for s in seeds for job in g.jobs if job.seed == s}
+    pictured = [j for j in jobs.values() if j.pictures and j.finished] or [j for j in jobs.values() if j.pictures]
+    if not pictured:
+        return []
+    step = max(set.intersection(*({*j.pictures} for j in pictured)), default=None)
+    left = len(findings.groups) - len(shown)
+    count = len({job.seed for job in findings.jobs})
+    found = []
+    if step is not None:
+        cells = [(g.name, [cell(jobs.get((g.name, s)), step) for s in seeds]) for g in shown]
+        rest = [f"{left} more configurations"] * (left > 0) + [f"{count - len(seeds)} more seeds"] * (count > len(seeds))
+        found.append({"title": f"step {step:,}", "columns": [f"seed {s}" for s in seeds], "rows": cells, "left": rest})
+    seed = max(seeds, key=lambda s: sum(bool(j.pictures) for (_, t), j in jobs.items() if t == s))
+    there = sorted({at for (_, s), j in jobs.items() if s == seed for at in j.pictures})
+    steps = [there[round(i * (len(there) - 1) / (COLUMNS - 1))] for i in range(COLUMNS)] if len(there) > COLUMNS else there
+    if len(steps) > 1:
+        cells = [(g.name, [cell(jobs.get((g.name, seed)), at) for at in steps]) for g in shown]
+        rest = [f"{left} more configurations"] * (left > 0)
+        rest += [f"{len(there) - len(steps)} more steps"] * (len(there) > len(steps))
+        found.append({"title": f"seed {seed}", "columns": [f"step {at:,}" for at in steps], "rows": cells, "left": rest})
+    return found
+
+
+def cell(job: Job | None, step: int) -> dict[str, str | None]:
+    """A thumbnail, or why there is none."""
+    if job is None:
+        return {"image": None, "said": "not in the sweep"}
+    path = job.pictures.get(step)
+    if path is None:
+        return {"image": None, "said": job.status if not job.finished else "no picture"}
+    found = drawing.thumbnail(path)
+    return {"image": found, "alt": f"{job.directory}, step {step}"} if found else {"image": None, "said": "damaged"}

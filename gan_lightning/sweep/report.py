@@ -46,9 +46,11 @@ def report(path: Path, out: Path | None = None) -> Path:
     What can't be read is told on it. Raises Refused if there are no runs, OSError if it can't be written.
     """
     from gan_lightning.sweep.collect import collect
-    from gan_lightning.sweep.page import Report, markdown, page, table
+    from gan_lightning.sweep.findings import Findings
+    from gan_lightning.sweep.page import page
+    from gan_lightning.sweep.twins import markdown, table
 
-    found = Report(collect(Path(path)))
+    found = Findings(collect(Path(path)))
     target = out or Path(path) / "report.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     for name, text in ((target.with_suffix(".csv"), table(found)), (target.with_suffix(".md"), markdown(found))):

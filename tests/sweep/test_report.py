@@ -18,7 +18,9 @@ from gan_lightning.config import Composer, Refused
 from gan_lightning.sweep import commands, report
 from gan_lightning.sweep.collect import Job, collect
 from gan_lightning.sweep.curves import curves
-from gan_lightning.sweep.page import Report, markdown, summarised, table
+from gan_lightning.sweep.findings import Findings, summarised
+from gan_lightning.sweep.page import montages
+from gan_lightning.sweep.twins import markdown, table
 
 
 class Page(html.parser.HTMLParser):
@@ -73,7 +75,7 @@ def test_the_head(planted):
 
 
 def test_groups_are_sorted_and_counted(planted):
-    found = Report(collect(planted))
+    found = Findings(collect(planted))
     assert found.groups[0].values["loss"] == "wasserstein"
     assert found.groups[-1].values["loss"] == "broken"
     assert [len(g.finished) for g in found.groups] == [5, 5, 5, 0]
@@ -85,7 +87,7 @@ def test_groups_are_sorted_and_counted(planted):
 
 def test_higher_is_sorted_the_other_way(tmp_path):
     recorded.sweep(tmp_path / "s", {"a": 1.0, "b": 2.0}, compared={"by": "fid", "higher": True})
-    found = Report(collect(tmp_path / "s"))
+    found = Findings(collect(tmp_path / "s"))
     assert [g.values["loss"] for g in found.groups] == ["b", "a"]
     assert found.found[0].startswith("loss: b beats a (")
 
@@ -144,7 +146,7 @@ def test_at_equal_steps_and_at_equal_images(tmp_path):
             folder = tmp_path / f"loss={name},seed={seed}"
             recorded.run(folder, overrides, level + seed / 100, steps, batch=batch, logged=logged)
     recorded.plan(tmp_path, jobs)
-    found = Report(collect(tmp_path))
+    found = Findings(collect(tmp_path))
     assert [m.title for m in found.measures] == ["at the end", "at step 100", "at 3,200 images seen"]
     by_steps, by_images = (dict(m.scores) for m in found.measures[1:])
     assert by_steps["loss=long,seed=0"] == pytest.approx(10 - 9 * 100 / 400)
@@ -156,7 +158,7 @@ def test_at_equal_steps_and_at_equal_images(tmp_path):
 
 
 def test_what_all_have_seen_alike_is_said_once(planted):
-    assert [m.title for m in Report(collect(planted)).measures] == ["at the end"]
+    assert [m.title for m in Findings(collect(planted)).measures] == ["at the end"]
 
 
 def test_curves_are_as_the_run_has_them_now(tmp_path):
@@ -181,7 +183,7 @@ def test_curves_of_the_csv_logger(tmp_path):
 
 # ── samples ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_samples_are_of_the_same_step(planted):
-    one, other = Report(collect(planted)).montages()
+    one, other = montages(Findings(collect(planted)))
     assert (one["title"], one["columns"]) == ("step 100", [f"seed {s}" for s in range(5)])
     cells = dict(one["rows"])
     assert all(cell["image"].startswith("data:image/jpeg") for cell in cells["loss=wasserstein"])
@@ -192,12 +194,12 @@ def test_samples_are_of_the_same_step(planted):
 def test_a_run_that_lacks_the_last_picture_decides_the_step(tmp_path):
     recorded.sweep(tmp_path, {"a": 1.0}, seeds=range(2))
     (tmp_path / "loss=a,seed=1" / "samples" / "step=00000100.png").unlink()
-    assert Report(collect(tmp_path)).montages()[0]["title"] == "step 50"
+    assert montages(Findings(collect(tmp_path)))[0]["title"] == "step 50"
 
 
 def test_large_montages_say_what_they_leave_out(tmp_path):
     recorded.sweep(tmp_path, {f"l{i}": i for i in range(14)}, seeds=range(8), logged={})
-    one, _ = Report(collect(tmp_path)).montages()
+    one, _ = montages(Findings(collect(tmp_path)))
     assert (len(one["rows"]), len(one["columns"])) == (12, 6)
     assert one["left"] == ["2 more configurations", "2 more seeds"]
 
@@ -270,7 +272,7 @@ def test_a_damaged_result_is_told(tmp_path, what):
     assert "of 4" in text
     if what not in ("odd types", "odd numbers", "half a character"):
         assert "result.json can't be read" in text
-        assert Report(collect(tmp_path)).groups[0].values == {"loss": "a"}
+        assert Findings(collect(tmp_path)).groups[0].values == {"loss": "a"}
 
 
 def test_whatever_is_damaged_there_is_a_page(tmp_path):
@@ -293,10 +295,10 @@ def test_whatever_is_damaged_there_is_a_page(tmp_path):
             path.unlink()
             if harm == 3:
                 path.mkdir()
-        found = Report(collect(tmp_path / "whole"))
+        found = Findings(collect(tmp_path / "whole"))
         assert (len(found.jobs), len(table(found).splitlines()) > 4) == (4, True)
         assert markdown(found)
-        assert found.montages()
+        assert montages(found)
         if path.is_dir():
             path.rmdir()
         path.write_bytes(kept)
