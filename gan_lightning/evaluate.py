@@ -176,7 +176,8 @@ def reported(scores: dict[str, Score], source: Samples, reference: Reference, nu
     from gan_lightning.metric.base import TooFew
     from gan_lightning.metric.reference import size
     from gan_lightning.protocol import floor, measure
-    from gan_lightning.run import finite, provenance
+    from gan_lightning.provenance import provenance
+    from gan_lightning.run import finite
 
     if reference.split == "train" and (aware := [name for name, score in scores.items() if score.knows_train]):
         raise Refused(f"metric={aware[0]}: compares training samples with held-out ones; use split=test or split=validation")

@@ -19,7 +19,8 @@ from gan_lightning.checkpoint import DurableCheckpointIO
 from gan_lightning.config import Plain, Refused
 from gan_lightning.data.base import DataError
 from gan_lightning.gan import GAN
-from gan_lightning.run import Run, damage
+from gan_lightning.run import Run
+from gan_lightning.saved import damage
 from gan_lightning.stranger import Distrusted
 from gan_lightning.turn import Batch
 

@@ -11,16 +11,12 @@ events.out.tfevents.…  TensorBoard
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import json
 import math
-import platform
 import re
-import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lightning import disk, owner
+from gan_lightning import disk, owner, saved
 from gan_lightning.cluster import TakenAway
 from gan_lightning.config import Plain, Refused, Unwritten, differences, one_line, resolved
 
@@ -37,8 +33,6 @@ if TYPE_CHECKING:
 
     from gan_lightning.gan import GAN
 
-PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy")
-STEP = re.compile(r"step=(\d+)\.ckpt")
 WRITTEN = re.compile(r"config(\.resolved)?\.yaml|result\.json|\.lock\.owner|step=\d+\.ckpt|probe")  # by its owner alone
 TYPES = {"step": (int,), "best_step": (int, type(None)), "seconds": (int, float), "metrics": (dict, int)}  # in result.json
 UNCOMPARED = ("name", "debug")  # a run may be called otherwise
@@ -198,11 +192,8 @@ class Run:
 
     @property
     def checkpoints(self) -> dict[int, Path]:
-        """Step → file, oldest first: by the step in the name, never by a clock."""
-        found = {
-            int(m[1]): file for file in (self.path / "checkpoints").glob("step=*.ckpt") if (m := STEP.fullmatch(file.name))
-        }
-        return dict(sorted(found.items()))
+        """Step → file, oldest first."""
+        return saved.checkpoints(self.path / "checkpoints")
 
     def newest_good(self) -> tuple[int, Path] | None:
         """Step and file of the newest checkpoint that can be read; None: none was ever saved.
@@ -210,16 +201,15 @@ class Run:
         What is passed over is named on stderr. Raises Refused if all are damaged or gone: a run never starts again at 0 by
         itself.
         """
-        bad: list[str] = []
-        for step, path in reversed(self.checkpoints.items()):
-            if why := damage(path):
-                bad.append(f"{path}: {why}")
-                continue
+        there = self.checkpoints
+        step, passed = saved.newest_good(there)
+        bad = "; ".join(f"{path}: {why}" for path, why in passed.items())
+        if step is not None:
             if bad:
-                print("; ".join(bad) + f"; going on from {path.name} instead", file=sys.stderr)
-            return step, path
+                print(f"{bad}; going on from {there[step].name} instead", file=sys.stderr)
+            return step, there[step]
         if bad:
-            raise Refused(f"run={self.path}: no checkpoint can be read: " + "; ".join(bad))
+            raise Refused(f"run={self.path}: no checkpoint can be read: {bad}")
         result = self.result
         if lost := result.get("saved"):
             raise Refused(
@@ -286,17 +276,15 @@ class Run:
         from gan_lightning import stranger
 
         path = self.checkpoint(which)
-        if why := damage(path):
-            good = next((step for step, other in reversed(self.checkpoints.items()) if not damage(other)), None)
+        if why := saved.damage(path):
+            good, _ = saved.newest_good(self.checkpoints)
             cure = "no other can be read" if good is None else f"the newest that can be read: checkpoint={good}"
             raise Refused(f"{path}: {why}; {cure}")
         try:
             state = stranger.checkpoint(path)["state_dict"]
         except (stranger.Distrusted, OSError) as error:
             raise Refused(f"{path}: {one_line(error)}") from None
-        found = STEP.fullmatch(path.name)
-        assert found is not None
-        return state, int(found[1])
+        return state, int(path.stem.removeprefix("step="))
 
     def sampler(self, which: str | int = "latest") -> Sampler:
         """The generator at a checkpoint, built from this run's own config after it was checked. Raises Refused."""
@@ -328,26 +316,6 @@ class Run:
             raise Refused(f"{path}: does not fit this run's config.yaml: {one_line(error)}") from None
 
 
-def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint file; None: nothing, every byte was read and compared with its checksum."""
-    from gan_lightning import stranger
-
-    def wrong() -> str | None:
-        with zipfile.ZipFile(path) as file:
-            return file.testzip()
-
-    try:
-        if name := disk.retried(wrong):
-            return f"{name} is damaged"
-    except Exception as error:  # a damaged archive fails in many ways
-        return one_line(error)
-    try:
-        stranger.read(path, "meta")  # torch reads archives more strictly
-    except (stranger.Distrusted, OSError) as error:
-        return one_line(error)
-    return None
-
-
 def unusable(folder: Path, error: OSError) -> Refused:
     """Why nothing can be written in a run directory: it may not be, or the disk fails."""
     if error.errno in disk.FAILING and error.errno not in disk.FORBIDDEN:
@@ -360,30 +328,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: finite(inner) for key, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def provenance(seed: int, device: str) -> Plain:
-    """What made a number: the code, the libraries, the machine, the seed."""
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "unknown"
-    return {**commit(), "versions": versions, "device": device, "seed": seed}
-
-
-def commit() -> Plain:
-    """The checkout's commit, and whether its files differ from it; None when installed from a wheel."""
-    here = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603, S607
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    if git("ls-files", "--error-unmatch", "run.py") is None:
-        return {"commit": None, "dirty": None}
-    return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}

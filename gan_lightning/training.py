@@ -23,8 +23,9 @@ from gan_lightning.data.base import DataError
 from gan_lightning.history import fork
 from gan_lightning.meeting import Common, first_says, rank, several
 from gan_lightning.metric.base import TooFew
+from gan_lightning.provenance import provenance
 from gan_lightning.ranks import launch, tell
-from gan_lightning.run import Run, provenance
+from gan_lightning.run import Run
 from gan_lightning.stranger import Distrusted
 from gan_lightning.summary import shown, start, summary
 

@@ -21,7 +21,8 @@ from gan_lightning import disk
 from gan_lightning.callback.checkpoint import Checkpoint
 from gan_lightning.checkpoint import DurableCheckpointIO, length
 from gan_lightning.config import Refused, Unwritten
-from gan_lightning.run import Run, damage
+from gan_lightning.run import Run
+from gan_lightning.saved import damage
 
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "metric=none")
 OTHER = Path("/dev/shm")
