@@ -40,8 +40,8 @@ class DiskFull(OSError):  # noqa: N818 - it is what a person is told
 class replacing:  # noqa: N801 - read as a word: with replacing(target) as temporary
     """A temporary file beside `target` that takes its place if the block ends well, and is gone if not."""
 
-    def __init__(self, target: Path) -> None:
-        self.target = target
+    def __init__(self, target: Path, flushed: bool = True) -> None:
+        self.target, self.flushed = target, flushed
         self.temporary = target.with_name(f".{target.name}.{os.getpid()}@{socket.gethostname()}.tmp")
 
     def __enter__(self) -> Path:
@@ -56,7 +56,8 @@ class replacing:  # noqa: N801 - read as a word: with replacing(target) as tempo
         except OSError:
             self._discard()
             raise
-        flush_folder(self.target.parent)
+        if self.flushed:
+            flush_folder(self.target.parent)
 
     def _discard(self) -> None:
         with suppress(OSError):
@@ -64,31 +65,38 @@ class replacing:  # noqa: N801 - read as a word: with replacing(target) as tempo
 
 
 @contextmanager
-def written(target: Path, need: Callable[[], int]) -> Iterator[BinaryIO]:
+def written(target: Path, need: Callable[[], int], flushed: bool = True) -> Iterator[BinaryIO]:
     """A file to write to, which takes `target`'s name when all of it is on the disk; `need()` is asked where it has no room.
 
-    Raises DiskFull, or what else the filesystem says.
+    Raises DiskFull, or what else the filesystem says of `target`. Not `flushed`: a power cut may take it back.
     """
     try:
-        with replacing(target) as temporary, temporary.open("wb") as file:
+        with replacing(target, flushed) as temporary, temporary.open("wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if flushed:
+                os.fsync(file.fileno())
     except OSError as error:
         if error.errno in FULL:
             raise DiskFull(target, need(), shutil.disk_usage(target.parent).free) from None
-        raise
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from None
+
+
+def write(target: Path, data: bytes, flushed: bool = True) -> None:
+    """A file, whole or not at all: see `written`. Raises OSError when it failed more than a few times."""
+
+    def once() -> None:
+        with written(target, lambda: len(data), flushed) as file:
+            file.write(data)
+
+    retried(once)
 
 
 def write_text(target: Path, text: str) -> None:
     """A small file, whole or not at all. Raises OSError when it failed more than a few times."""
-    data = text.encode()
-
-    def once() -> None:
-        with written(target, lambda: len(data)) as file:
-            file.write(data)
-
-    retried(once)
+    write(target, text.encode())
 
 
 def retried(action: Callable[[], Answer]) -> Answer:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from gan_lightning.config import Composer, Plain, Refused, arguments, one_line, refuse
+from gan_lightning.config import Composer, Plain, Refused, arguments, one_line
+from gan_lightning.ending import ending, writable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -59,7 +60,7 @@ FOLDERS = ["fid", "kid", "precision_recall"]  # the scores of two folders, unles
 
 def main() -> None:
     """The console script."""
-    try:
+    with ending():
         request: Request = arguments(Request, sys.argv[1:])
         if request.run is not None and (request.real or request.fake):
             raise Refused("run=, real=: score a run, or a folder against another; not both")
@@ -72,10 +73,6 @@ def main() -> None:
 
             write_text(out, json.dumps(found, indent=2) + "\n")
             print(f"\n{out}")
-    except Refused as error:
-        sys.exit(refuse(error))
-    except OSError as error:
-        sys.exit(refuse(Refused(f"{error.filename or 'gan-evaluate'}: {error.strerror or error}")))
 
 
 def evaluate_run(request: Request) -> tuple[Plain, Path]:
@@ -88,6 +85,8 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
 
     assert request.run is not None
     run = Run(request.run)
+    out = request.out or run.path / "scores.json"
+    writable(out, made=False)
     plain = chosen(run.config, request)
     gan, step = run.game(request.checkpoint)
     data = build.data(plain)
@@ -96,7 +95,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     sampled = f"{request.batch_norm} statistics" if normalising(source.network) else "none"
     who = {"run": str(run.path), "step": step, "seed": request.seed, "weights": request.weights, "batch_norm": sampled}
     reference = Reference(data, request.split, judging(gan))
-    return reported(scores, source, reference, request.num, who), request.out or run.path / "scores.json"
+    return reported(scores, source, reference, request.num, who), out
 
 
 def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
@@ -108,6 +107,8 @@ def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
     for name, folder in (("real", request.real), ("fake", request.fake)):
         if not folder.is_dir():
             raise Refused(f"{name}={folder}: {'is a file' if folder.exists() else 'does not exist'}; give a folder of images")
+    if request.out is not None:
+        writable(request.out, made=False)
     shape = request.shape or first_shape(request.real)
     plain = chosen(Composer().compose(["metric=none", "feature=inception"]), request, FOLDERS)
     real, fake = (

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from gan_lightning.config import Refused, arguments, refuse
-from gan_lightning.disk import replacing
+from gan_lightning import disk
+from gan_lightning.config import Refused, arguments
+from gan_lightning.ending import ending, writable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,24 +41,21 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script."""
-    try:
+    with ending():
         request: Request = arguments(Request, sys.argv[1:])
         writers = {".onnx": onnx, ".safetensors": safetensors}
         if request.out.suffix not in writers:
             raise Refused(
                 f"out={request.out}: {request.out.suffix or 'no ending'} can't be written; allowed: {', '.join(writers)}"
             )
+        writable(request.out)
         from gan_lightning.run import Run
 
         sampler = Run(request.run).sampler(request.checkpoint)
+        data, said = writers[request.out.suffix](sampler)
         request.out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(request.out) as temporary:
-            said = writers[request.out.suffix](sampler, temporary)
+        disk.write(request.out, data)
         print(f"{request.out}: step {sampler.step}, {said}")
-    except Refused as error:
-        sys.exit(refuse(error))
-    except OSError as error:
-        sys.exit(refuse(Refused(f"out: {error.strerror or error}: {error.filename}")))
 
 
 def inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:
@@ -70,7 +68,7 @@ def inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:
     return {"z": z} | ({"labels": torch.arange(n) % classes} if conditional else {})
 
 
-def onnx(sampler: Sampler, out: Path) -> str:
+def onnx(sampler: Sampler) -> tuple[bytes, str]:
     """Export, then compare with torch at several batch sizes. Raises Refused if they differ by more than TOLERANCE."""
     import torch
     from onnxruntime import InferenceSession
@@ -80,18 +78,18 @@ def onnx(sampler: Sampler, out: Path) -> str:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        program = torch.onnx.export(
             sampler.generator,
             tuple(given.values()),
-            str(out),
             input_names=list(given),
             output_names=["samples"],
             dynamic_shapes={name: {0: torch.export.Dim("n")} for name in given},
             dynamo=True,
-            external_data=False,
             verbose=False,
         )
-    session, worst = InferenceSession(str(out), providers=["CPUExecutionProvider"]), 0.0
+    assert program is not None
+    data = program.model_proto.SerializeToString()
+    session, worst = InferenceSession(data, providers=["CPUExecutionProvider"]), 0.0
     for n in BATCHES:
         given = inputs(sampler, n)
         with torch.inference_mode():
@@ -99,19 +97,17 @@ def onnx(sampler: Sampler, out: Path) -> str:
         (found,) = session.run(None, {name: value.numpy() for name, value in given.items()})
         worst = max(worst, float((torch.from_numpy(found) - expected).abs().max()))
     if not worst <= TOLERANCE:
-        raise Refused(
-            f"{out.name}: onnxruntime and torch differ by {worst:.2g}, more than {TOLERANCE:.0e}; nothing was written"
-        )
-    return f"onnxruntime and torch agree to {worst:.1e}"
+        raise Refused(f"out: onnxruntime and torch differ by {worst:.2g}, more than {TOLERANCE:.0e}; nothing was written")
+    return data, f"onnxruntime and torch agree to {worst:.1e}"
 
 
-def safetensors(sampler: Sampler, out: Path) -> str:
+def safetensors(sampler: Sampler) -> tuple[bytes, str]:
     """The weights by name; metadata: the config as JSON, and the step."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     state = {name: tensor.contiguous() for name, tensor in sampler.generator.state_dict().items()}
-    save_file(state, str(out), metadata={"config": json.dumps(sampler.plain), "step": str(sampler.step)})
-    return f"{sum(t.numel() for t in state.values()):,} numbers in {len(state)} tensors"
+    data = save(state, metadata={"config": json.dumps(sampler.plain), "step": str(sampler.step)})
+    return data, f"{sum(t.numel() for t in state.values()):,} numbers in {len(state)} tensors"
 
 
 if __name__ == "__main__":

@@ -108,11 +108,18 @@ def save(image: np.ndarray, path: Path) -> None:
     Image.fromarray(image).save(path)
 
 
-def save_sample(image: Tensor, path: Path) -> None:  # (C, H, W) in [-1, 1]
+def encoded(image: np.ndarray, ending: str) -> bytes:
+    """As a file with this ending has it, such as .png."""
+    held = io.BytesIO()
+    Image.fromarray(image).save(held, Image.registered_extensions()[ending.lower()])
+    return held.getvalue()
+
+
+def whole(image: Tensor) -> np.ndarray:  # (C, H, W) in [-1, 1] -> (H, W) or (H, W, C) uint8
     """One image with all its channels: grey, RGB or RGBA."""
     if image.shape[0] not in (1, 3, 4):
         image = colours(image[None])[0]
-    Image.fromarray(to_uint8(image).permute(1, 2, 0).squeeze(2).numpy()).save(path)
+    return to_uint8(image).permute(1, 2, 0).squeeze(2).numpy()
 
 
 @singledispatch

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
-from gan_lightning.config import Refused, arguments, refuse
+from gan_lightning import disk
+from gan_lightning.config import arguments
+from gan_lightning.ending import ending, writable
 
 if TYPE_CHECKING:
     from gan_lightning.history import Moment
@@ -31,7 +33,7 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script. Exit code 1: a term is not what was logged."""
-    try:
+    with ending():
         request: Request = arguments(Request, sys.argv[1:])
         from gan_lightning.history import logged, relive
         from gan_lightning.run import Run
@@ -39,9 +41,10 @@ def main() -> None:
 
         quieten()
         run = Run(request.run)
+        folder = request.out or run.path / "replay" / f"step={request.step:08d}"
+        writable(folder, folder=True)
         moment, _ = relive(run, request.step)
         then = {name: value for name, value in logged(run, request.step).items() if name in moment.means}
-        folder = request.out or run.path / "replay" / f"step={request.step:08d}"
         write(moment, then, folder)
         print(f"step {moment.step}, from {f'the checkpoint of step {moment.since}' if moment.since else 'the beginning'}\n")
         print(table(moment.means, then))
@@ -51,10 +54,6 @@ def main() -> None:
         print(f"\n{folder}")
         if any(moment.means[name] != value for name, value in then.items()):
             sys.exit(1)
-    except Refused as error:
-        sys.exit(refuse(error))
-    except OSError as error:
-        sys.exit(refuse(Refused(f"out: {error.strerror or error}: {error.filename}")))
 
 
 def table(means: dict[str, float], then: dict[str, float]) -> str:
@@ -69,17 +68,19 @@ def table(means: dict[str, float], then: dict[str, float]) -> str:
 
 def write(moment: Moment, then: dict[str, float], folder: Path) -> None:
     """The pictures and the numbers."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    from gan_lightning import disk, picture
+    from gan_lightning import picture
 
     folder.mkdir(parents=True, exist_ok=True)
-    picture.save(picture.picture(moment.batch.real), folder / "real.png")
-    picture.save(picture.picture(moment.fake, real=moment.batch.real.cpu()), folder / "fake.png")
+    drawn = {"real": picture.picture(moment.batch.real), "fake": picture.picture(moment.fake, real=moment.batch.real.cpu())}
+    for name, image in drawn.items():
+        disk.write(folder / f"{name}.png", picture.encoded(image, ".png"), flushed=False)
     tensors = {"real": moment.batch.real, "fake": moment.fake, **moment.terms}
     tensors |= {} if moment.batch.labels is None else {"labels": moment.batch.labels}
     tensors |= {f"gradient/{name}": gradient for name, gradient in moment.gradients.items()}
-    save_file({name: x.detach().contiguous() for name, x in tensors.items()}, folder / "step.safetensors")
+    numbers = save({name: x.detach().contiguous() for name, x in tensors.items()})
+    disk.write(folder / "step.safetensors", numbers, flushed=False)
     told = {"step": moment.step, "since": moment.since, "terms": moment.means, "logged": then}
     disk.write_text(folder / "terms.json", json.dumps(told, indent=2) + "\n")
 

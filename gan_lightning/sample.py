@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
-from gan_lightning.config import Refused, arguments, refuse
+from gan_lightning import disk
+from gan_lightning.config import Refused, arguments
+from gan_lightning.ending import ending, writable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,21 +43,20 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script."""
-    try:
+    with ending():
         request: Request = arguments(Request, sys.argv[1:])
-        kind = Path(request.out).suffix.lower()
-        if not (request.out.endswith("/") or Path(request.out).is_dir() or kind in (".npy", *PICTURES)):
+        out = Path(request.out)
+        kind, folder = out.suffix.lower(), request.out.endswith("/") or out.is_dir()
+        if not (folder or kind in (".npy", *PICTURES)):
             allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(PICTURES)
             raise Refused(f"out={request.out}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
+        writable(out, folder)
         from gan_lightning.run import Run
 
         sampler = Run(request.run).sampler(request.checkpoint)
         samples, columns = draw(sampler, request)
-        print(write(samples, columns, request.out))
-    except Refused as error:
-        sys.exit(refuse(error))
-    except OSError as error:
-        sys.exit(refuse(Refused(f"out: {error.strerror or error}: {error.filename}")))
+        (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
+        print(write(samples, columns, out, folder))
 
 
 def draw(sampler: Sampler, request: Request) -> tuple[Tensor, int]:
@@ -96,27 +97,32 @@ def columns(classes: int) -> int:
     return classes * (10 // classes) if classes <= 10 else classes if classes <= 16 else 8
 
 
-def write(samples: Tensor, columns: int, out: str) -> str:
-    """As the ending of `out` says. Returns what to tell."""
-    import numpy as np
-
+def write(samples: Tensor, columns: int, out: Path, folder: bool) -> str:
+    """One file a sample, or all in one, as the ending of `out` says. Returns what to tell. Raises OSError."""
     from gan_lightning import picture
 
-    path = Path(out)
-    if out.endswith("/") or path.is_dir():
-        path.mkdir(parents=True, exist_ok=True)
+    if folder:
         for i, sample in enumerate(samples):
             if samples.dim() == 4:
-                picture.save_sample(sample, path / f"{i:06d}.png")
+                disk.write(out / f"{i:06d}.png", picture.encoded(picture.whole(sample), ".png"), flushed=False)
             else:
-                np.save(path / f"{i:06d}.npy", sample.numpy())
-        return f"{len(samples)} samples: {path}/"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix.lower() == ".npy":
-        np.save(path, samples.numpy())
+                write_numbers(sample, out / f"{i:06d}.npy")
+        return f"{len(samples)} samples: {out}/"
+    if out.suffix.lower() == ".npy":
+        write_numbers(samples, out)
     else:
-        picture.save(picture.picture(samples, columns), path)
-    return f"{len(samples)} samples: {path}"
+        disk.write(out, picture.encoded(picture.picture(samples, columns), out.suffix), flushed=False)
+    return f"{len(samples)} samples: {out}"
+
+
+def write_numbers(samples: Tensor, path: Path) -> None:
+    """As numpy's file, without a copy in memory; `numpy.save` hides what the disk said."""
+    import numpy as np
+
+    array = np.ascontiguousarray(samples.numpy())
+    with disk.written(path, lambda: array.nbytes, flushed=False) as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning import cluster
 from gan_lightning.config import Composer, Plain, Refused, config_dir, quoted, switches
+from gan_lightning.ending import ending
 from gan_lightning.meeting import agreed, begun, directory, refused, several
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ def command() -> None:
     """What it does, from its arguments to its exit code."""
     line = sys.argv[1:] = [TILDE.sub(r"\1'\2'", word) for word in sys.argv[1:]]
     directory = next((word.partition("=")[2] for word in line if word.startswith("run=")), None)
-    debug = "debug=true" in line
-    try:
+    with ending(refused, "debug=true" in line, foreign=True):
         if any(word.startswith("fork=") for word in line):
             line = sys.argv[1:] = forked(line)
         if directory is not None:
@@ -53,8 +53,6 @@ def command() -> None:
             end = max((i for i, word in enumerate(line, 1) if word in asked.overrides), default=0) + 1
             sys.argv[end:end] = together(composer, asked.overrides)  # Hydra's parser wants them beside the others
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
-    except Refused as error:
-        sys.exit(refused(error, debug))
 
 
 def together(composer: Composer, overrides: list[str]) -> list[str]:
@@ -84,14 +82,12 @@ def job(config: DictConfig) -> None:
 
     task = HydraConfig.get()
     overrides = [word for word in task.overrides.task if not word.startswith("hydra.")]
-    try:
+    with ending(refused, config.debug, foreign=True):
         run = begun(task.runtime.output_dir, config, overrides)
         if run.finished(config.trainer.max_steps):
             print(f"already finished, skipped: {run.path}")
         elif code := train(run, rehearsed(config)):
             sys.exit(code)
-    except Refused as error:
-        sys.exit(refused(error, config.debug))
 
 
 def go_on(directory: str, overrides: list[str]) -> int:

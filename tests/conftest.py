@@ -1,6 +1,7 @@
-"""Marks that skip themselves, and the commands as a person types them."""
+"""Marks that skip themselves, the commands as a person types them, a disk of a size."""
 
 import gc
+import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -61,3 +62,26 @@ def command(monkeypatch, capfd, tmp_path):
         return Done(code, said.out, said.err)
 
     return call
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Mount a filesystem of a size: mounted("600k"); mounted("8m", "ro") changes it."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    there = []
+
+    def mount(size, mode="rw"):
+        line = ["mount", "-t", "tmpfs", "-o", f"size={size},{mode}{',remount' if there else ''}", "tmpfs", str(folder)]
+        try:
+            done = subprocess.run(line, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            pytest.skip("needs mount")
+        if done.returncode:
+            pytest.skip(f"needs the right to mount: {done.stderr.strip()}")
+        there.append(folder)
+        return folder
+
+    yield mount
+    if there:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -46,29 +46,6 @@ def other_filesystem(tmp_path):
         yield Path(folder)
 
 
-@pytest.fixture
-def mounted(tmp_path):
-    """Mount a filesystem of a size: mounted("600k"); mounted("8m", "ro") changes it."""
-    folder = tmp_path / "mounted"
-    folder.mkdir()
-    there = []
-
-    def mount(size, mode="rw"):
-        line = ["mount", "-t", "tmpfs", "-o", f"size={size},{mode}{',remount' if there else ''}", "tmpfs", str(folder)]
-        try:
-            done = subprocess.run(line, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            pytest.skip("needs mount")
-        if done.returncode:
-            pytest.skip(f"needs the right to mount: {done.stderr.strip()}")
-        there.append(folder)
-        return folder
-
-    yield mount
-    if there:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of four steps, to copy."""

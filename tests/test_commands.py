@@ -338,7 +338,7 @@ def test_samples_are_the_generators(command, trained, tmp_path):
         ("run={run} truncation=-1", "truncation=-1: "),
         ("run={run} labels=[0,1", "labels=[0,1: can't be read"),
         ("run={run} out=", "out=: empty"),
-        ("run={run} out=/dev/null/x.png", "out: "),
+        ("run={run} out=/dev/null/x.png", "out=/dev/null/x.png: /dev/null is no folder"),
     ],
 )
 def test_mistakes_of_gan_sample(command, trained, line, said):

@@ -1,5 +1,7 @@
 """Pictures, pixel by pixel where that can be said, and where loggers put them."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_lightning.picture import LEAST, colours, picture, save, save_sample, show, to_uint8
+from gan_lightning.picture import LEAST, colours, encoded, picture, save, show, to_uint8, whole
 
 EDGE = 32  # the grey between images
 SIDE, GAP = 48, 2
@@ -132,10 +134,9 @@ def test_a_saved_picture_comes_back(tmp_path):
 @pytest.mark.parametrize(
     ("channels", "mode", "kept"), [(1, "L", 1), (2, "RGB", 2), (3, "RGB", 3), (4, "RGBA", 4), (6, "RGB", 3)]
 )
-def test_a_saved_sample_keeps_its_channels(tmp_path, channels, mode, kept):
+def test_a_sample_as_a_file_keeps_its_channels(channels, mode, kept):
     sample = random(channels, 5, 3)
-    save_sample(sample, tmp_path / "x.png")
-    image = Image.open(tmp_path / "x.png")
+    image = Image.open(io.BytesIO(encoded(whole(sample), ".png")))
     assert (image.mode, image.size) == (mode, (3, 5))
     found = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
     assert np.array_equal(found[:kept], to_uint8(sample)[:kept].numpy())

@@ -15,9 +15,10 @@ from typing import Literal
 import torch
 from filelock import FileLock
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from gan_lightning import disk
 from gan_lightning.data.base import Data
 from gan_lightning.data.stream import Source
 from gan_lightning.metric.feature.base import Feature, Reading
@@ -113,9 +114,7 @@ def read(source: Source, feature: Feature) -> Reading:
         said = [feature(batch.real) for batch in parts(source)]
         logits = tuple(torch.cat(factor).contiguous() for factor in zip(*(r.logits for r in said), strict=True))
         found = Reading(torch.cat([r.features for r in said]).contiguous(), logits)
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        save_file({"features": found.features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}, partial)
-        partial.replace(path)
+        disk.write(path, save({"features": found.features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}))
     return found
 
 

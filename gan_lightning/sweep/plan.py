@@ -21,7 +21,7 @@ from tqdm import tqdm
 from gan_lightning import disk, launch
 from gan_lightning.build import ranks, rehearse
 from gan_lightning.check import check
-from gan_lightning.config import Composer, Plain, Refused, one_line
+from gan_lightning.config import Composer, Plain, Refused, Unwritten, one_line
 
 LONGEST = 255  # bytes of a file's name
 FILE = "sweep.json"
@@ -53,7 +53,8 @@ class Plan(NamedTuple):
             disk.made(self.folder)
             disk.write_text(path, json.dumps({"line": self.line, "jobs": [*others, *own]}, indent=1) + "\n")
         except OSError as error:
-            raise Refused(f"hydra.sweep.dir={self.folder}: nothing can be written here: {disk.why(error)}") from None
+            kind = Unwritten if error.errno in disk.FAILING else Refused
+            raise kind(f"hydra.sweep.dir={self.folder}: nothing can be written here: {disk.why(error)}") from None
 
 
 def recorded(folder: Path) -> Plain | None:

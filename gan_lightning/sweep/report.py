@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from gan_lightning import disk
-from gan_lightning.config import Refused, arguments, refuse
+from gan_lightning.config import Refused, arguments
+from gan_lightning.ending import ending, writable
 
 
 class Request(BaseModel):
@@ -27,17 +28,15 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script."""
-    try:
+    with ending():
         request: Request = arguments(Request, sys.argv[1:])
         if request.out is not None and request.out.suffix != ".html":
             raise Refused(f"out={request.out}: a page; name it ….html")
+        if request.out is not None or request.run.is_dir():
+            writable(request.out or request.run / "report.html")
         began = time.monotonic()
         path = report(request.run, request.out)
         print(f"{path}  {disk.size(path.stat().st_size)}, {time.monotonic() - began:.1f} s")
-    except Refused as error:
-        sys.exit(refuse(error))
-    except OSError as error:
-        sys.exit(refuse(Refused(f"{error.filename or 'gan-report'}: {error.strerror or error}")))
 
 
 def report(path: Path, out: Path | None = None) -> Path:

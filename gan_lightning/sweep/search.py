@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from gan_lightning.cluster import heeded
-from gan_lightning.config import Composer, Plain, Refused, arguments, nearest, refuse, switches
+from gan_lightning.config import Composer, Plain, Refused, arguments, nearest, switches
+from gan_lightning.ending import ending
 from gan_lightning.summary import shown
 
 if TYPE_CHECKING:
@@ -58,11 +59,9 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script."""
-    with heeded():
+    with heeded(), ending(debug="debug=true" in sys.argv, foreign=True):
         try:
             sys.exit(search(sys.argv[1:]))
-        except Refused as error:
-            sys.exit(refuse(error, "debug=true" in sys.argv))
         except KeyboardInterrupt:
             sys.exit(128 + signal.SIGINT)
 
