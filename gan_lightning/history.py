@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from gan_lightning import build
@@ -58,26 +59,57 @@ class Witness(pl.Callback):
             return
         assert isinstance(module, GAN)
         gradients = {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
-        fake = torch.cat(self.drawn[-module.accumulate :])
-        self.moment = Moment(self.step, self.since, batch, fake, outputs, read(outputs, module), gradients)
+        real = gathered(batch.real, module.d_steps_per_g_step)
+        labels = None if batch.labels is None else gathered(batch.labels, module.d_steps_per_g_step)
+        fake = gathered(torch.cat(self.drawn[-module.accumulate :]))
+        terms = {name: gathered(term) for name, term in outputs.items()}
+        self.moment = Moment(self.step, self.since, Batch(real, labels), fake, terms, read(outputs, module), gradients)
         trainer.should_stop = True
 
     def _look(self, network: nn.Module, given: Any, drawn: Tensor) -> None:
         self.drawn.append(drawn.detach())
 
 
-def relive(run: Run, step: int) -> tuple[Moment, pl.Trainer]:
-    """Iteration `step` again, and the Trainer that stands behind it. Raises Refused."""
+def gathered(x: Tensor, rounds: int = 1) -> Tensor:  # (n, …) -> (n · ranks, …)
+    """Every rank's samples, as one process alone would have them: for each of the `rounds` that share them, rank by rank."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return x
+    of_ranks = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+    dist.all_gather(of_ranks, x.contiguous())
+    return torch.cat([part for parts in zip(*(own.chunk(rounds) for own in of_ranks), strict=True) for part in parts])
+
+
+class Way(NamedTuple):
+    """How a step is reached again."""
+
+    plain: Plain  # the run's config, for this machine
+    since: int  # the step of the checkpoint to begin from; 0: from the beginning
+    processes: int  # that take it together
+
+
+def way(run: Run, step: int) -> Way:
+    """To iteration `step`, all processes on this machine. A fork that has lost its first checkpoint gets it. Raises Refused."""
     plain = check(run.config)
     last = plain["trainer"]["max_steps"]
     if not run.first_step < step <= last:
         raise Refused(f"step={step}: this run goes from step {run.first_step + 1} to {last}")
-    if (processes := build.ranks(plain)) > 1:
-        raise Refused(f"run={run.path}: {processes} processes trained it; one alone can't take its steps again")
+    if build.ranks(plain) > 1:
+        plain["trainer"] |= {"devices": run.result.get("processes") or build.ranks(plain), "num_nodes": 1}
+    processes, there, on = build.ranks(plain), torch.cuda.device_count(), plain["trainer"].get("accelerator")
+    if processes > max(there, 1) and (on in ("gpu", "cuda") or (there and on != "cpu")):
+        raise Refused(f"run={run.path}: {processes} processes trained it, each on a GPU of its own; this machine has {there}")
     known = [saved for saved, path in run.checkpoints.items() if saved < step and not damage(path)]
     if not known and plain["fork"]:
         known = [fork(run, plain)]
-    since = max(known, default=0)
+    return Way(plain, max(known, default=0), processes)
+
+
+def relive(run: Run, step: int, processes: int = 1) -> tuple[Moment, pl.Trainer]:
+    """Iteration `step` again, in so many processes, and the Trainer that stands behind it. Raises Refused."""
+    plain, since, needed = way(run, step)
+    if needed != processes:
+        alone = "one alone" if processes == 1 else f"{processes}"
+        raise Refused(f"run={run.path}: {needed} processes trained it; {alone} can't take its steps again")
     gan, witness = build.gan(plain), Witness(step, since)
     trainer = build.bare_trainer(
         plain, logger=False, callbacks=[witness], plugins=[DurableCheckpointIO()], enable_progress_bar=False

@@ -1,7 +1,8 @@
 """More than one process: who starts them, how they agree to end, and which one is to blame when they don't.
 
-Each rank is `gan-train run=RUN`, so all read one config. A rank that dies takes the others with it within seconds. No rank may
-leave alone, since the others would wait for its gradients for ever: one that wants to end says so, and all end two steps on.
+Each rank is a command such as `gan-train run=RUN`, so all read one config. A rank that dies takes the others with it within
+seconds. No rank may leave alone, since the others would wait for its gradients for ever: one that wants to end says so, and all
+end two steps on.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Annotated, Any
 
@@ -75,18 +78,21 @@ def tell(reason: str, own: bool = False) -> None:
         Path(folder, f"{rank()}").write_text(json.dumps(word), encoding="utf-8")
 
 
-def launch(directory: Path, processes: int, word: Path) -> tuple[int, str | None]:
-    """Train in so many processes. Returns the exit code, and what went wrong; None: nothing.
+def launch(command: Sequence[str], processes: int) -> tuple[int, str | None]:
+    """A module of ours and its arguments, in so many processes. Returns the exit code, and what went wrong; None: nothing."""
+    with TemporaryDirectory() as word:  # for what failing ranks leave behind
+        return launched(command, processes, Path(word))
 
-    `word`: a folder for what failing ranks leave behind.
-    """
+
+def launched(command: Sequence[str], processes: int, word: Path) -> tuple[int, str | None]:
+    """See `launch`."""
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     shared |= {"TORCHELASTIC_RUN_ID": "gan", "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
     shared |= {"GROUP_RANK": "0", "GAN_LIGHTNING_WORD": str(word)}
     ranks = [
         subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "gan_lightning.train", f"run={directory}"],
+            [sys.executable, "-m", *command],
             env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
             stdout=subprocess.DEVNULL if i else None,
         )

@@ -1,8 +1,9 @@
-"""gan-replay: a step of a run again, bit for bit, to see what happened there."""
+"""gan-replay: a step of a run again, bit for bit, in as many processes as trained it, to see what happened there."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +13,11 @@ from pydantic import BaseModel, Field
 from gan_lightning import disk
 from gan_lightning.config import arguments
 from gan_lightning.ending import ending, writable
+from gan_lightning.meeting import rank, refused, several
 
 if TYPE_CHECKING:
     from gan_lightning.history import Moment
+    from gan_lightning.run import Run
 
 
 class Request(BaseModel):
@@ -33,27 +36,58 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script. Exit code 1: a term is not what was logged."""
-    with ending():
+    with ending(refused):
         request: Request = arguments(Request, sys.argv[1:])
-        from gan_lightning.history import logged, relive
+        from gan_lightning.history import way
         from gan_lightning.run import Run
         from gan_lightning.training import quieten
 
         quieten()
         run = Run(request.run)
         folder = request.out or run.path / "replay" / f"step={request.step:08d}"
+        if several():
+            seen(run, request.step, folder)
+            return
         writable(folder, folder=True)
-        moment, _ = relive(run, request.step)
-        then = {name: value for name, value in logged(run, request.step).items() if name in moment.means}
-        write(moment, then, folder)
-        print(f"step {moment.step}, from {f'the checkpoint of step {moment.since}' if moment.since else 'the beginning'}\n")
-        print(table(moment.means, then))
-        for change in run.result.get("continued", []):
-            if moment.step <= change["step"]:
-                print(f"\nthe config has changed since, at step {change['step']}: {'; '.join(change['changed'])}")
-        print(f"\n{folder}")
-        if any(moment.means[name] != value for name, value in then.items()):
-            sys.exit(1)
+        if (processes := way(run, request.step).processes) > 1:
+            together(run, request.step, folder, processes)
+        else:
+            seen(run, request.step, folder)
+        sys.exit(told(run, folder))
+
+
+def seen(run: Run, step: int, folder: Path) -> None:
+    """Take the step again, as one of its ranks or alone; the first one writes. Raises Refused, OSError."""
+    from gan_lightning.history import logged, relive
+
+    moment, _ = relive(run, step, int(os.environ["WORLD_SIZE"]) if several() else 1)
+    if rank() == 0:
+        write(moment, {name: value for name, value in logged(run, step).items() if name in moment.means}, folder)
+
+
+def together(run: Run, step: int, folder: Path, processes: int) -> None:
+    """As many ranks as have trained it, on this machine; exits with the code of one that fails."""
+    from gan_lightning.ranks import launch
+    from gan_lightning.training import SAID
+
+    code, wrong = launch(["gan_lightning.replay", f"run={run.path}", f"step={step}", f"out={folder}"], processes)
+    if wrong is not None and code not in SAID:
+        print(f"run={run.path}: {wrong}", file=sys.stderr)
+    if code:
+        sys.exit(code)
+
+
+def told(run: Run, folder: Path) -> int:
+    """Say what was written. Returns the exit code."""
+    kept = json.loads((folder / "terms.json").read_text())
+    step, since, means, then = (kept[key] for key in ("step", "since", "terms", "logged"))
+    print(f"step {step}, from {f'the checkpoint of step {since}' if since else 'the beginning'}\n")
+    print(table(means, then))
+    for change in run.result.get("continued", []):
+        if step <= change["step"]:
+            print(f"\nthe config has changed since, at step {change['step']}: {'; '.join(change['changed'])}")
+    print(f"\n{folder}")
+    return int(any(means[name] != value for name, value in then.items()))
 
 
 def table(means: dict[str, float], then: dict[str, float]) -> str:

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -129,8 +128,7 @@ def together(run: Run, plain: Plain, change: Change | None) -> int:
         remember(run, change, max(run.checkpoints, default=run.first_step))
         beginning(run, plain)
         run.record(processes=build.ranks(plain))
-    with TemporaryDirectory() as word:
-        code, wrong = launch(run.path, build.ranks(plain), Path(word))
+    code, wrong = launch(["gan_lightning.train", f"run={run.path}"], build.ranks(plain))
     if wrong is not None and not wrong.startswith("rank 0: " if code in SAID else "none"):
         run.record(status="failed", reason=wrong)
     if wrong is not None and code not in SAID:

@@ -136,7 +136,7 @@ MAY = {
         "stranger",
         "turn",
     },
-    "replay": {"disk", "config", "ending", "history", "picture", "run", "training"},
+    "replay": {"disk", "config", "ending", "history", "meeting", "picture", "ranks", "run", "training"},
     "sample": {"build", "config", "disk", "ending", "picture", "run", "seed"},
     "export": {"config", "disk", "ending", "run"},
 }

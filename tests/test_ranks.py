@@ -14,6 +14,7 @@ import pytest
 import together
 import torch
 from games import equal
+from safetensors.torch import load_file
 
 from gan_lightning.ranks import watched
 
@@ -149,6 +150,48 @@ def test_on_another_number_of_processes_the_same_samples(whole, tmp_path, comman
     assert "data.batch_size: 16 → 32" in done.out
     one, other = state(tmp_path / "run", 20), state(whole, 20)
     assert one["global_step"] == other["global_step"]
+
+
+def test_a_step_of_two_processes_again(tmp_path, command, monkeypatch):
+    """As it was logged, and of the samples that one process alone has, in its order."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    line = (*LINE[:-2], "metric=none", "trainer.max_steps=8", "gan.d_steps_per_g_step=2", "callback.scalars.every=1")
+    for name, more in (("two", ()), ("one", ("trainer.devices=1", "data.batch_size=32"))):
+        assert command("gan-train", *line, *more, f"hydra.run.dir={name}").code == 0
+    done = command("gan-replay", "run=two", "step=7", "out=seen")
+    assert done.code == 0, done.err
+    assert done.out.startswith("step 7, from the checkpoint of step 5\n")
+    told = json.loads((tmp_path / "seen" / "terms.json").read_text())
+    assert told["logged"] == told["terms"]
+    assert done.out.count("as logged") == len(told["terms"]) > 6
+    assert command("gan-replay", "run=one", "step=7", "out=alone").code == 0
+    both, alone = (load_file(tmp_path / folder / "step.safetensors") for folder in ("seen", "alone"))
+    assert both["real"].shape == (64, 1, 8, 8)
+    assert all(torch.equal(both[name], alone[name]) for name in ("real", "labels"))
+    assert largest(both, alone) <= 1e-4
+    pictures = [(tmp_path / folder / "real.png").read_bytes() for folder in ("seen", "alone")]
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.slow
+def test_a_step_of_two_processes_that_is_another(whole, tmp_path, command, monkeypatch):
+    """The negative control, and what can't be."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    (tmp_path / "run").mkdir()
+    for path in whole.glob("*.*"):
+        (tmp_path / "run" / path.name).write_bytes(path.read_bytes())
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("\nseed: 0\n", "\nseed: 1\n"))
+    done = command("gan-replay", "run=run", "step=1")
+    assert (done.code, done.err) == (1, "")
+    assert done.out.count("DIFFERS") >= 6
+    done = command("gan-replay", "run=run", "step=21")
+    assert (done.code, done.err) == (2, "step=21: this run goes from step 1 to 20\n")
+    (tmp_path / "run" / "config.yaml").write_text(config.read_text().replace("accelerator: cpu", "accelerator: gpu"))
+    if not torch.cuda.is_available():
+        done = command("gan-replay", "run=run", "step=1")
+        said = "run=run: 2 processes trained it, each on a GPU of its own; this machine has 0\n"
+        assert (done.code, done.err) == (2, said)
 
 
 def test_a_killed_rank_takes_the_others_with_it(tmp_path):
