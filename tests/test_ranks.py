@@ -198,9 +198,7 @@ def test_a_killed_rank_takes_the_others_with_it(tmp_path):
     going = Together(tmp_path, *LINE, "augmentation=slow", "trainer.max_steps=400", "hydra.run.dir=run")
     pids = going.until("run/checkpoints/step=00000005.ckpt").ranks()
     os.kill(pids[1], signal.SIGKILL)
-    began = time.monotonic()
     code, _, errors = going.end(within=10)
-    assert time.monotonic() - began < 10
     assert gone(pids.values())
     assert code == 1
     assert errors.splitlines()[-1] == "run=run: rank 1 was killed by SIGKILL"
@@ -434,10 +432,9 @@ def test_two_machines_by_torchrun_train_one_run(machines, tmp_path):
     both[0].until(run / "checkpoints" / "step=00000005.ckpt")
     pids = [*both[0].ranks().values(), *both[1].ranks().values()]
     os.kill(both[1].ranks()[1], signal.SIGKILL)
-    began = time.monotonic()
-    ends = [one.end(within=30) for one in both]
+    until = time.monotonic() + 10
+    ends = [one.end(within=until - time.monotonic()) for one in both]
     assert gone(pids)
-    assert time.monotonic() - began < 20
     assert [code for code, _, _ in ends] == [1, 1]
     assert ends[1][1] == ""
     found = result(run)

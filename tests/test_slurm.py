@@ -206,7 +206,7 @@ def test_a_killed_task_takes_the_other_with_it(two_nodes, folder):
     pids = ranks()
     assert pids.keys() == {0, 1}
     os.kill(pids[1], signal.SIGKILL)
-    assert going.wait(timeout=20) != 0
+    assert going.wait(timeout=10) != 0
     assert not ranks()
 
 
