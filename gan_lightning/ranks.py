@@ -117,21 +117,17 @@ def launched(command: Sequence[str], processes: int, word: Path) -> tuple[int, s
 
 
 def watched(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str | None]:
-    """Wait for all of them, or for one that fails and then not for long."""
-    failed: tuple[int, int] | None = None
-    since = 0.0
+    """Wait for all of them, or for one that fails, or says that it will, and then not for long."""
+    since: float | None = None
     while any(child.poll() is None for child in ranks):
-        codes = [child.returncode for child in ranks]
-        if failed is None:
-            failed = next(((i, code) for i, code in enumerate(codes) if code and not 128 < code < 160), None)
-            since = time.monotonic()
+        if since is None:
+            since = time.monotonic() if any(map(failing, ranks)) or any(word.iterdir()) else None
         elif time.monotonic() - since > GRACE:
             break
         time.sleep(0.05)
     codes = [child.poll() for child in ranks]
-    if failed is None:
-        failed = next(((i, code) for i, code in enumerate(codes) if code and not 128 < code < 160), None)
-    if failed is None:
+    failed = next((i for i, child in enumerate(ranks) if failing(child)), None)
+    if failed is None and None not in codes:
         return next((code for code in codes if code), 0), None
     told = {int(path.name): json.loads(path.read_text(encoding="utf-8")) for path in word.iterdir() if path.name.isdigit()}
     own = [i for i in told if told[i]["own"]]
@@ -139,7 +135,7 @@ def watched(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str 
         first = min(own, key=lambda i: told[i]["at"])
         return ranks[first].returncode or 1, f"rank {first}: {told[first]['reason']}"
     killed = [i for i, code in enumerate(codes) if code is not None and code < 0]
-    mute = [i for i, code in enumerate(codes) if code is None]
+    mute = [i for i, code in enumerate(codes) if code is None and i not in told]
     if killed:
         return 1, "; ".join(f"rank {i} was killed by {signal.Signals(-ranks[i].returncode).name}" for i in killed)
     if mute:
@@ -147,4 +143,10 @@ def watched(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str 
     if told:
         first = min(told, key=lambda i: told[i]["at"])
         return ranks[first].returncode or 1, f"rank {first}: {told[first]['reason']}"
-    return failed[1], f"rank {failed[0]} ended with exit code {failed[1]}"
+    assert failed is not None
+    return codes[failed] or 1, f"rank {failed} ended with exit code {codes[failed]}"
+
+
+def failing(child: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended, and not because a signal told all of them to."""
+    return bool(child.returncode) and not 128 < child.returncode < 160

@@ -80,7 +80,8 @@ def train(run: Run, plain: Plain, change: Change | None = None) -> int:
                 raise
             raise run.stopped(f"{error.filename or 'the run directory'}: {disk.why(error)}") from None
         except Exception as error:
-            tell(f"{type(error).__name__}: {one_line(error)}")
+            others = isinstance(error, RuntimeError)  # as where a connection is lost
+            tell(f"{type(error).__name__}: {one_line(error)}", own=not others)
             if newest is not None and "loading state_dict" in str(error):
                 raise Refused(f"{newest[1]}: does not fit this run's config.yaml: {one_line(error)}") from None
             if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):

@@ -30,7 +30,7 @@ LINE = (
     "metric.class_accuracy.num_samples=200",
 )
 MYLAB = '''
-import os, time
+import os, pathlib, time
 from gan_lightning.augmentation.base import Augmentation
 
 
@@ -52,6 +52,7 @@ class Raising(Augmentation):
     def observe(self, real_logits):
         self.seen += 1
         if os.environ["RANK"] == "1" and self.seen == 4:
+            pathlib.Path("raised").touch()
             raise ArithmeticError("a mistake of rank 1")
 '''
 
@@ -222,10 +223,23 @@ def test_a_rank_that_hangs_is_named_within_the_timeout(tmp_path):
 @pytest.mark.slow
 def test_a_rank_that_raises_is_named_with_its_error(tmp_path):
     going = Together(tmp_path, *LINE, "augmentation=raising", "trainer.max_steps=400", "hydra.run.dir=run")
-    code, _, errors = going.end(within=60)
+    code, _, errors = going.until("raised").end(within=10)
     assert code == 1
     assert errors.splitlines()[-1] == "run=run: rank 1: ArithmeticError: a mistake of rank 1"
     assert result(tmp_path / "run")["status"] == "failed"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_rank_that_has_said_why_is_not_waited_for(tmp_path, monkeypatch, own):
+    """Python may take its time to end, and the others to notice."""
+    monkeypatch.setattr("gan_lightning.ranks.GRACE", 0.2)
+    (tmp_path / "1").write_text(json.dumps({"at": 1.0, "reason": "ArithmeticError: a mistake", "own": own}))
+    ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 1", "exec sleep 60")]
+    try:
+        assert watched(ranks, tmp_path) == (1, "rank 1: ArithmeticError: a mistake")
+    finally:
+        ranks[1].kill()
+        ranks[1].wait()
 
 
 @pytest.mark.parametrize("to", [pytest.param("all", marks=pytest.mark.slow), "rank 1"])
