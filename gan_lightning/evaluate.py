@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from gan_lightning.config import Composer, Plain, Refused, arguments, one_line
+from gan_lightning.arguments import arguments
+from gan_lightning.config import Composer, Plain, Refused, one_line
 from gan_lightning.ending import ending, writable
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, Field
 
 from gan_lightning import disk
-from gan_lightning.config import arguments
+from gan_lightning.arguments import arguments
 from gan_lightning.ending import ending, writable
 from gan_lightning.meeting import rank, refused, several
 

@@ -18,6 +18,7 @@ MAY = {
     "launch": set(),
     "stranger": set(),
     "config": {"launch"},
+    "arguments": {"config"},
     "disk": set(),
     "ending": {"config", "disk"},
     "owner": {"config", "disk"},
@@ -76,6 +77,7 @@ MAY = {
     },
     "protocol": {"data.stream", "gan", "metric.base", "metric.reference", "seed", "turn"},
     "evaluate": {
+        "arguments",
         "build",
         "check",
         "config",
@@ -94,6 +96,7 @@ MAY = {
     "summary": {"config", "gan", "run"},
     "train": {"build", "cluster", "config", "ending", "meeting", "run", "sweep.sweep", "training"},
     "sweep": {
+        "arguments",
         "build",
         "check",
         "cluster",
@@ -136,9 +139,9 @@ MAY = {
         "stranger",
         "turn",
     },
-    "replay": {"disk", "config", "ending", "history", "meeting", "picture", "ranks", "run", "training"},
-    "sample": {"build", "config", "disk", "ending", "picture", "run", "seed"},
-    "export": {"config", "disk", "ending", "run"},
+    "replay": {"arguments", "disk", "config", "ending", "history", "meeting", "picture", "ranks", "run", "training"},
+    "sample": {"arguments", "build", "config", "disk", "ending", "picture", "run", "seed"},
+    "export": {"arguments", "config", "disk", "ending", "run"},
 }
 OUTSIDE = {  # what leaves may import from others, besides torch, torchvision and pydantic's annotations
     "loss": set(),

@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from gan_lightning import disk
-from gan_lightning.config import Refused, arguments
+from gan_lightning.arguments import arguments
+from gan_lightning.config import Refused
 from gan_lightning.ending import ending, writable
 
 

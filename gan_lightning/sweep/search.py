@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from gan_lightning.arguments import arguments
 from gan_lightning.cluster import heeded
-from gan_lightning.config import Composer, Plain, Refused, arguments, nearest, switches
+from gan_lightning.config import Composer, Plain, Refused, nearest, switches
 from gan_lightning.ending import ending
 from gan_lightning.summary import shown
 
