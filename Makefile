@@ -11,7 +11,7 @@ train: $(READY)  ## a trained GAN on real handwritten digits, in about two minut
 test: $(READY)  ## the whole suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-soak: $(READY)  ## the long half of it: a thousand kills, every field of every option, SLURM's clock; about two hours
+soak: $(READY)  ## the long half of it: a thousand kills, every field of every option, SLURM's clock; about 45 minutes
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --slow --kills 1000 $(ARGS) \
 	  tests/test_kill.py tests/test_ranks.py tests/test_slurm.py tests/test_fuzz.py tests/test_hostile.py tests/test_checkpoint.py
 
