@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -87,7 +88,12 @@ def told(run: Run, folder: Path) -> int:
         if step <= change["step"]:
             print(f"\nthe config has changed since, at step {change['step']}: {'; '.join(change['changed'])}")
     print(f"\n{folder}")
-    return int(any(means[name] != value for name, value in then.items()))
+    return int(not all(same(means[name], value) for name, value in then.items()))
+
+
+def same(one: float, other: float) -> bool:
+    """NaN is what NaN was: such a step is worth seeing again."""
+    return one == other or (math.isnan(one) and math.isnan(other))
 
 
 def table(means: dict[str, float], then: dict[str, float]) -> str:
@@ -95,7 +101,7 @@ def table(means: dict[str, float], then: dict[str, float]) -> str:
     width = max(map(len, means))
     lines = []
     for name, value in means.items():
-        said = "" if name not in then else "  as logged" if then[name] == value else f"  DIFFERS: logged {then[name]:.9g}"
+        said = "" if name not in then else "  as logged" if same(then[name], value) else f"  DIFFERS: logged {then[name]:.9g}"
         lines.append(f"  {name:{width}}  {value:<15.9g}{said}".rstrip())
     return "\n".join([*lines, *([] if then else ["", "  nothing was logged of this step"])])
 

@@ -1,11 +1,15 @@
 """Any step of a run again, and runs that go on from it with another configuration."""
 
 import json
+import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from games import equal
 from safetensors.torch import load_file
+
+from gan_lightning import replay
 
 STEPS = 30
 TINY = (
@@ -160,3 +164,11 @@ def test_a_changed_config_is_remembered(command, parent, tmp_path):
     assert [entry["step"] for entry in found["continued"]] == [STEPS]
     said = command("gan-replay", "run=run", "step=5").out
     assert "the config has changed since, at step 30: trainer.max_steps" in said
+
+
+@pytest.mark.parametrize(("then", "code", "said"), [(math.nan, 0, "as logged"), (1.0, 1, "DIFFERS: logged 1")])
+def test_a_nan_is_what_a_nan_was(tmp_path, capsys, then, code, said):
+    terms = {"step": 7, "since": 5, "terms": {"loss/d": math.nan}, "logged": {"loss/d": then}}
+    (tmp_path / "terms.json").write_text(json.dumps(terms))
+    assert replay.told(SimpleNamespace(result={}), tmp_path) == code
+    assert f"loss/d  nan              {said}" in capsys.readouterr().out
