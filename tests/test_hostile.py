@@ -248,7 +248,7 @@ TARGETS = {  # what each would need to leave its mark
     "torch.optim.adam.sys.modules.get": lambda mark: {"_args_": ["os"]},
     "torch.hub.os.system": lambda mark: {"command": f"touch {mark}"},
     "gan_lightning.run.Run": lambda mark: {"path": str(mark)},
-    "gan_lightning.run.subprocess.Popen": lambda mark: {"args": ["touch", str(mark)]},
+    "gan_lightning.provenance.subprocess.Popen": lambda mark: {"args": ["touch", str(mark)]},
     "gan_lightning.data.store.np.savetxt": lambda mark: {"fname": str(mark), "X": [1]},
     "gan_lightning.loss.hinge.Hinge.__init__": lambda mark: {},
     "marking.Loss": lambda mark: {},
