@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan_lightning.augmentation.base import Augmentation
-from gan_lightning.ema import EMA
 from gan_lightning.loss.base import AdversarialLoss
 from gan_lightning.prior.base import Prior
 from gan_lightning.regularizer.base import Regularizer
-from gan_lightning.schedule import Schedule
-from gan_lightning.seed import Purpose, common, hashed, reseed
-from gan_lightning.turn import Batch, Output, Turn
+from gan_lightning.step.ema import EMA
+from gan_lightning.step.schedule import Schedule
+from gan_lightning.step.seeding import Purpose, common, hashed, reseed
+from gan_lightning.step.types import Batch, Output, Turn
 
 Player = Literal["discriminator", "generator"]
 Terms = dict[str, Tensor]  # name → (N,)

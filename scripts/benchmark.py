@@ -15,10 +15,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from gan_lightning import build
-from gan_lightning.check import check
-from gan_lightning.config import Composer, Plain
-from gan_lightning.training import quieten
+from gan_lightning.config import instantiate
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.validate import check
+from gan_lightning.training.fit import quieten
 
 ROUNDS, WARM, STEPS = 7, 10, 60
 DEFAULT = ["experiment=digits_fast", "loss=non_saturating", "regularizer=none", "metric=none"]
@@ -40,18 +41,18 @@ class Clock(pl.Callback):
 def framework(plain: Plain) -> float:
     """Through the Trainer, as gan-train does it, without what watches."""
     clock = Clock()
-    trainer = build.bare_trainer(plain, logger=False, callbacks=[clock], enable_progress_bar=False)
-    trainer.fit(build.gan(plain), build.data(plain))
+    trainer = instantiate.bare_trainer(plain, logger=False, callbacks=[clock], enable_progress_bar=False)
+    trainer.fit(instantiate.gan(plain), instantiate.data(plain))
     return clock.seconds
 
 
 def bare(plain: Plain) -> float:
     """The same game written out: non-saturating, one D step, one G step, the fakes shared, a running average."""
-    generator, discriminator = build.players(plain)
-    average = build.players(plain).generator
-    d = build.make(plain["optimizer"]["discriminator"])(list(discriminator.parameters()))
-    g = build.make(plain["optimizer"]["generator"])(list(generator.parameters()))
-    source, n = build.data(plain).splits.train, plain["data"]["batch_size"]
+    generator, discriminator = instantiate.players(plain)
+    average = instantiate.players(plain).generator
+    d = instantiate.make(plain["optimizer"]["discriminator"])(list(discriminator.parameters()))
+    g = instantiate.make(plain["optimizer"]["generator"])(list(generator.parameters()))
+    source, n = instantiate.data(plain).splits.train, plain["data"]["batch_size"]
     softplus, began = torch.nn.functional.softplus, 0.0
     for step in range(WARM + STEPS):
         if step == WARM:

@@ -19,15 +19,15 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from gan_lightning import build
 from gan_lightning.callback.checkpoint import Checkpoint
 from gan_lightning.callback.preemption import Ending, Preemption
-from gan_lightning.check import check
-from gan_lightning.checkpoint import DurableCheckpointIO
-from gan_lightning.config import Composer
-from gan_lightning.run import Run
-from gan_lightning.training import quieten
-from gan_lightning.turn import Batch
+from gan_lightning.config import instantiate
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.validate import check
+from gan_lightning.run.directory import Run
+from gan_lightning.step.types import Batch
+from gan_lightning.storage.checkpoint_io import DurableCheckpointIO
+from gan_lightning.training.fit import quieten
 
 DEFAULT = ["experiment=digits", "model=dcgan", "loss=non_saturating", "regularizer=none", "metric=none", "data.num_classes=0"]
 DEFAULT += ["data.sample_shape=[3,64,64]", "data.batch_size=64", "trainer.accelerator=cpu", "trainer.max_steps=8"]
@@ -83,11 +83,11 @@ def main() -> None:
         (run.path / "checkpoints").mkdir(exist_ok=True)
         ending, checkpoint = Ending(run, Preemption()), Checkpoint(run)
         watch = Stopwatch(run, ending, checkpoint)
-        trainer = build.bare_trainer(
+        trainer = instantiate.bare_trainer(
             plain, logger=False, callbacks=[ending, watch], plugins=[DurableCheckpointIO()], enable_progress_bar=False
         )
         batches = DataLoader(Noise(plain["data"]["batch_size"], *plain["data"]["sample_shape"]), batch_size=None)
-        trainer.fit(build.gan(plain), batches)
+        trainer.fit(instantiate.gan(plain), batches)
     step, save = statistics.median(watch.steps[2:]), statistics.median(watch.saves)
     more = (save / EVERY + watch.heard) / step
     heard = f"signals {watch.heard * 1e6:.1f} µs a step"

@@ -22,8 +22,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan_lightning.check import check
-from gan_lightning.config import Composer, Plain
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.validate import check
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, ROWS, PAGE = Path("runs/reproduce"), ROOT / "docs" / "results.csv", ROOT / "docs" / "results.md"

@@ -37,7 +37,7 @@ from gan_lightning.metric.mode_coverage import ModeCoverage
 from gan_lightning.metric.nearest_neighbour import NearestNeighbour
 from gan_lightning.metric.precision_recall import PrecisionRecall
 from gan_lightning.metric.reference import Reference
-from gan_lightning.turn import Batch
+from gan_lightning.step.types import Batch
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "sabotage.md"
 FAR = 4  # standard deviations

@@ -14,11 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from gan_lightning.config import Composer
-from gan_lightning.run import Run
+from gan_lightning.config.compose import Composer
+from gan_lightning.run.directory import Run
 from gan_lightning.sweep.launcher import launch
 from gan_lightning.sweep.plan import planned
-from gan_lightning.sweep.standing import Kind, standings
+from gan_lightning.sweep.status import Kind, standings
 
 RATES = ",".join(f"{0.0001 * (i + 1):.4f}" for i in range(10))
 JOBS = ("experiment=digits_fast", "loss=minimax,non_saturating,hinge,wasserstein,relativistic", f"optimizer.lr={RATES}")

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, one_hot, pad
 
-from gan_lightning.data.cartoon_faces import FACTORS, draw, face
+from gan_lightning.data.cartoon_face_drawing import FACTORS, draw, face
 from gan_lightning.metric.feature.cartoon_faces import WEIGHTS, Network
-from gan_lightning.schedule import Cosine
+from gan_lightning.step.schedule import Cosine
 
 TRAIN_SEED, HELD_OUT_SEED = 1_000_001, 1_000_002
 FACES, HELD_OUT, BATCH, STEPS, RATE = 16_000, 5_000, 128, 700, 2e-3

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
 from gan_lightning.data.digits import TRAIN, Digits
-from gan_lightning.ema import EMA
 from gan_lightning.metric.feature.digits import WEIGHTS, Architecture, Classifier
+from gan_lightning.step.ema import EMA
 
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, AVERAGE = 3000, 128, 2e-3, 0.02, 0.998
 ANGLE, SHEAR, SCALE, SHIFT = 0.18, 0.12, 0.1, 0.15  # standard deviations: radians, tangent, log, half widths

@@ -11,8 +11,8 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-from gan_lightning import owner
-from gan_lightning.config import Refused
+from gan_lightning.config.errors import Refused
+from gan_lightning.run import lock
 
 
 def without_locks(number):
@@ -28,13 +28,13 @@ def without_locks(number):
 def hold(folder, number=None):
     if number:
         without_locks(number)
-    with owner.owned(Path(folder)):
+    with lock.owned(Path(folder)):
         print(os.getpid(), flush=True)
         time.sleep(60)
 
 
 def orphan(folder):
-    with owner.owned(Path(folder)):
+    with lock.owned(Path(folder)):
         if child := os.fork():
             print(os.getpid(), child, flush=True)
         time.sleep(60)
@@ -65,10 +65,10 @@ def forks(n, action):
 
 def race(folders, n, locked):
     if not locked:
-        owner.owned = lambda folder: nullcontext()
+        lock.owned = lambda folder: nullcontext()
 
     def claim(i, folder):
-        with owner.owned(Path(folder)):
+        with lock.owned(Path(folder)):
             time.sleep(0.3)
             return True
 
@@ -80,9 +80,9 @@ def start(n, *lines):
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    import gan_lightning.train  # noqa: F401 - registers short_id
-    from gan_lightning.config import Composer
-    from gan_lightning.run import Run
+    import gan_lightning.cli.train  # noqa: F401 - registers short_id
+    from gan_lightning.config.compose import Composer
+    from gan_lightning.run.directory import Run
 
     composer = Composer()
     composed = composer.compose([])

@@ -38,8 +38,7 @@ def command(monkeypatch, capfd, tmp_path):
     """Run a console script in this process, in a folder of its own: command("gan-train", "seed=1") -> Done."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from gan_lightning import evaluate, export, replay, sample, train
-    from gan_lightning.sweep import report, search
+    from gan_lightning.cli import evaluate, export, replay, report, sample, search, train
 
     mains = {"gan-train": train.main, "gan-sample": sample.main, "gan-export": export.main}
     mains |= {"gan-evaluate": evaluate.main, "gan-replay": replay.main, "gan-search": search.main, "gan-report": report.main}

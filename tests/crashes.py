@@ -58,7 +58,7 @@ def checkpoint(step):
 
 
 def durable(step, folder):
-    from gan_lightning.checkpoint import DurableCheckpointIO
+    from gan_lightning.storage.checkpoint_io import DurableCheckpointIO
 
     DurableCheckpointIO().save_checkpoint(checkpoint(step), folder / "checkpoints" / f"step={step:08d}.ckpt")
 
@@ -74,7 +74,7 @@ def naive(step, folder):
 
 
 def result(step, folder):
-    from gan_lightning.disk import write_text
+    from gan_lightning.storage.atomic import write_text
 
     write_text(folder / "result.json", json.dumps({"step": step, "padding": "x" * 2 * HALF}))
 

@@ -8,12 +8,12 @@ import torch
 from gan_lightning.augmentation.none import NoAugmentation
 from gan_lightning.data.store import Store
 from gan_lightning.data.stream import Stream
-from gan_lightning.ema import EMA
 from gan_lightning.gan import GAN
 from gan_lightning.loss.non_saturating import NonSaturating
 from gan_lightning.model import mlp
 from gan_lightning.prior.gaussian import Gaussian
-from gan_lightning.schedule import Constant
+from gan_lightning.step.ema import EMA
+from gan_lightning.step.schedule import Constant
 
 LATENT = 8
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.99))

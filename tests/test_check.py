@@ -5,10 +5,13 @@ import sys
 import pytest
 import torch
 
-from gan_lightning.build import ranks, rehearse
-from gan_lightning.check import check
-from gan_lightning.config import Composer, Refused, flat
-from gan_lightning.target import FOREIGN, located
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.errors import Refused
+from gan_lightning.config.preflight import rehearse
+from gan_lightning.config.resolve import flat
+from gan_lightning.config.targets import FOREIGN, located
+from gan_lightning.config.validate import check
+from gan_lightning.config.world_size import ranks
 
 
 @pytest.fixture(scope="module")
@@ -189,8 +192,8 @@ HOSTILE = [
     "urllib.request.urlopen",
     "torch.optim.adam.sys.modules.get",
     "torch.optim.Adam.__init__",
-    "gan_lightning.train.main",
-    "gan_lightning.check.sys.exit",
+    "gan_lightning.cli.train.main",
+    "gan_lightning.config.validate.sys.exit",
     "gan_lightning.loss.hinge.AdversarialLoss",
     "gan_lightning.data.digits.np.load",
     "gan_lightning.loss.base.AdversarialLoss.discriminator",

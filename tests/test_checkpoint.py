@@ -17,12 +17,12 @@ import pytest
 import torch
 from games import equal, fit, make_gan
 
-from gan_lightning import disk
 from gan_lightning.callback.checkpoint import Checkpoint
-from gan_lightning.checkpoint import DurableCheckpointIO, length
-from gan_lightning.config import Refused, Unwritten
-from gan_lightning.run import Run
-from gan_lightning.saved import damage
+from gan_lightning.config.errors import Refused, Unwritten
+from gan_lightning.run.checkpoints import damage
+from gan_lightning.run.directory import Run
+from gan_lightning.storage import atomic
+from gan_lightning.storage.checkpoint_io import DurableCheckpointIO, length
 
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "metric=none")
 OTHER = Path("/dev/shm")
@@ -49,9 +49,9 @@ def other_filesystem(tmp_path):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of four steps, to copy."""
-    from gan_lightning.build import rehearsed
-    from gan_lightning.config import Composer
-    from gan_lightning.training import train
+    from gan_lightning.config.compose import Composer
+    from gan_lightning.config.preflight import rehearsed
+    from gan_lightning.training.fit import train
 
     config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every=2"])
     run = Run.begin(tmp_path_factory.mktemp("finished") / "run", config, [])
@@ -109,7 +109,7 @@ def test_a_crash_at_any_point_of_a_save_on_any_filesystem(tmp_path, other_filesy
         assert len(left) == (point in crashes.POINTS[1:4]), point
         if left:
             with monkeypatch.context() as patch:
-                patch.setattr(disk, "left_over", lambda *_: [])  # the negative control: nobody sweeps
+                patch.setattr(atomic, "left_over", lambda *_: [])  # the negative control: nobody sweeps
                 with pytest.raises(AssertionError, match="left over"):
                     whole(run, tmp)
         assert whole(run, tmp) == (2 if writer == "durable" and point == crashes.POINTS[4] else 1)
@@ -120,7 +120,7 @@ def test_a_crash_at_any_point_of_a_save_on_any_filesystem(tmp_path, other_filesy
 
 def test_another_process_s_temporary_files_are_left_alone(tmp_path):
     run = begun(tmp_path / "run", 1)
-    here, gone = disk.socket.gethostname(), subprocess.Popen(["true"])
+    here, gone = atomic.socket.gethostname(), subprocess.Popen(["true"])
     gone.wait()
     names = {
         f".scores.json.{os.getppid()}@{here}.tmp": True,
@@ -310,7 +310,7 @@ def failing(monkeypatch):
         monkeypatch.setattr(torch, "save", failing_save)
         return tried
 
-    monkeypatch.setattr(disk, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(atomic, "PAUSES", (0.0, 0.0))
     return arm
 
 
@@ -364,7 +364,7 @@ def test_a_last_save_that_fails_ends_with_a_code_and_a_sentence(tmp_path, capsys
 
 def test_result_json_is_kept_in_memory_until_the_disk_takes_it(tmp_path, capsys, monkeypatch):
     run = begun(tmp_path / "run")
-    monkeypatch.setattr(disk, "PAUSES", ())
+    monkeypatch.setattr(atomic, "PAUSES", ())
     with monkeypatch.context() as patch, run.owned():
         patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ESTALE, "Stale file handle")))
         run.record(step=5)
@@ -385,7 +385,7 @@ def test_result_json_is_kept_in_memory_until_the_disk_takes_it(tmp_path, capsys,
 def test_what_a_full_disk_needs_is_exact(tmp_path):
     DurableCheckpointIO().save_checkpoint(crashes.checkpoint(3), tmp_path / "x.ckpt")
     assert length(crashes.checkpoint(3)) == (tmp_path / "x.ckpt").stat().st_size
-    assert [disk.size(n) for n in (0, 1023, 1024, 1536, 5 * 2**20, 3 * 2**50)] == [
+    assert [atomic.size(n) for n in (0, 1023, 1024, 1536, 5 * 2**20, 3 * 2**50)] == [
         "0 B",
         "1023 B",
         "1.0 KiB",
@@ -429,10 +429,10 @@ def test_a_disk_that_is_full_under_everything_else(command, mounted):
 
 def test_what_a_thread_says_of_a_full_disk_is_left_to_the_main_one(monkeypatch, capsys):
     """TensorBoard writes in a thread, and raises what that met where it is called."""
-    from gan_lightning import training
+    from gan_lightning.training import fit
 
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    training.quieten()
+    fit.quieten()
     for error, said in ((OSError(errno.ENOSPC, "full"), False), (ValueError("a bug"), True)):
         thread = threading.Thread(target=lambda error=error: (_ for _ in ()).throw(error).__next__())
         thread.start()

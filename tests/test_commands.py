@@ -34,7 +34,7 @@ def same_state(one, other):
 def trained(tmp_path_factory):
     """One finished run of a few steps, for the commands that read runs."""
     folder = tmp_path_factory.mktemp("trained") / "run"
-    line = [sys.executable, "-m", "gan_lightning.train", *TINY, "trainer.max_steps=4", f"hydra.run.dir={folder}"]
+    line = [sys.executable, "-m", "gan_lightning.cli.train", *TINY, "trainer.max_steps=4", f"hydra.run.dir={folder}"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -252,7 +252,7 @@ def test_ctrl_c_in_a_real_process(tmp_path):
     line = [
         sys.executable,
         "-m",
-        "gan_lightning.train",
+        "gan_lightning.cli.train",
         *TINY,
         "trainer.max_steps=100000",
         "hydra.run.dir=run",
@@ -311,7 +311,7 @@ def test_samples_one_a_file(command, trained, tmp_path):
 def test_samples_are_the_generators(command, trained, tmp_path):
     """Rebuilt by hand from the checkpoint: the running average, in eval mode."""
     from gan_lightning.model.resize_convolution import Generator
-    from gan_lightning.seed import Purpose, generator
+    from gan_lightning.step.seeding import Purpose, generator
 
     weights = state(trained, 4)["state_dict"]
     network = Generator(32, (1, 8, 8), 10, width=4).eval()
@@ -382,7 +382,7 @@ def test_every_model_can_be_exported(command, line):
 
 def test_an_export_that_differs_is_not_kept(command, trained, tmp_path, monkeypatch):
     """The negative control: the comparison can fail, and then there is no file."""
-    from gan_lightning import export
+    from gan_lightning.cli import export
 
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
     done = command("gan-export", f"run={trained}", "out=g.onnx")
@@ -411,7 +411,7 @@ def test_help_and_config_need_no_torch(switch, tmp_path):
     program = f"""
 import sys
 sys.argv = ["gan-train", "{switch}"]
-from gan_lightning.train import main
+from gan_lightning.cli.train import main
 try:
     main()
 finally:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.ema import EMA
+from gan_lightning.step.ema import EMA
 
 
 class Network(nn.Module):

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from gan_lightning import disk, evaluate, history, sample
-from gan_lightning.ending import ending
-from gan_lightning.run import Run
-from gan_lightning.sweep import report
+from gan_lightning.cli import evaluate, sample
+from gan_lightning.cli.exit_codes import ending
+from gan_lightning.run.directory import Run
+from gan_lightning.storage import atomic
+from gan_lightning.sweep.report import write
+from gan_lightning.training import replay
 
 TINY = (
     "experiment=digits_fast",
@@ -43,9 +45,9 @@ KIND = pytest.mark.parametrize("kind", WRITERS)
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of four steps."""
-    from gan_lightning.build import rehearsed
-    from gan_lightning.config import Composer
-    from gan_lightning.training import train
+    from gan_lightning.config.compose import Composer
+    from gan_lightning.config.preflight import rehearsed
+    from gan_lightning.training.fit import train
 
     config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every=2"])
     run = Run.begin(tmp_path_factory.mktemp("finished") / "run", config, [])
@@ -94,7 +96,7 @@ def test_a_disk_that_becomes_read_only_meanwhile(command, finished, mounted, mon
     words, first = line(kind, finished, folder)
     first.parent.mkdir(exist_ok=True)
     at = {"gan-sample": (sample, "draw"), "gan-evaluate": (evaluate, "reported"), "gan-export": (Run, "sampler")}
-    where, name = at.get(words[0]) or {"gan-replay": (history, "relive"), "gan-report": (report, "readable")}[words[0]]
+    where, name = at.get(words[0]) or {"gan-replay": (replay, "relive"), "gan-report": (write, "readable")}[words[0]]
     work = getattr(where, name)
     monkeypatch.setattr(where, name, lambda *given: (work(*given), mounted("8m", "ro"))[0])
     done = command(*words)
@@ -104,8 +106,10 @@ def test_a_disk_that_becomes_read_only_meanwhile(command, finished, mounted, mon
 @KIND
 def test_a_disk_that_fails(command, finished, tmp_path, monkeypatch, kind):
     words, first = line(kind, finished, tmp_path)
-    monkeypatch.setattr(disk, "PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(disk.replacing, "__enter__", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+    monkeypatch.setattr(atomic, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(
+        atomic.replacing, "__enter__", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error"))
+    )
     done = command(*words)
     assert (done.code, done.err) == (74, f"{first}: Input/output error\n")
 
@@ -116,7 +120,7 @@ def test_a_folder_that_is_not_writable_is_a_mistake(command, finished, mounted, 
     folder = mounted("8m", "ro")
     words, _ = line(kind, finished, folder)
     monkeypatch.setattr(Run, "state", lambda *_: pytest.fail("worked in vain"))
-    monkeypatch.setattr(history, "relive", lambda *_: pytest.fail("worked in vain"))
+    monkeypatch.setattr(replay, "relive", lambda *_: pytest.fail("worked in vain"))
     done = command(*words)
     assert (done.code, done.err) == (2, f"{words[2].removesuffix('/')}: {folder} is not writable\n")
 
@@ -164,7 +168,7 @@ def unread():
 
 def test_a_reader_that_has_had_enough(finished, unread, tmp_path):
     words = (f"run={finished}", "num=50", f"out={tmp_path}/scores.json")
-    assert spoken(("-m", "gan_lightning.evaluate"), unread, *words) == (141, "")
+    assert spoken(("-m", "gan_lightning.cli.evaluate"), unread, *words) == (141, "")
     assert (tmp_path / "scores.json").exists()
 
 
@@ -173,7 +177,7 @@ def test_a_reader_that_has_had_enough(finished, unread, tmp_path):
     [("sample", "--help", True), ("sample", "--help", False), ("train", "--cfg=job", True), ("sweep.search", "--help", True)],
 )
 def test_a_reader_that_has_had_enough_of_a_page(unread, module, word, buffered):
-    assert spoken(("-m", f"gan_lightning.{module}"), unread, word, buffered=buffered) == (141, "")
+    assert spoken(("-m", f"gan_lightning.cli.{module}"), unread, word, buffered=buffered) == (141, "")
 
 
 def test_a_reader_that_leaves_python_alone_is_complained_of(unread):
@@ -186,7 +190,7 @@ def test_a_reader_that_leaves_python_alone_is_complained_of(unread):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_output_that_has_no_room():
     with Path("/dev/full").open("w") as full:
-        assert spoken(("-m", "gan_lightning.sample"), full, "--help") == (74, "output: No space left on device\n")
+        assert spoken(("-m", "gan_lightning.cli.sample"), full, "--help") == (74, "output: No space left on device\n")
 
 
 def test_another_broken_pipe_is_not_the_readers():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_lightning.config import Composer, config_dir
+from gan_lightning.config.compose import Composer, config_dir
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 
@@ -100,7 +100,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda text: text)
 def test_every_option_composes_and_is_checked(group, option):
-    from gan_lightning.check import check
+    from gan_lightning.config.validate import check
 
     needed = {"image_folder": ["data.root=x"], "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"]}
     needed["dataset"].append("data.sample_shape=[3,8,8]")

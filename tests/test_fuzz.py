@@ -21,10 +21,12 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 from torch.utils.data import Dataset
 
-from gan_lightning.build import rehearse
-from gan_lightning.check import TRAINER, check, given_to, leaves, references
-from gan_lightning.config import Composer, Refused, config_dir, flat
-from gan_lightning.target import Parameter, constructor, located
+from gan_lightning.config.compose import Composer, config_dir
+from gan_lightning.config.errors import Refused
+from gan_lightning.config.preflight import rehearse
+from gan_lightning.config.resolve import flat
+from gan_lightning.config.targets import Parameter, constructor, located
+from gan_lightning.config.validate import TRAINER, check, given_to, leaves, references
 
 KINDS: dict[str, Any] = {
     "text": "abc",
@@ -273,12 +275,12 @@ def test_a_field_that_nobody_checks_would_be_seen(monkeypatch):
     """The negative control: the same cases without the check of kinds and ranges, and without that of names."""
     typed = [case for case in cases() if case.key.startswith("ema.")]
     assert holes(typed) == []
-    monkeypatch.setattr("gan_lightning.check.validated", lambda *_: iter(()))
+    monkeypatch.setattr("gan_lightning.config.validate.validated", lambda *_: iter(()))
     assert len(holes(typed)) >= 10
     names = [case for case in cases() if case.key in misspelt("callback.samples.every")]
     assert holes(names) == []
     monkeypatch.setattr(
-        "gan_lightning.check.constructor",
+        "gan_lightning.config.validate.constructor",
         lambda cls: dict.fromkeys(("every", "evry", "every", "eery", "eevry"), Parameter(Any, 1)),
     )
     assert holes(names)

@@ -15,8 +15,8 @@ from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.regularizer.r2 import R2
-from gan_lightning.schedule import Cosine, Geometric
-from gan_lightning.turn import Batch
+from gan_lightning.step.schedule import Cosine, Geometric
+from gan_lightning.step.types import Batch
 
 
 def weights(module):
@@ -109,7 +109,7 @@ def test_fresh_z_draws_again():
 
 
 def test_noise_differs_between_seeds_steps_and_ranks():
-    from gan_lightning.seed import Purpose, hashed, reseed
+    from gan_lightning.step.seeding import Purpose, hashed, reseed
 
     def noise(seed, step, rank):
         reseed(hashed(Purpose.NOISE, seed, step, rank), torch.device("cpu"))

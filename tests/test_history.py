@@ -9,7 +9,7 @@ import torch
 from games import equal
 from safetensors.torch import load_file
 
-from gan_lightning import replay
+from gan_lightning.cli import replay
 
 STEPS = 30
 TINY = (
@@ -39,7 +39,7 @@ def parent(tmp_path_factory):
     """A finished run that kept nothing but its last state."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from gan_lightning import train
+    from gan_lightning.cli import train
 
     folder = tmp_path_factory.mktemp("parent") / "run"
     GlobalHydra.instance().clear()

@@ -21,7 +21,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from gan_lightning import stranger
+from gan_lightning.storage import safe_load
 
 PACKAGE = Path(__file__).parent.parent / "gan_lightning"
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "metric=none")
@@ -31,7 +31,7 @@ TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "traine
 def honest(tmp_path_factory):
     """A run of one step."""
     folder = tmp_path_factory.mktemp("honest") / "run"
-    line = [sys.executable, "-m", "gan_lightning.train", *TINY, "trainer.max_steps=1", f"hydra.run.dir={folder}"]
+    line = [sys.executable, "-m", "gan_lightning.cli.train", *TINY, "trainer.max_steps=1", f"hydra.run.dir={folder}"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     return folder
@@ -175,8 +175,8 @@ def test_no_pickle_runs(payload, wrapping, tmp_path, mark):
     path = tmp_path / "x.ckpt"
     wrapping(PAYLOADS[payload](mark), path, {})
     for file in (path, io.BytesIO(path.read_bytes())):
-        with pytest.raises(stranger.Distrusted) as error:
-            stranger.read(file)
+        with pytest.raises(safe_load.Distrusted) as error:
+            safe_load.read(file)
         assert "\n" not in str(error.value)
     assert not mark.exists()
 
@@ -247,8 +247,8 @@ TARGETS = {  # what each would need to leave its mark
     "hydra.utils.call": lambda mark: {"config": {"_target_": "os.system", "command": f"touch {mark}"}},
     "torch.optim.adam.sys.modules.get": lambda mark: {"_args_": ["os"]},
     "torch.hub.os.system": lambda mark: {"command": f"touch {mark}"},
-    "gan_lightning.run.Run": lambda mark: {"path": str(mark)},
-    "gan_lightning.provenance.subprocess.Popen": lambda mark: {"args": ["touch", str(mark)]},
+    "gan_lightning.run.directory.Run": lambda mark: {"path": str(mark)},
+    "gan_lightning.run.provenance.subprocess.Popen": lambda mark: {"args": ["touch", str(mark)]},
     "gan_lightning.data.store.np.savetxt": lambda mark: {"fname": str(mark), "X": [1]},
     "gan_lightning.loss.hinge.Hinge.__init__": lambda mark: {},
     "marking.Loss": lambda mark: {},
@@ -295,8 +295,8 @@ def test_no_target_of_a_run_directory_is_called(command, run, mark, marking, tar
 
 @pytest.mark.parametrize("place", PLACES)
 def test_no_place_of_a_run_directory_calls_a_target(run, mark, marking, place):
-    from gan_lightning.check import check
-    from gan_lightning.config import Refused
+    from gan_lightning.config.errors import Refused
+    from gan_lightning.config.validate import check
 
     held = OmegaConf.load(run / "config.yaml")
     for target in list(TARGETS)[PLACES.index(place) % 3 :: 3]:
@@ -336,7 +336,7 @@ def naively(node):
 
 HARMLESS = (
     "torch.optim.adam.sys.modules.get",
-    "gan_lightning.run.Run",
+    "gan_lightning.run.directory.Run",
     "gan_lightning.loss.hinge.Hinge.__init__",
 )  # by themselves
 
@@ -472,19 +472,19 @@ def test_every_node_of_hydra_is_real(mark, marking, kind, tmp_path, monkeypatch)
 
 
 def test_a_shell_command_is_typed_and_not_read():
-    from gan_lightning import launch
+    from gan_lightning.config import hydra_policy
 
-    local = {"_target_": launch.PLUGINS["launcher"][2], "setup": ["touch MARK"]}
-    sweeper = {"_target_": launch.PLUGINS["sweeper"][0]}
+    local = {"_target_": hydra_policy.PLUGINS["launcher"][2], "setup": ["touch MARK"]}
+    sweeper = {"_target_": hydra_policy.PLUGINS["sweeper"][0]}
     node = OmegaConf.create({"launcher": local, "sweeper": sweeper, "job": {"env_set": {}}})
-    assert [line.partition(": ")[0] for line in launch.mistakes(node, [])] == ["hydra.launcher.setup"]
-    assert list(launch.mistakes(node, ["hydra.launcher.setup"])) == []
+    assert [line.partition(": ")[0] for line in hydra_policy.mistakes(node, [])] == ["hydra.launcher.setup"]
+    assert list(hydra_policy.mistakes(node, ["hydra.launcher.setup"])) == []
 
 
 @pytest.mark.parametrize("word", ["hydra/job_logging=default", "hydra/job_logging=stdout", "hydra/hydra_logging=default",
                                   "+hydra.job.env_set.OMP_NUM_THREADS=1", "hydra.verbose=true"])  # fmt: skip
 def test_what_hydra_itself_offers_passes(word):
-    from gan_lightning.config import Composer
+    from gan_lightning.config.compose import Composer
 
     Composer().compose([word])
 
@@ -526,7 +526,8 @@ def test_a_name_that_is_put_together_reads_no_secret(command, run, mark, monkeyp
 
 
 def test_a_person_lets_a_config_read_the_environment(monkeypatch):
-    from gan_lightning.config import Refused, resolved
+    from gan_lightning.config.errors import Refused
+    from gan_lightning.config.resolve import resolved
 
     config = OmegaConf.create({"a": "${oc.env:SECRET}", "b": "${oc.env:USER,x}", "c": "${oc.env:NOWHERE,3}"})
     monkeypatch.setenv("SECRET", "hunter2")
@@ -595,7 +596,7 @@ def test_in_a_real_process(run, mark, tmp_path):
     state = torch.load(checkpoint(run), weights_only=True)
     modern(PAYLOADS["os.system"](mark), checkpoint(run), state)
     for words in (["sample", "run=run", "num=1", "out=x.npy"], ["train", "run=run", "trainer.max_steps=2"]):
-        line = [sys.executable, "-m", f"gan_lightning.{words[0]}", *words[1:]]
+        line = [sys.executable, "-m", f"gan_lightning.cli.{words[0]}", *words[1:]]
         done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
         assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
         assert "(posix.system)" in done.stderr

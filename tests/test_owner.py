@@ -13,10 +13,11 @@ from pathlib import Path
 import claims
 import pytest
 
-from gan_lightning import owner
-from gan_lightning.config import Composer, Refused
-from gan_lightning.disk import alive
-from gan_lightning.run import Run
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.errors import Refused
+from gan_lightning.run import lock
+from gan_lightning.run.directory import Run
+from gan_lightning.storage.atomic import alive
 
 ELSEWHERE = {"host": "node7", "pid": 1234, "boot": "another", "job": "", "restarts": 0}
 
@@ -68,7 +69,7 @@ def test_who_comes_second_is_told_by_whom_and_a_dead_owner_is_taken_over(run, co
     assert (run.path / ".lock.owner").exists()
     capfd.readouterr()
     with run.owned():
-        assert owner.recorded(run.path).pid == os.getpid()
+        assert lock.recorded(run.path).pid == os.getpid()
     assert not (run.path / ".lock.owner").exists()
     assert capfd.readouterr() == ("", "")
 
@@ -104,7 +105,7 @@ def test_a_filesystem_without_locks(run, number, monkeypatch):
         os.kill(pid, signal.SIGKILL)
     for _ in range(2):
         with run.owned():
-            assert owner.recorded(run.path).pid == os.getpid()
+            assert lock.recorded(run.path).pid == os.getpid()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_a_filesystem_without_locks(run, number, monkeypatch):
     [
         ({}, {}, True),
         ({"host": socket.gethostname()}, {}, False),  # started again since
-        ({"boot": owner.boot()}, {}, not owner.boot()),  # another container on this machine: its kernel's lock tells
+        ({"boot": lock.boot()}, {}, not lock.boot()),  # another container on this machine: its kernel's lock tells
         ({"job": "7"}, {"JOB_ID": "7", "RESTART_COUNT": "1"}, False),  # requeued: it has ended
         ({"job": "7"}, {"JOB_ID": "7"}, True),  # another task of the same job
         ({"job": "7"}, {"JOB_ID": "8", "RESTART_COUNT": "1"}, True),
@@ -132,7 +133,7 @@ def test_an_owner_on_another_machine_is_named(run, monkeypatch, other, slurm, th
         for path in run.path.glob(".lock*"):
             path.unlink()
     with run.owned():
-        assert owner.recorded(run.path).host == socket.gethostname()
+        assert lock.recorded(run.path).host == socket.gethostname()
 
 
 def test_a_damaged_record_is_in_nobody_s_way(run):
@@ -169,7 +170,7 @@ def test_two_that_begin_the_same_run_make_it_once(tmp_path):
     """The second does not begin its record anew, nor while the first is at it."""
     config = Composer().compose([])
     (tmp_path / "run").mkdir()
-    with owner.owned(tmp_path / "run"), pytest.raises(Refused, match=f"pid {os.getpid()} is training here"):
+    with lock.owned(tmp_path / "run"), pytest.raises(Refused, match=f"pid {os.getpid()} is training here"):
         Run.begin(tmp_path / "run", config, ["b"])
     first = Run.begin(tmp_path / "run", config, ["a"])
     first.record(step=7)

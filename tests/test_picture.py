@@ -10,7 +10,8 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_lightning.picture import LEAST, colours, encoded, picture, save, show, to_uint8, whole
+from gan_lightning.callback.image_logging import show
+from gan_lightning.data.render import LEAST, colours, encoded, picture, save, to_uint8, whole
 
 EDGE = 32  # the grey between images
 SIDE, GAP = 48, 2

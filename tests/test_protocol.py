@@ -9,10 +9,10 @@ from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
 from gan_lightning.metric.base import Score
 from gan_lightning.metric.distance import Distance
+from gan_lightning.metric.evaluation import Generated, floor, judging, measure, normalising
 from gan_lightning.metric.reference import Reference
 from gan_lightning.model import resize_convolution
-from gan_lightning.protocol import Generated, floor, judging, measure, normalising
-from gan_lightning.seed import Purpose
+from gan_lightning.step.seeding import Purpose
 
 DIGITS = Digits(sample_shape=(1, 8, 8), num_classes=10)
 

@@ -16,7 +16,7 @@ import torch
 from games import equal
 from safetensors.torch import load_file
 
-from gan_lightning.ranks import watched
+from gan_lightning.distributed.launcher import watched
 
 LINE = (
     "experiment=digits_fast",
@@ -77,7 +77,7 @@ class Together:
             *by,
             *([] if module else [sys.executable]),
             "-m",
-            "gan_lightning.train",
+            "gan_lightning.cli.train",
             *line,
             *([] if line[0].startswith("run=") else ["--config-dir", "conf"]),
         ]
@@ -232,7 +232,7 @@ def test_a_rank_that_raises_is_named_with_its_error(tmp_path):
 @pytest.mark.parametrize("own", [True, False])
 def test_a_rank_that_has_said_why_is_not_waited_for(tmp_path, monkeypatch, own):
     """Python may take its time to end, and the others to notice."""
-    monkeypatch.setattr("gan_lightning.ranks.GRACE", 0.2)
+    monkeypatch.setattr("gan_lightning.distributed.launcher.GRACE", 0.2)
     (tmp_path / "1").write_text(json.dumps({"at": 1.0, "reason": "ArithmeticError: a mistake", "own": own}))
     ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 1", "exec sleep 60")]
     try:
@@ -256,7 +256,7 @@ def test_a_signal_ends_all_ranks_at_one_step(tmp_path, to):
 
 def test_a_mistake_of_its_own_is_told_of_a_rank_that_others_wait_for(tmp_path, monkeypatch):
     """As when the first rank can't save its last step."""
-    monkeypatch.setattr("gan_lightning.ranks.GRACE", 0.2)
+    monkeypatch.setattr("gan_lightning.distributed.launcher.GRACE", 0.2)
     (tmp_path / "0").write_text(json.dumps({"at": 1.0, "reason": "step 20 could not be saved", "own": True}))
     ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 74", "exec sleep 60")]
     try:

@@ -5,12 +5,12 @@ import math
 import pytest
 import yaml
 
-from gan_lightning import schedule as room
-from gan_lightning.config import config_dir
-from gan_lightning.schedule import Constant, Cosine, Geometric, Ramp, Schedule
+from gan_lightning.config.compose import config_dir
+from gan_lightning.step import schedule
+from gan_lightning.step.schedule import Constant, Cosine, Geometric, Ramp, Schedule
 
 OPTIONS = [yaml.safe_load(path.read_text()) for path in sorted((config_dir() / "optimizer/schedule").glob("*.yaml"))]
-CLASSES = {c for c in vars(room).values() if isinstance(c, type) and issubclass(c, Schedule) and c is not Schedule}
+CLASSES = {c for c in vars(schedule).values() if isinstance(c, type) and issubclass(c, Schedule) and c is not Schedule}
 
 # schedule → progress → factor
 FACTORS = [
@@ -28,7 +28,7 @@ FACTORS = [
 
 def test_every_schedule_is_an_option_and_every_option_a_schedule():
     assert OPTIONS
-    assert {node["_target_"] for node in OPTIONS} == {f"gan_lightning.schedule.{c.__name__}" for c in CLASSES}
+    assert {node["_target_"] for node in OPTIONS} == {f"gan_lightning.step.schedule.{c.__name__}" for c in CLASSES}
 
 
 def test_every_schedule_has_factors():

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from gan_lightning.seed import Purpose, generator, hashed, reseed
+from gan_lightning.step.seeding import Purpose, generator, hashed, reseed
 
 CPU = torch.device("cpu")
 

@@ -30,7 +30,7 @@ class Slow(Augmentation):
 JOB = """#!/bin/bash
 cd {folder}
 export OMP_NUM_THREADS=1 GAN_LIGHTNING_PACKAGES=mylab PYTHONPATH={path}
-exec {by} {python} -m gan_lightning.train experiment=digits_fast model.width=4 data.batch_size=16 trainer.accelerator=cpu \\
+exec {by} {python} -m gan_lightning.cli.train experiment=digits_fast model.width=4 data.batch_size=16 trainer.accelerator=cpu \\
   augmentation=slow metric=none trainer.max_steps={steps} checkpoint.every=50 callback.scalars.every=1 \\
   hydra.run.dir=run --config-dir conf
 """
@@ -168,7 +168,7 @@ def documented(*more):
     words = together.written("srun")
     at = words.index("gan-train")
     line = [*words[at + 1 :], *SMALL.split(), *more, "--config-dir", "conf"]
-    return [words[0], "--nodes=2", "--ntasks=2", *words[1:at], sys.executable, "-m", "gan_lightning.train", *line]
+    return [words[0], "--nodes=2", "--ntasks=2", *words[1:at], sys.executable, "-m", "gan_lightning.cli.train", *line]
 
 
 def ranks():
@@ -179,7 +179,7 @@ def ranks():
             line, around = (path / "cmdline").read_bytes(), (path / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"gan_lightning.train" in line and line.startswith(sys.executable.encode()):
+        if b"gan_lightning.cli.train" in line and line.startswith(sys.executable.encode()):
             found |= {int(word[13:]): int(path.name) for word in around if word.startswith(b"SLURM_PROCID=")}
     return found
 
@@ -213,7 +213,7 @@ def test_a_killed_task_takes_the_other_with_it(two_nodes, folder):
 @pytest.mark.slow
 def test_one_task_of_two_trains_alone(two_nodes, folder):
     """In a step whose other task does something else, and in a batch script, which runs once whatever the job's tasks."""
-    words = [sys.executable, "-m", "gan_lightning.train", *SMALL.split(), "trainer.max_steps=5", "hydra.run.dir=alone"]
+    words = [sys.executable, "-m", "gan_lightning.cli.train", *SMALL.split(), "trainer.max_steps=5", "hydra.run.dir=alone"]
     alone = f'[ "$SLURM_PROCID" = 1 ] || exec {" ".join(words)} --config-dir conf'
     going = step(folder, "srun", "--nodes=2", "--ntasks=2", "bash", "-c", alone)
     assert going.wait(timeout=60) == 0, (folder / "errors.txt").read_text()[-2000:]

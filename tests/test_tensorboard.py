@@ -13,9 +13,9 @@ from browser import ALL, CHROMIUM, Browser, ended, wait
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_lightning import picture
-from gan_lightning.sweep.curves import records
-from gan_lightning.sweep.report import report
+from gan_lightning.callback import image_logging
+from gan_lightning.sweep.report.curves import records
+from gan_lightning.sweep.report.write import report
 
 TINY = """# @package _global_
 defaults: [digits_fast]
@@ -43,7 +43,7 @@ def sweep(tiny, tmp_path_factory):
     """Four real runs."""
     from hydra.core.global_hydra import GlobalHydra
 
-    from gan_lightning import train
+    from gan_lightning.cli import train
 
     folder = tmp_path_factory.mktemp("multirun") / "sweep"
     GlobalHydra.instance().clear()
@@ -100,7 +100,7 @@ def test_the_result_says_what_runs_are_compared_by(sweep):
 def show(logger, *steps):
     image = np.zeros((20, 20, 3), np.uint8)
     for step in steps:
-        picture.show(logger, "sample/ema", image, step)
+        image_logging.show(logger, "sample/ema", image, step)
         logger.log_metrics({"loss/d": float(step)}, step)
     logger.experiment.close()
 
@@ -120,12 +120,12 @@ def test_pictures_have_a_budget(command, tiny, tmp_path):
     done = command("gan-train", *tiny, "callback.samples.every=1", "callback.samples.budget=0.06", "hydra.run.dir=run")
     assert done.code == 0, done.err
     assert done.err.count("0.06 MB of pictures are in TensorBoard (callback.samples.budget)") == 1
-    size = picture.held(TensorBoardLogger(tmp_path / "run", name="", version=""))
+    size = image_logging.held(TensorBoardLogger(tmp_path / "run", name="", version=""))
     assert 20_000 < size <= 60_000
     assert len(list((tmp_path / "run" / "samples").glob("step=????????.png"))) == 13
     assert command("gan-train", "run=run", "trainer.max_steps=14").code == 0
-    assert picture.held(TensorBoardLogger(tmp_path / "run", name="", version="")) <= 60_000
-    assert picture.held(CSVLogger(tmp_path)) == 0
+    assert image_logging.held(TensorBoardLogger(tmp_path / "run", name="", version="")) <= 60_000
+    assert image_logging.held(CSVLogger(tmp_path)) == 0
 
 
 def test_no_pictures_at_all(command, tiny, tmp_path):

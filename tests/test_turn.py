@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.turn import Batch, Output, Turn
+from gan_lightning.step.types import Batch, Output, Turn
 
 
 def judge(x, labels=None):

@@ -9,10 +9,10 @@ import torch
 from games import LATENT, fit, make_gan
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
+from gan_lightning.config.world_size import rank
+from gan_lightning.distributed.strategy import Parallel
 from gan_lightning.loss.relativistic import Relativistic
-from gan_lightning.meeting import rank
 from gan_lightning.model import dcgan, resize_convolution
-from gan_lightning.ranks import Parallel
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.regularizer.r2 import R2

@@ -96,7 +96,7 @@ def child(request, log):
     if request["sabotage"]:
         name, *given = request["sabotage"]
         globals()[name](*given)
-    from gan_lightning import train
+    from gan_lightning.cli import train
 
     try:
         train.main()
@@ -111,14 +111,6 @@ def child(request, log):
 
 
 def serve():
-    import gan_lightning.build
-    import gan_lightning.check
-    import gan_lightning.data.digits
-    import gan_lightning.evaluate
-    import gan_lightning.metric.class_accuracy
-    import gan_lightning.metric.fid
-    import gan_lightning.model.resize_convolution
-    import gan_lightning.train  # noqa: F401
 
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread is running"
     with Path(sys.argv[1]).open("a") as log:

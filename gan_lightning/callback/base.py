@@ -17,10 +17,10 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_lightning import picture
+from gan_lightning.callback import image_logging
 from gan_lightning.gan import GAN
 from gan_lightning.model.layer.sync_batch_norm import alone
-from gan_lightning.run import Run
+from gan_lightning.run.directory import Run
 
 Row = dict[str, float]  # "step" first
 
@@ -69,7 +69,7 @@ class Table(pl.Callback):
                 self.figure(module).savefig(path)
             image = np.asarray(Image.open(path).convert("RGB"))
             for logger in trainer.loggers:
-                picture.show(logger, self.name, image, trainer.global_step)
+                image_logging.show(logger, self.name, image, trainer.global_step)
 
     def _look(self, trainer: pl.Trainer, gan: GAN) -> None:
         step = trainer.global_step

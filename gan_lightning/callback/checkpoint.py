@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from gan_lightning.disk import why
-from gan_lightning.run import Run
+from gan_lightning.run.directory import Run
+from gan_lightning.storage.atomic import why
 
 
 class Checkpoint(pl.Callback):

@@ -19,9 +19,9 @@ import pytorch_lightning as pl
 from pydantic import Field
 from tqdm import tqdm
 
-from gan_lightning.config import Refused, nearest
+from gan_lightning.config.errors import Refused, nearest
 from gan_lightning.metric.base import Score
-from gan_lightning.run import Run, Verdict
+from gan_lightning.run.directory import Run, Verdict
 
 AUC = "auc"
 

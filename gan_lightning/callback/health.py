@@ -28,9 +28,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_lightning.gan import GAN, Terms
-from gan_lightning.run import Run, Verdict
-from gan_lightning.seed import Purpose, generator
-from gan_lightning.turn import Batch
+from gan_lightning.run.directory import Run, Verdict
+from gan_lightning.step.seeding import Purpose, generator
+from gan_lightning.step.types import Batch
 
 Alarm = Literal["non_finite", "discriminator_wins", "collapse", "frozen", "memorising"]
 REAL = "the real batch"

@@ -20,13 +20,13 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gan_lightning.callback.base import Row, Table
-from gan_lightning.config import Refused
+from gan_lightning.config.errors import Refused
 from gan_lightning.data.base import Data
 from gan_lightning.data.line import Line
 from gan_lightning.gan import GAN
 from gan_lightning.model.normal import Generator
 from gan_lightning.prior.gaussian import Gaussian
-from gan_lightning.run import Run
+from gan_lightning.run.directory import Run
 
 POINTS, WIDTHS = 4001, 8  # of the grid that integrals are sums over; it reaches so many standard deviations beyond the centres
 MASS = 0.99  # of (p + q) / 2, over which the largest error is looked for: elsewhere D has seen next to nothing

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from gan_lightning.ranks import Agreement
-from gan_lightning.run import Run, Verdict
+from gan_lightning.distributed.stopping import Agreement
+from gan_lightning.run.directory import Run, Verdict
 
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from pytorch_lightning.callbacks import TQDMProgressBar
 from tqdm import tqdm
 
-from gan_lightning.turn import Batch
+from gan_lightning.step.types import Batch
 
 
 class Progress(TQDMProgressBar):

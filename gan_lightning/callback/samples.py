@@ -12,11 +12,12 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from gan_lightning import picture
+from gan_lightning.callback import image_logging
+from gan_lightning.data import render
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
-from gan_lightning.run import Run
-from gan_lightning.seed import Purpose, generator
+from gan_lightning.run.directory import Run
+from gan_lightning.step.seeding import Purpose, generator
 
 COLUMNS, ROWS, POINTS, WALKS = 10, 8, 2500, 5
 
@@ -41,7 +42,7 @@ class Samples(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and trainer.global_step == self.run.first_step:
             assert isinstance(module, GAN)
-            self._show(trainer, "sample/real", picture.picture(self._real(), self._columns()), "_real")
+            self._show(trainer, "sample/real", render.picture(self._real(), self._columns()), "_real")
             self._draw(trainer, module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -80,7 +81,7 @@ class Samples(pl.Callback):
         labels = self._labels()
         samples = gan.ema.average(z, None if labels is None else labels.to(gan.device))
         behind = self.data.splits.train.first(POINTS) if samples.dim() == 2 else None
-        self._show(trainer, "sample/ema", picture.picture(samples, self._columns(), behind))
+        self._show(trainer, "sample/ema", render.picture(samples, self._columns(), behind))
 
     @torch.inference_mode()
     def _walk(self, gan: GAN) -> np.ndarray:
@@ -91,14 +92,14 @@ class Samples(pl.Callback):
         z = gan.prior.between(start.repeat_interleave(COLUMNS, 0), end.repeat_interleave(COLUMNS, 0), share)
         labels = torch.arange(WALKS).repeat_interleave(COLUMNS) % self.data.num_classes if self.data.num_classes else None
         samples = gan.ema.average(z.to(gan.device), None if labels is None else labels.to(gan.device))
-        return picture.picture(samples, COLUMNS)
+        return render.picture(samples, COLUMNS)
 
     def _show(self, trainer: pl.Trainer, tag: str, image: np.ndarray, suffix: str = "") -> None:
         path = self.run.sample_path(trainer.global_step, suffix)
-        picture.save(image, path)
+        render.save(image, path)
         for logger in trainer.loggers:
-            if picture.held(logger) + path.stat().st_size <= self.budget * 1e6:
-                picture.show(logger, tag, image, trainer.global_step)
+            if image_logging.held(logger) + path.stat().st_size <= self.budget * 1e6:
+                image_logging.show(logger, tag, image, trainer.global_step)
             elif not self.spent:
                 self.spent = True
                 where = f"{self.budget:g} MB of pictures are in TensorBoard (callback.samples.budget)"

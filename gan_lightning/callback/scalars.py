@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gan_lightning.gan import GAN, Terms
-from gan_lightning.turn import Batch
+from gan_lightning.step.types import Batch
 
 
 class Scalars(pl.Callback):

@@ -16,13 +16,13 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard.summary import hparams
 
-from gan_lightning.config import Plain, flat, resolved
+from gan_lightning.config.resolve import Plain, flat, resolved
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import Score
+from gan_lightning.metric.evaluation import Generated, judging, measure
 from gan_lightning.metric.reference import Reference
-from gan_lightning.protocol import Generated, judging, measure
-from gan_lightning.run import Run
+from gan_lightning.run.directory import Run
 
 UNSHOWN = ("callback", "logger", "checkpoint", "debug", "objective", "name")
 SETTLED = ("gan._target_", "ema._target_", "trainer._target_", "trainer.accelerator", "trainer.devices")

@@ -12,9 +12,9 @@ from pydantic import Field
 from pytorch_lightning import LightningModule, Trainer
 
 from gan_lightning.callback.base import Row, Table
-from gan_lightning.config import Refused
+from gan_lightning.config.errors import Refused
 from gan_lightning.gan import GAN
-from gan_lightning.run import Run
+from gan_lightning.run.directory import Run
 
 
 class Trajectory(Table):

@@ -24,8 +24,8 @@ from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.loss.minimax import Minimax
 from gan_lightning.loss.non_saturating import NonSaturating
-from gan_lightning.run import Run
-from gan_lightning.seed import Purpose, generator
+from gan_lightning.run.directory import Run
+from gan_lightning.step.seeding import Purpose, generator
 
 LOSSES = {"minimax": Minimax(), "non_saturating": NonSaturating()}
 LEVEL, WINDOW = 0.25, 5  # G has recovered when the mean of D(G(z)) over so many rows is at the level; at equilibrium it is 0.5

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch.utils.data import DataLoader
 
 from gan_lightning.data.stream import Source, Stream
-from gan_lightning.turn import Batch
+from gan_lightning.step.types import Batch
 
 Shape = tuple[Annotated[int, Field(ge=1)], ...]  # (C, H, W), (C, T) or (D,)
 Classes = Annotated[int, Field(ge=0)]  # 0: unlabelled

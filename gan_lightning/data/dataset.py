@@ -24,8 +24,8 @@ from gan_lightning.data.base import Data, DataError, Splits
 from gan_lightning.data.decode import decode, fits_images
 from gan_lightning.data.store import split
 from gan_lightning.data.stream import positions
-from gan_lightning.seed import Purpose, hashed
-from gan_lightning.turn import Batch
+from gan_lightning.step.seeding import Purpose, hashed
+from gan_lightning.step.types import Batch
 
 SAMPLE_KEYS = ("image", "x", "real")
 LABEL_KEYS = ("label", "y", "labels")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.stream import positions
-from gan_lightning.turn import Batch
+from gan_lightning.step.types import Batch
 
 
 class Store:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from gan_lightning.seed import Purpose, generator
-from gan_lightning.turn import Batch
+from gan_lightning.step.seeding import Purpose, generator
+from gan_lightning.step.types import Batch
 
 
 class Source(Protocol):

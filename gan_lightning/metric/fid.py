@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_lightning.metric.feature.score import FeatureScore
+from gan_lightning.metric.feature_metric import FeatureScore
 from gan_lightning.metric.reference import Reference
 
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_lightning.metric.feature.score import FeatureScore, spaced
+from gan_lightning.metric.feature_metric import FeatureScore, spaced
 from gan_lightning.metric.reference import Reference
 
 COMPARED = 10_000  # real samples at most

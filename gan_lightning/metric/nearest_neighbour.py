@@ -20,7 +20,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from gan_lightning.metric.base import Samples
 from gan_lightning.metric.feature.base import Feature
-from gan_lightning.metric.feature.score import FeatureScore, spaced
+from gan_lightning.metric.feature_metric import FeatureScore, spaced
 from gan_lightning.metric.pairs import PART, distances
 from gan_lightning.metric.reference import Reference, parts
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_lightning.metric.feature.score import FeatureScore, spaced
+from gan_lightning.metric.feature_metric import FeatureScore, spaced
 from gan_lightning.metric.pairs import PART, distances
 
 NEAR, WIDE = 3, 5  # k of precision and recall, of density and coverage

@@ -18,11 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from gan_lightning import disk
 from gan_lightning.data.base import Data
 from gan_lightning.data.stream import Source
 from gan_lightning.metric.feature.base import Feature, Reading
-from gan_lightning.turn import Batch
+from gan_lightning.step.types import Batch
+from gan_lightning.storage import atomic
 
 CACHE = "~/.cache/gan_lightning"
 FORMAT = 1  # of the files; part of the fingerprint
@@ -114,7 +114,7 @@ def read(source: Source, feature: Feature) -> Reading:
         said = [feature(batch.real) for batch in parts(source)]
         logits = tuple(torch.cat(factor).contiguous() for factor in zip(*(r.logits for r in said), strict=True))
         found = Reading(torch.cat([r.features for r in said]).contiguous(), logits)
-        disk.write(path, save({"features": found.features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}))
+        atomic.write(path, save({"features": found.features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}))
     return found
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gan_lightning.model.layer.doubling import Shape
-from gan_lightning.turn import Output
+from gan_lightning.step.types import Output
 
 Real = Annotated[float, Field(allow_inf_nan=False)]
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from gan_lightning.model.layer.condition import Projection, with_class
 from gan_lightning.model.layer.doubling import Shape, image
-from gan_lightning.turn import Output
+from gan_lightning.step.types import Output
 
 CELL = 4
 

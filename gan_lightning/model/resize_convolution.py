@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gan_lightning.model.layer.condition import Projection, with_class
 from gan_lightning.model.layer.doubling import Shape, doubling, image
-from gan_lightning.turn import Output
+from gan_lightning.step.types import Output
 
 Count = Annotated[int, Field(ge=1)]
 Classes = Annotated[int, Field(ge=0)]

@@ -6,8 +6,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_lightning.schedule import Constant, Schedule
-from gan_lightning.turn import Turn
+from gan_lightning.step.schedule import Constant, Schedule
+from gan_lightning.step.types import Turn
 
 Weight = Annotated[float, Field(ge=0)]
 Interval = Annotated[int, Field(ge=1)]

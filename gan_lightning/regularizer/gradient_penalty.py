@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gan_lightning.regularizer.base import Interval, Regularizer, Weight
-from gan_lightning.schedule import Schedule
-from gan_lightning.turn import Turn
+from gan_lightning.step.schedule import Schedule
+from gan_lightning.step.types import Turn
 
 
 class GradientPenalty(Regularizer):

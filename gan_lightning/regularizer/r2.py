@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from gan_lightning.regularizer.base import Regularizer
-from gan_lightning.turn import Turn
+from gan_lightning.step.types import Turn
 
 
 class R2(Regularizer):

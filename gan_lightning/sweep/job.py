@@ -20,17 +20,19 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from threadpoolctl import threadpool_limits
 
-from gan_lightning import build
-from gan_lightning.cluster import TakenAway, heeded
-from gan_lightning.config import Refused, one_line, resolved
-from gan_lightning.meeting import agreed, begun
-from gan_lightning.run import Run
-from gan_lightning.sweep.device import leased
-from gan_lightning.training import train
+from gan_lightning.config import preflight, world_size
+from gan_lightning.config.errors import Refused, one_line
+from gan_lightning.config.resolve import resolved
+from gan_lightning.distributed.rendezvous import agreed
+from gan_lightning.distributed.stopping import TakenAway, heeded
+from gan_lightning.run.begin import begun
+from gan_lightning.run.directory import Run
+from gan_lightning.sweep.gpu_lease import leased
+from gan_lightning.training.fit import train
 
 ALONE = "SUBMITIT_EXECUTOR"  # submitit has given the job a process already
 KEPT = [
-    "gan_lightning.training",
+    "gan_lightning.training.fit",
     "gan_lightning.data.digits",
     "gan_lightning.metric.class_accuracy",
     "gan_lightning.metric.fid",
@@ -112,11 +114,11 @@ def trained(path: Path) -> int:
     run = Run(path)
     try:
         plain = resolved(run.config)
-        wanted = 0 if plain["trainer"].get("accelerator") == "cpu" else build.ranks(plain)
+        wanted = 0 if plain["trainer"].get("accelerator") == "cpu" else world_size.ranks(plain)
         threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
         torch.set_num_threads(threads)
         with leased(wanted), threadpool_limits(threads):
-            return train(run, build.rehearsed(run.config))
+            return train(run, preflight.rehearsed(run.config))
     except Refused as error:
         print(*error.lines, sep="\n", file=sys.stderr)
         return error.code

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 
-from gan_lightning.config import Composer, Refused, one_line, quoted
-from gan_lightning.run import Run
+from gan_lightning.config.compose import Composer, quoted
+from gan_lightning.config.errors import Refused, one_line
+from gan_lightning.config.hydra_internals import Callbacks
+from gan_lightning.run.directory import Run
 from gan_lightning.sweep.job import SILENT, job, settle
 from gan_lightning.sweep.plan import Job, Plan
 

@@ -18,10 +18,14 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from gan_lightning import disk, launch
-from gan_lightning.build import ranks, rehearse
-from gan_lightning.check import check
-from gan_lightning.config import Composer, Plain, Refused, Unwritten, one_line
+from gan_lightning.config import hydra_policy
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.errors import Refused, Unwritten, one_line
+from gan_lightning.config.preflight import rehearse
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.validate import check
+from gan_lightning.config.world_size import ranks
+from gan_lightning.storage import atomic
 
 LONGEST = 255  # bytes of a file's name
 FILE = "sweep.json"
@@ -50,11 +54,11 @@ class Plan(NamedTuple):
         own = [{"directory": job.directory, "overrides": job.overrides} for job in self.jobs]
         others = [entry for entry in there["jobs"] if entry["directory"] not in {job.directory for job in self.jobs}]
         try:
-            disk.made(self.folder)
-            disk.write_text(path, json.dumps({"line": self.line, "jobs": [*others, *own]}, indent=1) + "\n")
+            atomic.made(self.folder)
+            atomic.write_text(path, json.dumps({"line": self.line, "jobs": [*others, *own]}, indent=1) + "\n")
         except OSError as error:
-            kind = Unwritten if error.errno in disk.FAILING else Refused
-            raise kind(f"hydra.sweep.dir={self.folder}: nothing can be written here: {disk.why(error)}") from None
+            kind = Unwritten if error.errno in atomic.FAILING else Refused
+            raise kind(f"hydra.sweep.dir={self.folder}: nothing can be written here: {atomic.why(error)}") from None
 
 
 def recorded(folder: Path) -> Plain | None:
@@ -87,7 +91,7 @@ def planned(composer: Composer, line: list[str]) -> Plan:
             config = composer.compose([*own, *overrides])
             composer.refuse_new(overrides)
             plain = check(config)
-            again(as_here(plain) if hydra["launcher"]["_target_"] in launch.ELSEWHERE else plain, rehearsals)
+            again(as_here(plain) if hydra["launcher"]["_target_"] in hydra_policy.ELSEWHERE else plain, rehearsals)
         except Refused as error:
             said.append((overrides, error.lines))
             continue

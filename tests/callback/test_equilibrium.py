@@ -8,9 +8,10 @@ import torch
 from games import fit, make_gan
 
 from gan_lightning.callback.equilibrium import Equilibrium
-from gan_lightning.config import Composer, Refused
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.errors import Refused
 from gan_lightning.metric.base import Score
-from gan_lightning.run import Run
+from gan_lightning.run.directory import Run
 
 GOOD = {"auc": 0.52, "high_quality": 0.95, "reverse_kl_excess": 0.01}
 BOUNDS = {"at_least": {"high_quality": 0.9}, "at_most": {"reverse_kl_excess": 0.02}}
@@ -139,9 +140,9 @@ def test_a_run_that_ended_early_is_finished(command, tmp_path):
 
 def test_a_dead_discriminator_is_trained_on(command, tmp_path, monkeypatch):
     """It reads auc 0.5 in a real run, and only the bounds on the samples keep the run going."""
-    from gan_lightning import build
+    from gan_lightning.config import instantiate
 
-    original = build.players
+    original = instantiate.players
 
     def players(plain):
         both = original(plain)
@@ -149,7 +150,7 @@ def test_a_dead_discriminator_is_trained_on(command, tmp_path, monkeypatch):
             torch.nn.init.zeros_(p)
         return both
 
-    monkeypatch.setattr(build, "players", players)
+    monkeypatch.setattr(instantiate, "players", players)
     line = (*RING, "optimizer.discriminator.lr=0", "trainer.max_steps=12")
     done = command("gan-train", *line, "hydra.run.dir=dead")
     assert done.code == 0, done.err

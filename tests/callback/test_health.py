@@ -24,8 +24,8 @@ from gan_lightning.model import dirac
 from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
-from gan_lightning.run import Run
-from gan_lightning.turn import Batch
+from gan_lightning.run.directory import Run
+from gan_lightning.step.types import Batch
 
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "metric=none")
 AT = 37

@@ -11,7 +11,7 @@ from torch import nn
 from gan_lightning.callback.optimal_discriminator import OptimalDiscriminator
 from gan_lightning.data.line import Line
 from gan_lightning.model.normal import Generator
-from gan_lightning.turn import Output
+from gan_lightning.step.types import Output
 
 
 class Straight(nn.Module):

@@ -16,7 +16,7 @@ from gan_lightning.callback.vanishing_gradient import VanishingGradient
 from gan_lightning.loss.minimax import Minimax
 from gan_lightning.loss.non_saturating import NonSaturating
 from gan_lightning.model import mlp, resize_convolution
-from gan_lightning.seed import Purpose, generator
+from gan_lightning.step.seeding import Purpose, generator
 
 SHAPE = (1, 8, 8)
 UNLABELLED = SimpleNamespace(num_classes=0)

@@ -265,7 +265,7 @@ def test_the_command_says_them_before_the_first_step(command, tmp_path, workers)
 def test_a_real_process_says_them(tmp_path):
     made(tmp_path, REFUSED, "text.png", "bomb.png")
     made(tmp_path, CONVERTED, *CONVERTED)
-    line = [sys.executable, "-m", "gan_lightning.train", *LINE, "data.batch_size=2"]
+    line = [sys.executable, "-m", "gan_lightning.cli.train", *LINE, "data.batch_size=2"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
     told, *lines = done.stderr.strip().splitlines()
     assert told.startswith("decoding 22 images once into")

@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lightning.data import cartoon_faces
+from gan_lightning.data import cartoon_face_drawing, cartoon_faces
 from gan_lightning.data.base import DataError
-from gan_lightning.data.cartoon_faces import FACTORS, JITTER, CartoonFaces, Face, draw, export, face
+from gan_lightning.data.cartoon_face_drawing import FACTORS, JITTER, Face, draw, face
+from gan_lightning.data.cartoon_faces import CartoonFaces, export
 from gan_lightning.data.image_folder import ImageFolder
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "draw_cartoon_faces.py"
@@ -37,13 +38,13 @@ def pixels(one, side=32):
 @pytest.fixture
 def drawn(monkeypatch):
     """All faces that are drawn from here on."""
-    seen, original = [], cartoon_faces.draw
+    seen, original = [], cartoon_face_drawing.draw
 
     def watched(one, side):
         seen.append(one)
         return original(one, side)
 
-    monkeypatch.setattr(cartoon_faces, "draw", watched)
+    monkeypatch.setattr(cartoon_face_drawing, "draw", watched)
     return seen
 
 
@@ -219,14 +220,14 @@ def test_a_folder_that_lost_a_face_is_drawn_anew(tmp_path, drawn):
 
 @forked
 def test_processes_that_start_at_once_draw_once(tmp_path, monkeypatch):
-    original = cartoon_faces.draw
+    original = cartoon_face_drawing.draw
 
     def counted(one, side):
         with (tmp_path / "counter").open("ab", buffering=0) as file:
             file.write(b".")
         return original(one, side)
 
-    monkeypatch.setattr(cartoon_faces, "draw", counted)
+    monkeypatch.setattr(cartoon_face_drawing, "draw", counted)
     context = multiprocessing.get_context("fork")
     start = context.Barrier(3)
 
@@ -250,8 +251,8 @@ def test_a_process_that_is_killed_while_it_draws_leaves_no_half(tmp_path, monkey
     context, last = multiprocessing.get_context("fork"), face(0, 11)
 
     def work():
-        original = cartoon_faces.draw
-        monkeypatch.setattr(cartoon_faces, "draw", lambda one, side: os._exit(9) if one == last else original(one, side))
+        original = cartoon_face_drawing.draw
+        monkeypatch.setattr(cartoon_face_drawing, "draw", lambda one, side: os._exit(9) if one == last else original(one, side))
         faces(tmp_path).load()
 
     process = context.Process(target=work)

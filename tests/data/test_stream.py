@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 from gan_lightning.data.points import Mixture
 from gan_lightning.data.store import Store, split
 from gan_lightning.data.stream import Stream, order, positions
-from gan_lightning.turn import Batch
+from gan_lightning.step.types import Batch
 
 TOTAL = 10
 STORE = Store(torch.arange(TOTAL).float().view(-1, 1).numpy(), labels=torch.arange(TOTAL).numpy() * 7)

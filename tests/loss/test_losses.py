@@ -9,8 +9,8 @@ from rooms import classes
 from torch import tensor
 
 from gan_lightning import loss as room
-from gan_lightning.build import make
-from gan_lightning.config import config_dir
+from gan_lightning.config.compose import config_dir
+from gan_lightning.config.instantiate import make
 from gan_lightning.loss.base import AdversarialLoss
 from gan_lightning.loss.minimax import Minimax
 from gan_lightning.loss.non_saturating import NonSaturating

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lightning.data.cartoon_faces import FACTORS, draw, face
+from gan_lightning.data.cartoon_face_drawing import FACTORS, draw, face
 from gan_lightning.metric.feature.cartoon_faces import WEIGHTS, CartoonFaces
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_cartoon_faces_classifier.py"

@@ -9,8 +9,9 @@ import yaml
 from rooms import classes
 
 from gan_lightning import metric as room
-from gan_lightning.build import make
-from gan_lightning.config import config_dir
+from gan_lightning.config.compose import config_dir
+from gan_lightning.config.instantiate import make
+from gan_lightning.config.targets import constructor, located
 from gan_lightning.data.base import Data, Splits
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.dirac import Dirac
@@ -20,12 +21,11 @@ from gan_lightning.data.store import Store
 from gan_lightning.metric.base import Score, TooFew
 from gan_lightning.metric.class_accuracy import ClassAccuracy
 from gan_lightning.metric.distance import Distance
+from gan_lightning.metric.evaluation import measure
 from gan_lightning.metric.feature.digits import Digits as DigitsFeature
 from gan_lightning.metric.feature.raw import Raw
 from gan_lightning.metric.mode_coverage import ModeCoverage, shape
 from gan_lightning.metric.reference import Reference
-from gan_lightning.protocol import measure
-from gan_lightning.target import constructor, located
 
 PLANE = {"sample_shape": (2,), "num_classes": 0}
 DIGITS, BLANK = Digits(sample_shape=(1, 8, 8), num_classes=10), Digits(sample_shape=(1, 8, 8), num_classes=0)

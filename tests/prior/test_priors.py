@@ -9,8 +9,8 @@ from rooms import classes
 from torch import tensor
 
 from gan_lightning import prior as room
-from gan_lightning.build import make
-from gan_lightning.config import config_dir
+from gan_lightning.config.compose import config_dir
+from gan_lightning.config.instantiate import make
 from gan_lightning.prior.base import Prior, slerp
 from gan_lightning.prior.gaussian import Gaussian
 from gan_lightning.prior.sphere import Sphere

@@ -8,14 +8,14 @@ from rooms import classes
 from torch import nn, tensor
 
 from gan_lightning import regularizer as room
-from gan_lightning.build import make
-from gan_lightning.config import config_dir
+from gan_lightning.config.compose import config_dir
+from gan_lightning.config.instantiate import make
 from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.regularizer.r2 import R2
-from gan_lightning.schedule import Ramp
-from gan_lightning.turn import Batch, Output
+from gan_lightning.step.schedule import Ramp
+from gan_lightning.step.types import Batch, Output
 
 REAL, FAKE = tensor([[1.0, 2.0], [0.0, 3.0], [-2.0, -1.0]]), tensor([[2.0, 0.0], [1.0, 1.0], [0.0, -4.0]])
 

@@ -49,7 +49,16 @@ def cluster(tmp_path, tmp_path_factory, monkeypatch):
 
 
 def typed(folder, *line):
-    words = [sys.executable, "-m", "gan_lightning.train", "--config-dir", "conf", "-m", *line, "hydra/launcher=submitit_slurm"]
+    words = [
+        sys.executable,
+        "-m",
+        "gan_lightning.cli.train",
+        "--config-dir",
+        "conf",
+        "-m",
+        *line,
+        "hydra/launcher=submitit_slurm",
+    ]
     words += ["hydra.launcher.timeout_min=60", "hydra.sweep.dir=all"]
     return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 

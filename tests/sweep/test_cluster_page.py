@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sandbox import needed, sandbox
 
-from gan_lightning.config import Composer
+from gan_lightning.config.compose import Composer
 from gan_lightning.sweep.plan import planned
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "cluster.md"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_lightning.sweep.effect import LEVEL, Scored, effects, holm
+from gan_lightning.sweep.report.effects import LEVEL, Scored, effects, holm
 
 SEEDS = 5
 

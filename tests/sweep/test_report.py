@@ -14,13 +14,15 @@ import pytest
 import recorded
 from PIL import Image
 
-from gan_lightning.config import Composer, Refused
-from gan_lightning.sweep import commands, report
-from gan_lightning.sweep.collect import Job, collect
-from gan_lightning.sweep.curves import curves
-from gan_lightning.sweep.findings import Findings, summarised
-from gan_lightning.sweep.page import montages
-from gan_lightning.sweep.twins import markdown, table
+from gan_lightning.cli import report
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.errors import Refused
+from gan_lightning.sweep.report import commands, write
+from gan_lightning.sweep.report.collect import Job, collect
+from gan_lightning.sweep.report.curves import curves
+from gan_lightning.sweep.report.findings import Findings, summarised
+from gan_lightning.sweep.report.page import montages
+from gan_lightning.sweep.report.tables import markdown, table
 
 
 class Page(html.parser.HTMLParser):
@@ -44,7 +46,7 @@ class Page(html.parser.HTMLParser):
 
 
 def made(folder):
-    return Page(report.report(folder).read_text())
+    return Page(write.report(folder).read_text())
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +123,7 @@ def test_failures_have_their_reasons(planted):
 
 
 def test_the_twins(planted):
-    report.report(planted)
+    write.report(planted)
     rows = list(csv.DictReader((planted / "report.csv").open()))
     assert len(rows) == 20
     assert {row["status"] for row in rows} == {"finished", "failed", "stopped", "preempted", "running", "never started"}
@@ -302,7 +304,7 @@ def test_whatever_is_damaged_there_is_a_page(tmp_path):
         if path.is_dir():
             path.rmdir()
         path.write_bytes(kept)
-    assert report.report(tmp_path / "whole").stat().st_size > 10_000
+    assert write.report(tmp_path / "whole").stat().st_size > 10_000
 
 
 def test_a_plan_that_points_elsewhere_is_not_followed(tmp_path):
@@ -388,12 +390,12 @@ def test_a_page_for_a_sweep_that_never_ran(tmp_path):
 
 def test_no_runs_at_all_is_refused(tmp_path):
     with pytest.raises(Refused):
-        report.report(tmp_path)
+        write.report(tmp_path)
 
 
 def test_it_answers_without_torch(tmp_path):
     recorded.sweep(tmp_path, {"a": 1.0}, seeds=[0])
-    code = "import sys; from gan_lightning.sweep.report import report; report(sys.argv[1]); assert 'torch' not in sys.modules"
+    code = "import sys; from gan_lightning.cli.report import report; report(sys.argv[1]); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=100)
 
 
@@ -402,7 +404,7 @@ def test_a_thousand_runs(tmp_path):
     """2,000 scalars and six pictures each. Prints seconds and megabytes; the goals are 30 s and 40 MB."""
     folder = recorded.thousand(tmp_path)
     began = time.monotonic()
-    path = report.report(folder)
+    path = write.report(folder)
     print(f"\n1,000 runs: {time.monotonic() - began:.1f} s, {path.stat().st_size / 1e6:.1f} MB")
     assert path.stat().st_size < 40e6
     assert Image.open(tmp_path / ".kinds" / "x.png").size == (480, 400)

@@ -17,11 +17,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from gan_lightning.config import Composer, Refused, resolved
-from gan_lightning.sweep.collect import collect
-from gan_lightning.sweep.space import CORNERS, Space
-from gan_lightning.sweep.study import Choice, Objective, Outcome, Study
-from gan_lightning.sweep.trial import Attempt
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.errors import Refused
+from gan_lightning.config.resolve import resolved
+from gan_lightning.sweep.report.collect import collect
+from gan_lightning.sweep.search.space import CORNERS, Space
+from gan_lightning.sweep.search.study import Choice, Objective, Outcome, Study
+from gan_lightning.sweep.search.trial import Attempt
 
 THREE = ("optimizer.lr=interval(0,1)", "gan.x=interval(0,1)", "loss=a,b,c")
 TINY = ("experiment=ring_fast", "trainer.max_steps=4", "checkpoint.every=2", "callback.scores.every=2", "logger=none")
@@ -94,7 +96,7 @@ def mylab(tmp_path, monkeypatch):
 
 
 def typed(folder, *line, **given):
-    words = [sys.executable, "-m", "gan_lightning.sweep.search", *line]
+    words = [sys.executable, "-m", "gan_lightning.cli.search", *line]
     return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **given)
 
 
@@ -489,7 +491,7 @@ def test_the_commands_in_the_docs(command, tmp_path):
 
 def test_the_best_is_what_it_was_trained_with_or_it_is_told(tmp_path, mylab):
     """Groups, lists of options, dicts, added keys, odd strings; and what a file can't say is told with what can."""
-    from gan_lightning.sweep.best import Recipe, Shelf
+    from gan_lightning.sweep.search.best import Recipe, Shelf
 
     composer = Composer(mylab[1])
     words = ["experiment=digits_fast", "loss=hinge", "regularizer=[r1,r2]", "optimizer/schedule=constant", "optimizer.lr=1e-05"]

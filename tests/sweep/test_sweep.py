@@ -14,9 +14,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from gan_lightning.check import check
-from gan_lightning.config import Composer, stored
-from gan_lightning.sweep import device, plan
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.resolve import stored
+from gan_lightning.config.validate import check
+from gan_lightning.sweep import gpu_lease, plan
 
 TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every=2")
 MYLAB = '''
@@ -83,7 +84,7 @@ def mylab(tmp_path, monkeypatch):
 
 
 def typed(folder, *line, **given):
-    words = [sys.executable, "-m", "gan_lightning.train", *line]
+    words = [sys.executable, "-m", "gan_lightning.cli.train", *line]
     return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **given)
 
 
@@ -241,7 +242,7 @@ def test_other_launchers_give_the_same_bits(tmp_path, launcher):
 
 def holder(folder, locked):
     """A process that takes one GPU for a moment, and writes down which and when."""
-    with device.leased(1) if locked else nullcontext():
+    with gpu_lease.leased(1) if locked else nullcontext():
         name, began = os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic()
         time.sleep(0.2)
         (folder / f"{os.getpid()}").write_text(f"{name} {began} {time.monotonic()}")
@@ -249,8 +250,8 @@ def holder(folder, locked):
 
 def held(folder, monkeypatch, locked):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,GPU-7")
-    monkeypatch.setattr(device.tempfile, "tempdir", str(folder))
-    monkeypatch.setattr(device, "PATIENCE", 0.01)
+    monkeypatch.setattr(gpu_lease.tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(gpu_lease, "PATIENCE", 0.01)
     children = [multiprocessing.get_context("fork").Process(target=holder, args=(folder, locked)) for _ in range(8)]
     for child in children:
         child.start()

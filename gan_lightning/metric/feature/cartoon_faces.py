@@ -15,7 +15,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from gan_lightning.data.cartoon_faces import FACTORS
+from gan_lightning.data.cartoon_face_drawing import FACTORS
 from gan_lightning.metric.feature.base import Feature, Reading
 
 WEIGHTS = Path(__file__).parent / "weights" / "cartoon_faces.safetensors"

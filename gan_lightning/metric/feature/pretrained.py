@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gan_lightning import stranger
 from gan_lightning.data.base import DataError
+from gan_lightning.storage import safe_load
 
 PART = 50  # images at a time: at 299×299 their activations are large
 
@@ -35,7 +35,7 @@ def state_dict(weights: str | None, url: str, feature: str) -> tuple[dict[str, T
         why = f"{path}: {error.strerror}"
         raise DataError(f"feature={feature}: {why}; wanted: {wanted}, given by feature.weights=PATH") from None
     try:
-        found = stranger.read(io.BytesIO(held))
+        found = safe_load.read(io.BytesIO(held))
         if not (isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values())):
             raise TypeError
     except Exception:  # a stranger's file may fail in any way

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.turn import Output
+from gan_lightning.step.types import Output
 
 
 def with_class(z: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:  # (N, Z), (N,) -> (N, Z + num_classes)

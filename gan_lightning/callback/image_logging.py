@@ -1,0 +1,66 @@
+"""Samples → one picture a person can read: images in a grid, points as a scatter, signals as waves and spectrograms.
+
+Pictures are uint8 arrays (height, width, 3); `show` hands one to a logger.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import singledispatch
+from pathlib import Path
+
+import numpy as np
+from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.logger import Logger
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard import summary
+
+from gan_lightning.data.render import save
+
+
+@singledispatch
+def show(logger: Logger, tag: str, image: np.ndarray, step: int) -> None:
+    """Hand a picture to a logger. A kind that is not known gets none: its run directory has the PNG."""
+
+
+@show.register
+def _(logger: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None:
+    """In a file of their own, so that scalars load quickly: EVENTS.images beside the writer's own file EVENTS.
+
+    Its name comes right after that one's, and so does its reading: what a resumed run begins with, that later steps of before
+    don't count, concerns the pictures of before and none of its own.
+    """
+    beside = logger.experiment._get_file_writer().event_writer._file_name
+    path = Path(f"{beside}.images")
+    events = [Event(summary=summary.image(tag, image, dataformats="HWC"), step=step, wall_time=time.time())]  # type: ignore[no-untyped-call]
+    if not path.exists():
+        events.insert(0, Event(file_version="brain.Event:2", wall_time=time.time()))
+    with path.open("ab") as file:
+        for event in events:
+            RecordWriter(file).write(event.SerializeToString())
+
+
+def held(logger: Logger) -> int:
+    """Bytes of pictures that a run has in TensorBoard, over all its sessions; 0 with another logger."""
+    if not isinstance(logger, TensorBoardLogger):
+        return 0
+    return sum(path.stat().st_size for path in Path(logger.log_dir).glob("events.out.tfevents.*.images"))
+
+
+@show.register
+def _(logger: WandbLogger, tag: str, image: np.ndarray, step: int) -> None:
+    logger.log_image(tag, [image], step)
+
+
+@show.register
+def _(logger: MLFlowLogger, tag: str, image: np.ndarray, step: int) -> None:
+    assert logger.run_id is not None
+    logger.experiment.log_image(logger.run_id, image, artifact_file=f"{tag}/step={step:08d}.png")
+
+
+@show.register
+def _(logger: CSVLogger, tag: str, image: np.ndarray, step: int) -> None:
+    folder = Path(logger.log_dir) / "pictures" / tag
+    folder.mkdir(parents=True, exist_ok=True)
+    save(image, folder / f"step={step:08d}.png")

@@ -1,0 +1,115 @@
+"""gan-export: a trained run's generator for other programs: ONNX, checked against torch, or safetensors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from gan_lightning.cli.arguments import arguments
+from gan_lightning.cli.exit_codes import ending, writable
+from gan_lightning.config.errors import Refused
+from gan_lightning.storage import atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan_lightning.run.directory import Sampler
+
+TOLERANCE = 1e-4
+BATCHES = (1, 3, 64)
+
+
+class Request(BaseModel):
+    """Write a trained run's generator (its running average) for other programs.
+
+    gan-export run=RUN_DIR out=g.onnx [checkpoint=latest]
+
+    out         g.onnx: inputs z (N, latent_dim) and, where there are classes, labels (N,), output samples, any N; compared
+                with torch through onnxruntime before it is kept. g.safetensors: the weights, with the config as metadata
+    checkpoint  latest, best (by the run's objective) or a step
+    """
+
+    run: Path
+    out: Path
+    checkpoint: str = "latest"
+
+
+def main() -> None:
+    """The console script."""
+    with ending():
+        request: Request = arguments(Request, sys.argv[1:])
+        writers = {".onnx": onnx, ".safetensors": safetensors}
+        if request.out.suffix not in writers:
+            raise Refused(
+                f"out={request.out}: {request.out.suffix or 'no ending'} can't be written; allowed: {', '.join(writers)}"
+            )
+        writable(request.out)
+        from gan_lightning.run.directory import Run
+
+        sampler = Run(request.run).sampler(request.checkpoint)
+        data, said = writers[request.out.suffix](sampler)
+        request.out.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(request.out, data)
+        print(f"{request.out}: step {sampler.step}, {said}")
+
+
+def inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:
+    """What the generator is given for n samples."""
+    import torch
+
+    z = torch.randn(n, sampler.plain["gan"]["latent_dim"], generator=torch.Generator().manual_seed(n))
+    classes = sampler.plain["data"]["num_classes"]
+    conditional = sampler.plain["model"]["generator"].get("num_classes", classes)
+    return {"z": z} | ({"labels": torch.arange(n) % classes} if conditional else {})
+
+
+def onnx(sampler: Sampler) -> tuple[bytes, str]:
+    """Export, then compare with torch at several batch sizes. Raises Refused if they differ by more than TOLERANCE."""
+    import torch
+    from onnxruntime import InferenceSession
+
+    given = inputs(sampler, 2)
+    for noisy in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            sampler.generator,
+            tuple(given.values()),
+            input_names=list(given),
+            output_names=["samples"],
+            dynamic_shapes={name: {0: torch.export.Dim("n")} for name in given},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    data = program.model_proto.SerializeToString()
+    session, worst = InferenceSession(data, providers=["CPUExecutionProvider"]), 0.0
+    for n in BATCHES:
+        given = inputs(sampler, n)
+        with torch.inference_mode():
+            expected = sampler.generator(*given.values())
+        (found,) = session.run(None, {name: value.numpy() for name, value in given.items()})
+        worst = max(worst, float((torch.from_numpy(found) - expected).abs().max()))
+    if not worst <= TOLERANCE:
+        raise Refused(f"out: onnxruntime and torch differ by {worst:.2g}, more than {TOLERANCE:.0e}; nothing was written")
+    return data, f"onnxruntime and torch agree to {worst:.1e}"
+
+
+def safetensors(sampler: Sampler) -> tuple[bytes, str]:
+    """The weights by name; metadata: the config as JSON, and the step."""
+    from safetensors.torch import save
+
+    state = {name: tensor.contiguous() for name, tensor in sampler.generator.state_dict().items()}
+    data = save(state, metadata={"config": json.dumps(sampler.plain), "step": str(sampler.step)})
+    return data, f"{sum(t.numel() for t in state.values()):,} numbers in {len(state)} tensors"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""gan-report: a whole sweep on one page, whatever became of its runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from gan_lightning.cli.arguments import arguments
+from gan_lightning.cli.exit_codes import ending, writable
+from gan_lightning.config.errors import Refused
+from gan_lightning.storage import atomic
+from gan_lightning.sweep.report.write import report
+
+
+class Request(BaseModel):
+    """Put a sweep on one page: who was best, what each factor did, curves, samples, what failed, what to type next.
+
+    gan-report run=SWEEP_DIR [out=SWEEP_DIR/report.html]
+
+    run  a sweep's folder, finished or not, or a single run's
+    out  the page; its twins report.md and report.csv lie beside it under the same name
+    """
+
+    run: Path
+    out: Path | None = None
+
+
+def main() -> None:
+    """The console script."""
+    with ending():
+        request: Request = arguments(Request, sys.argv[1:])
+        if request.out is not None and request.out.suffix != ".html":
+            raise Refused(f"out={request.out}: a page; name it ….html")
+        if request.out is not None or request.run.is_dir():
+            writable(request.out or request.run / "report.html")
+        began = time.monotonic()
+        path = report(request.run, request.out)
+        print(f"{path}  {atomic.size(path.stat().st_size)}, {time.monotonic() - began:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

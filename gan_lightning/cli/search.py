@@ -1,0 +1,134 @@
+"""gan-search: look for the best config, trial by trial; the same command again goes on, or helps, in another shell."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from gan_lightning.cli.arguments import arguments
+from gan_lightning.cli.exit_codes import ending
+from gan_lightning.config.compose import Composer, switches
+from gan_lightning.config.errors import Refused, nearest
+from gan_lightning.config.resolve import Plain
+from gan_lightning.distributed.stopping import heeded
+from gan_lightning.training.summary import shown
+
+if TYPE_CHECKING:
+    from gan_lightning.sweep.search.study import Study
+from gan_lightning.sweep.search.conclusion import conclusion, counted
+from gan_lightning.sweep.search.objectives import directed
+
+SWITCHES = ("--config-dir", "-cd", "--config-name", "-cn")
+
+
+class Request(BaseModel):
+    """Search over the config: each trial is a run, and the best becomes an experiment of its own.
+
+    gan-search trials=20 experiment=digits_fast 'optimizer.lr=tag(log,interval(1e-4,1e-2))' loss=hinge,relativistic …
+
+    A key with several values is searched over: a,b  choice(a,b)  range(a,b,step)  interval(a,b)  int(interval(a,b))
+    tag(log,interval(a,b)). All else is the same in every trial. The same command goes on, and works beside itself.
+
+    trials        how many in all, whoever works on them; those that failed or were pruned count
+    study         the search's name, and its folder's: search/NAME; the experiment's name if none is given
+    storage       a database's URL or a journal's path, for workers on several machines; search/NAME/study.db
+    objectives    scores to be traded off against one another: '[fid,class_accuracy]'; one alone is objective=
+    sampler       tpe, nsga2 or random
+    sampler_seed  another one proposes other trials
+    prune         stop a run that is worse than the median of the others at its step, or that raises an alarm; true
+    warm_up       steps before a score may end a run; a quarter of trainer.max_steps
+    """
+
+    trials: Annotated[int, Field(ge=1)]
+    study: str | None = None
+    storage: str | None = None
+    objectives: Annotated[list[str], Field(min_length=2)] | None = None
+    sampler: Literal["tpe", "nsga2", "random"] = "tpe"
+    sampler_seed: Annotated[int, Field(ge=0)] = 0
+    prune: bool = True
+    warm_up: Annotated[int, Field(ge=0)] | None = None
+
+
+def main() -> None:
+    """The console script."""
+    with heeded(), ending(debug="debug=true" in sys.argv, foreign=True):
+        try:
+            sys.exit(search(sys.argv[1:]))
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)
+
+
+def search(line: list[str]) -> int:
+    """Returns the exit code: 0 if a trial is finished. Raises Refused before any begins."""
+    fields = Request.model_fields
+    own = [word for word in line if word.partition("=")[0] in fields or word in ("-h", "--help")]
+    words = [word for word in line if word not in own]
+    if strange := [word for word in words if word.startswith("-") and word.partition("=")[0] not in SWITCHES]:
+        raise Refused(*(f"{word}: not for a search; allowed: --config-dir, --config-name" for word in strange))
+    if misspelt := [why for word in words if (why := meant(word))]:
+        raise Refused(*misspelt)
+    request: Request = arguments(Request, own)
+    if importlib.util.find_spec("optuna") is None:
+        raise Refused("gan-search: optuna is not installed; pip install 'gan-lightning[search]'")
+    from gan_lightning.sweep.search.space import Space
+
+    asked = switches(words)
+    composer = Composer(asked.config_dir, asked.config_name)
+    space = Space(composer, asked.overrides)
+    checked = space.checked()
+    study = prepared(request, space, checked)
+    code = 1
+    with study.joined(request.storage, checked[0]):
+        try:
+            worked(study)
+        except KeyboardInterrupt:
+            code = 128 + signal.SIGINT
+        finally:
+            told = conclusion(study, asked.config_dir, ["gan-search", *line])
+            print(told, flush=True)
+    return code if code > 1 or not study.ranked() else 0
+
+
+def meant(word: str) -> str | None:
+    """A line for a word that is nearly one of the search's own, and none that a config begins with."""
+    key = word.partition("=")[0]
+    if key == "objective" or not difflib.get_close_matches(key, Request.model_fields, 1, 0.7):
+        return None
+    return f"{word}: no such argument; {nearest(key, Request.model_fields)}"
+
+
+def prepared(request: Request, space: Any, checked: Sequence[Plain]) -> Study:
+    """The study, not opened yet. Raises Refused."""
+    from gan_lightning.sweep.search.study import Choice, Study
+
+    name = request.study or "+".join(dict.fromkeys(str(plain["name"]) for plain in checked))
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise Refused(f"study={name}: should be a word: letters, digits and . _ + -, a letter or digit first")
+    steps = min(plain["trainer"]["max_steps"] for plain in checked)
+    warm_up = steps // 4 if request.warm_up is None else request.warm_up
+    choice = Choice(request.trials, request.sampler, request.sampler_seed, request.prune, warm_up)
+    return Study(Path("search") / name, name, space, directed(request.objectives, checked), choice)
+
+
+def worked(study: Study) -> None:
+    """Take trials until there are none."""
+    from gan_lightning.sweep.search.trial import Attempt
+
+    before = Counter(trial.state.name for trial in study.trials)
+    goals = ", ".join(f"{'most' if o.higher else 'least'} {o.name}" for o in study.objectives)
+    there = f"; {counted(before)} already" if before else ""
+    print(f"{study.choice.trials} trials for {goals}{there} → {shown(study.folder)}", flush=True)
+    study.work(Attempt(study))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From a command line to checked objects: composition by Hydra, validation, instantiation."""

@@ -1,0 +1,1 @@
+"""One run directory: its files, its lock, its checkpoints."""

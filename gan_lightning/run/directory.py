@@ -1,0 +1,233 @@
+"""One run directory: the config that was asked for, and what came of it.
+
+config.yaml            the composed config, interpolations kept
+config.resolved.yaml   the same with all of them resolved
+result.json            status, step, scores, provenance
+checkpoints/           step=00000500.ckpt …
+samples/               step=00000500.png …
+events.out.tfevents.…  TensorBoard
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_lightning.config.errors import UserError, WriteError, one_line
+from gan_lightning.config.resolve import Plain, differences, resolve
+from gan_lightning.distributed.stopping import Preempted
+from gan_lightning.run import checkpoints, lock
+from gan_lightning.run.result import finite, read_result
+from gan_lightning.storage import atomic
+
+OWN_FILES = re.compile(r"config(\.resolved)?\.yaml|result\.json|\.lock\.owner|step=\d+\.ckpt|probe")  # written by the lock's holder
+UNCOMPARED = ("name", "debug")  # keys that may differ between a run's config and the one asked for
+
+
+class Verdict(NamedTuple):
+    """Hold a callback's decision to end the run, and its reason."""
+
+    status: Literal["finished", "failed"]
+    reason: str
+
+
+class Run:
+    """Open the run directory at `path`; `Run.begin` makes one.
+
+    `best_step`, `scores` and `verdict` belong to the run that trains in this process: the step of the best objective, the
+    newest scores as (step, name → value), and a callback's decision to end it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises UserError if there is no run at `path`."""
+        self.path = Path(path)
+        if not (self.path / "config.yaml").is_file():
+            what = "has no config.yaml" if self.path.is_dir() else "does not exist"
+            raise UserError(f"run={path}: no run directory; it {what}")
+        self.unwritten: Plain = {}  # entries of result.json that the disk has not taken yet
+        self.best_step: int | None = self.result.get("best_step")
+        self.scores: tuple[int, dict[str, float]] | None = None
+        self.verdict: Verdict | None = None
+
+    @classmethod
+    def begin(cls, path: str | Path, config: DictConfig, overrides: Sequence[str]) -> Run:
+        """Make a run directory, or open the one that was made here with the same config.
+
+        Raises UserError, with what differs, if the directory holds a run with another config.
+        """
+        folder = Path(path)
+        try:
+            atomic.make_folder(folder)
+            if not (folder / "config.yaml").is_file():
+                with lock.locked(folder):
+                    cls._make(folder, config, overrides)
+        except OSError as error:
+            raise unusable(folder, error) from None
+        run = cls(folder)
+        if changed := run.changes(config):
+            cure = "choose another name= or folder, or go on with it: gan-train run="
+            raise UserError(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}{path}")
+        return run
+
+    @staticmethod
+    def _make(folder: Path, config: DictConfig, overrides: Sequence[str]) -> None:
+        """Write the three files; config.yaml comes last, because with it the folder counts as a run."""
+        if (folder / "config.yaml").is_file():
+            return
+        first: Plain = {"status": "running", "reason": None, "step": 0, "seconds": 0.0, "objective": None, "metrics": {}}
+        atomic.write_text(folder / "result.json", json.dumps(first | {"overrides": list(overrides)}, indent=2) + "\n")
+        atomic.write_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
+        atomic.write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+
+    @property
+    def config(self) -> DictConfig:
+        """Return the composed config with its interpolations. Raises UserError if the file is no config."""
+        try:
+            found = OmegaConf.load(self.path / "config.yaml")
+        except Exception as error:  # a damaged file fails in many ways
+            raise UserError(f"run={self.path}: config.yaml can't be read: {one_line(error)}") from None
+        if not isinstance(found, DictConfig):
+            raise UserError(f"run={self.path}: config.yaml is no config")
+        return found
+
+    def changes(self, config: DictConfig) -> list[str]:
+        """Return `key: old → new` for every key in which `config` differs from this run's. Raises UserError."""
+        lines = differences(resolve(self.config), resolve(config))
+        return [line for line in lines if line.partition(": ")[0] not in UNCOMPARED]
+
+    @property
+    def first_step(self) -> int:
+        """Return the step that the run starts from: 0, or the parent's step of a fork."""
+        fork = self.config.get("fork")
+        return int(fork["step"]) if fork else 0
+
+    @property
+    def result(self) -> Plain:
+        """Return result.json, with the entries that could not be written yet. Raises UserError if it is no result."""
+        return read_result(self.path) | self.unwritten
+
+    def finished(self, steps: int, early: bool = True) -> bool:
+        """Return whether the run reached `steps`, or, if `early`, ended before them by a callback's verdict."""
+        result = self.result
+        return result.get("status") == "finished" and (
+            result.get("step", 0) >= steps or (early and result.get("reason") is not None)
+        )
+
+    def record(self, **changes: Any) -> None:
+        """Update entries of result.json atomically; what the disk does not take is reported once, kept and tried again."""
+        self.best_step = changes.get("best_step", self.best_step)
+        reported, self.unwritten = bool(self.unwritten), self.unwritten | changes
+        try:
+            atomic.write_text(self.path / "result.json", json.dumps(finite(self.result), indent=2) + "\n")
+        except OSError as error:
+            if not reported:
+                print(f"{self.path / 'result.json'}: not written: {atomic.why(error)}", file=sys.stderr)
+        else:
+            self.unwritten = {}
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock the run for this process, and remove the temporary files of a dead one.
+
+        Raises UserError, with host and pid, if another process holds the lock; UserError or WriteError if nothing can be
+        written here.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock.locked(self.path))
+                atomic.make_folder(self.path / "checkpoints")
+                for folder in (self.path, self.path / "checkpoints"):
+                    for path in atomic.left_over(folder, OWN_FILES):
+                        path.unlink(missing_ok=True)
+                    atomic.try_writing(folder)
+            except OSError as error:
+                raise unusable(self.path, error) from None
+            yield
+            if self.unwritten:
+                raise self.write_error("result.json could not be written")
+
+    def write_error(self, what: str) -> WriteError:
+        """Return the error that ends a run on a failing disk, with the command that continues it."""
+        newest = f"the newest checkpoint: step {max(self.checkpoints)}" if self.checkpoints else "there is no checkpoint"
+        return WriteError(f"run={self.path}: {what}; {newest}; to go on: gan-train run={self.path}")
+
+    @contextmanager
+    def status_recorded(self) -> Iterator[None]:
+        """Record status and seconds of the block in result.json; an exception becomes the reason and is raised again."""
+        start, before = time.monotonic(), float(self.result.get("seconds", 0.0))
+        self.record(status="running", reason=None)
+        try:
+            yield
+        except BaseException as error:
+            reason = one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}"
+            status, reason = ("preempted", error.caught.name) if isinstance(error, Preempted) else ("failed", reason)
+            self.record(status=status, reason=reason, seconds=round(before + time.monotonic() - start, 3))
+            raise
+        self.record(seconds=round(before + time.monotonic() - start, 3))
+
+    @property
+    def checkpoints(self) -> dict[int, Path]:
+        """Return step → file, oldest first."""
+        return checkpoints.list_checkpoints(self.path / "checkpoints")
+
+    def newest_good(self) -> tuple[int, Path] | None:
+        """Return step and file of the newest checkpoint that can be read; None if none was ever saved.
+
+        Damaged ones are named on stderr. Raises UserError if all are damaged or gone: a run never restarts from step 0 by
+        itself.
+        """
+        saved = self.checkpoints
+        step, damaged = checkpoints.newest_good(saved)
+        bad = "; ".join(f"{path}: {why}" for path, why in damaged.items())
+        if step is not None:
+            if bad:
+                print(f"{bad}; going on from {saved[step].name} instead", file=sys.stderr)
+            return step, saved[step]
+        if bad:
+            raise UserError(f"run={self.path}: no checkpoint can be read: {bad}")
+        result = self.result
+        if lost := result.get("saved"):
+            raise UserError(
+                f"run={self.path}: {self.path / 'checkpoints'} is empty, but a checkpoint of step {lost} was saved there; "
+                "put it back, or begin anew in another folder"
+            )
+        if reached := result.get("step"):
+            print(f"starting again from step 0: no checkpoint was saved up to step {reached}", file=sys.stderr)
+        return None
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Return the path of a step's checkpoint."""
+        return self.path / "checkpoints" / f"step={step:08d}.ckpt"
+
+    def sample_path(self, step: int, suffix: str = "") -> Path:
+        """Return the path of a step's picture, and make its folder."""
+        folder = self.path / "samples"
+        folder.mkdir(exist_ok=True)
+        return folder / f"step={step:08d}{suffix}.png"
+
+    def checkpoint(self, which: str | int = "latest") -> Path:
+        """Return the checkpoint `latest`, `best` (by the objective) or of a step. Raises UserError, with the existing ones."""
+        if not self.checkpoints:
+            raise UserError(f"run={self.path}: there is no checkpoint yet")
+        return checkpoints.select(self.checkpoints, which, self.best_step)
+
+
+def unusable(folder: Path, error: OSError) -> UserError:
+    """Return the error for a run directory that can't be written: UserError if it may not be, WriteError if the disk fails."""
+    failing = error.errno in atomic.FAILING and error.errno not in atomic.FORBIDDEN
+    kind = WriteError if failing else UserError
+    return kind(f"run={folder}: nothing can be written here: {atomic.why(error)}")
+
+
+def shorten_path(path: Path) -> Path:
+    """Return `path` relative to the current folder where it lies below it, else as it is."""
+    here = Path.cwd()
+    return path.resolve().relative_to(here) if path.resolve().is_relative_to(here) else path

@@ -1,0 +1,1 @@
+"""A hyperparameter search on Optuna: the space, the study, its trials."""

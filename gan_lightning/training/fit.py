@@ -1,0 +1,193 @@
+"""Train one run to its end, in this process or in several, and record how it ended in result.json."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+
+from gan_lightning.config.errors import UserError, WriteError, one_line
+from gan_lightning.config.instantiate import build_data, build_gan
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.world_size import global_rank, is_distributed, world_size
+from gan_lightning.data.base import DataError
+from gan_lightning.distributed.launcher import launch_ranks, report_failure
+from gan_lightning.distributed.rendezvous import SharedError, broadcast_from_rank_zero
+from gan_lightning.distributed.slurm import requeue
+from gan_lightning.metric.base import TooFewSamplesError
+from gan_lightning.run import csv_metrics
+from gan_lightning.run.directory import Run, shorten_path
+from gan_lightning.run.provenance import provenance
+from gan_lightning.storage import atomic
+from gan_lightning.storage.safe_load import UnsafeFileError
+from gan_lightning.training.outcome import outcome_of
+from gan_lightning.training.replay import fork
+from gan_lightning.training.summary import describe_start, summary
+from gan_lightning.training.trainer import build_trainer
+
+REPORTED = (UserError.code, WriteError.code)  # exit codes of a rank that has printed its reason itself
+QUIET_LOGGERS = (
+    "pytorch_lightning",
+    "pytorch_lightning.utilities.rank_zero",
+    "pytorch_lightning.trainer.connectors.checkpoint_connector",
+    "lightning_fabric.utilities.distributed",
+)
+
+
+class ConfigChange(NamedTuple):
+    """Hold the config that a resumed run continues with, where it differs from the stored one."""
+
+    config: DictConfig
+    lines: list[str]  # `key: old → new`
+    overrides: list[str]
+
+
+def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
+    """Fit a run from its newest checkpoint, or from step 0, and return the exit code.
+
+    A `change` replaces the run's stored config. Starts the processes that `plain` asks for unless this is one of them.
+    Raises UserError and WriteError; any other exception is recorded as the reason of the failure and raised again.
+    """
+    silence_lightning()
+    if world_size(plain) > 1 and not is_distributed():
+        return train_in_ranks(run, plain, change)
+    with ExitStack() as stack:
+        stack.enter_context(record_failure())
+
+        def lock_and_find_step() -> int | None:
+            stack.enter_context(run.locked())
+            stack.enter_context(run.status_recorded())
+            return resume_step(run, plain)
+
+        step = broadcast_from_rank_zero("newest", lock_and_find_step)
+        trainer = fit(run, plain, change, step)
+        outcome = outcome_of(run, trainer)
+        if global_rank() == 0:
+            run.record(status=outcome.status, step=trainer.global_step, reason=outcome.reason)
+    print(summary(run), flush=True)
+    if global_rank() == 0 and outcome.status == "preempted" and outcome.signal and (job := requeue(outcome.signal)):
+        print(f"job {job} is queued again")
+    return outcome.exit_code
+
+
+def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None) -> pl.Trainer:
+    """Build the data, the Trainer and the GAN, fit from the checkpoint of step `resume`, and return the Trainer.
+
+    Raises UserError and WriteError.
+    """
+    checkpoint = None if resume is None else run.checkpoint_path(resume)
+    start, first = resume or 0, global_rank() == 0
+    if checkpoint is not None and first:
+        print(f"going on from step {start}: {run.path}")
+        csv_metrics.archive(run.path, start)
+    with training_errors(run, checkpoint):
+        data = build_data(plain)
+        trainer = build_trainer(plain, run, data, None if start == run.first_step else start)
+        gan = build_gan(plain)
+        device = trainer.strategy.root_device.type
+        if first:
+            run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size)
+            save_config_change(run, change, start)
+        print(describe_start(run, plain, gan, device), flush=True)
+        trainer.fit(gan, data, ckpt_path=None if checkpoint is None else str(checkpoint))
+    return trainer
+
+
+@contextmanager
+def training_errors(run: Run, checkpoint: Path | None) -> Iterator[None]:
+    """Turn the exceptions that a user can mend into UserError or WriteError, and report the others to the launcher."""
+    try:
+        yield
+    except UnsafeFileError as error:
+        raise UserError(f"{checkpoint}: {error}") from None
+    except DataError as error:
+        raise UserError(*error.lines) from None
+    except TooFewSamplesError as error:
+        raise UserError(f"metric.{error}") from None
+    except OSError as error:
+        own = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(run.path)
+        if not (own or error.errno in atomic.FAILING):
+            raise
+        raise run.write_error(f"{error.filename or 'the run directory'}: {atomic.why(error)}") from None
+    except Exception as error:
+        follows = isinstance(error, RuntimeError)  # a lost connection to another rank raises one too
+        report_failure(f"{type(error).__name__}: {one_line(error)}", own=not follows)
+        if checkpoint is not None and "loading state_dict" in str(error):
+            raise UserError(f"{checkpoint}: does not fit this run's config.yaml: {one_line(error)}") from None
+        if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
+            raise UserError(f"logger: {one_line(error)}") from None
+        raise
+
+
+def resume_step(run: Run, plain: Plain) -> int | None:
+    """Return the step of the newest readable checkpoint, a fork's first one included; None without any.
+
+    Raises UserError if all checkpoints are damaged.
+    """
+    newest = run.newest_good()
+    if newest is None and plain["fork"]:
+        fork(run, plain)
+        newest = run.newest_good()
+    return None if newest is None else newest[0]
+
+
+@contextmanager
+def record_failure() -> Iterator[None]:
+    """Report this rank's failure to the launcher, unless it only follows another rank's."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        if not isinstance(error, SharedError):
+            report_failure(one_line(error), own=True)
+        raise
+
+
+def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
+    """Train in as many processes as `plain` asks for, record which rank failed and why, and return the exit code."""
+    with run.locked():
+        save_config_change(run, change, max(run.checkpoints, default=run.first_step))
+        resume_step(run, plain)
+        run.record(processes=world_size(plain))
+    code, failure = launch_ranks(["gan_lightning.cli.train", f"run={run.path}"], world_size(plain))
+    if failure is not None and not failure.startswith("rank 0: " if code in REPORTED else "none"):
+        run.record(status="failed", reason=failure)
+    if failure is not None and code not in REPORTED:
+        print(f"run={shorten_path(run.path)}: {failure}", file=sys.stderr)
+    return code
+
+
+def save_config_change(run: Run, change: ConfigChange | None, step: int) -> None:
+    """Store a changed config as the run's own, and append step and differences to `continued` in result.json."""
+    if change is None or not change.lines:
+        return
+    atomic.write_text(run.path / "config.yaml", OmegaConf.to_yaml(change.config))
+    atomic.write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(change.config, resolve=True))
+    keys = [word.partition("=")[0] for word in change.overrides]
+    unchanged = [word for word in run.result.get("overrides", []) if word.partition("=")[0] not in keys]
+    earlier = run.result.get("continued", [])
+    run.record(overrides=unchanged + change.overrides, continued=[*earlier, {"step": step, "changed": change.lines}])
+
+
+def silence_lightning() -> None:
+    """Suppress Lightning's own messages, and its slow GPU probe in every optimizer step."""
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, OSError):  # TensorBoard's writer thread on a full disk: the main thread reports it
+            threading.__excepthook__(args)
+
+    threading.excepthook = hook
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("gan_lightning").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.utils.tensorboard|PIL")
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"

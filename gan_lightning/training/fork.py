@@ -1,0 +1,57 @@
+"""Fit a parent's checkpoint to the config of a run that is forked from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch.optim import Optimizer
+
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.instantiate import build_gan
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.validate import validate
+from gan_lightning.run.directory import Run
+from gan_lightning.storage.checkpoint_io import DurableCheckpointIO
+from gan_lightning.storage.safe_load import UnsafeFileError
+
+INHERITED = ("generator.", "discriminator.", "ema.")  # state that a fork takes over from its parent whole, or not at all
+
+
+def inherit_checkpoint(parent: Run, source: Path, plain: Plain, target: Path) -> None:
+    """Write to `target` the parent's checkpoint at `source`, fitted to the fork's config `plain`.
+
+    The networks and the running average are the parent's. An optimizer keeps its moments where its class and its parameter
+    groups are the same, with the learning rate and betas of `plain`; otherwise it is initialised anew, like a new
+    regularizer. Raises UserError if the networks do not fit.
+    """
+    try:
+        saved = DurableCheckpointIO().load_checkpoint(source)
+    except UnsafeFileError as error:
+        raise UserError(f"{source}: {error}") from None
+    gan = build_gan(plain)
+    fresh, old = gan.state_dict(), saved["state_dict"]
+    fits = {name: x for name, x in old.items() if name in fresh and fresh[name].shape == x.shape}
+    unfit = [name for name in {**fresh, **old} if name.startswith(INHERITED) and name not in fits]
+    if unfit:
+        target.unlink(missing_ok=True)
+        raise UserError(
+            f"fork={parent.path}: its networks don't fit this config, first in {unfit[0]}; keep its model, data and prior"
+        )
+    before, optimizers = validate(parent.config)["optimizer"], []
+    players = ("discriminator", "generator")
+    for player, optimizer, theirs in zip(players, gan.configure_optimizers(), saved["optimizer_states"], strict=True):
+        same_class = plain["optimizer"][player]["_target_"] == before[player]["_target_"]
+        optimizers.append(_optimizer_state(player, optimizer, theirs, same_class))
+    saved |= {"state_dict": fresh | fits, "optimizer_states": optimizers, "callbacks": {}}
+    DurableCheckpointIO().save_checkpoint(saved, target)
+
+
+def _optimizer_state(player: str, optimizer: Optimizer, theirs: dict[str, Any], same_class: bool) -> dict[str, Any]:
+    own = optimizer.state_dict()
+    sizes = [[len(group["params"]) for group in state["param_groups"]] for state in (own, theirs)]
+    if same_class and sizes[0] == sizes[1]:
+        own["state"] = theirs["state"]
+    else:
+        print(f"optimizer.{player}: begins afresh")
+    return own

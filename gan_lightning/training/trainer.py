@@ -1,0 +1,39 @@
+"""Assemble Lightning's Trainer of a run: callbacks in their order, logger, checkpoint plugin."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from gan_lightning.callback.preemption import Preemption, SynchronizedStop
+from gan_lightning.config.instantiate import build_bare_trainer, build_metrics, instantiate, instantiate_group
+from gan_lightning.config.resolve import Plain
+from gan_lightning.data.base import Data
+from gan_lightning.run.directory import Run
+from gan_lightning.storage.checkpoint_io import DurableCheckpointIO
+
+
+def build_trainer(plain: Plain, run: Run, data: Data, resume: int | None = None) -> pl.Trainer:
+    """Return the Trainer of a run with its callbacks and logger.
+
+    `resume` is the step that training continues from; what TensorBoard holds of later steps is discarded. The callbacks run
+    in this order: Preemption, which installs the signal handlers; the config's; SynchronizedStop, which sees what all of
+    them decided; Checkpoint, which saves what has been scored.
+    """
+    callbacks = instantiate_group(plain["callback"], run=run, data=data, metrics=build_metrics(plain))
+    preemption, checkpoint = Preemption(), instantiate(plain["checkpoint"], run=run)
+    os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # without a server, its files lie in the run directory
+    logger: Any = instantiate(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
+    if isinstance(logger, TensorBoardLogger):
+        purge_step = run.first_step if resume is None else resume + 1
+        logger = instantiate(plain["logger"], save_dir=str(run.path), purge_step=purge_step)
+    return build_bare_trainer(
+        plain,
+        logger=logger,
+        callbacks=[preemption, *callbacks.values(), SynchronizedStop(run, preemption), checkpoint],
+        plugins=[DurableCheckpointIO()],
+        default_root_dir=str(run.path),
+    )
