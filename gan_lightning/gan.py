@@ -1,12 +1,16 @@
-"""The game: D learns to tell real samples from G's, G learns from what D says of its own, in turns.
+"""The GAN: alternating updates of a discriminator D and a generator G, by Lightning's manual optimization.
 
-One iteration is `d_steps_per_g_step` discriminator updates, one generator update, one batch of the loader and one
-`global_step` (Goodfellow et al. 2014, algorithm 1). Everything random or scheduled in it is a function of (seed, step, rank).
-Nothing is logged here: callbacks receive the terms, per sample and detached, and find the gradients in `.grad`.
+Algorithm 1 of Goodfellow et al. 2014. One iteration is k = `d_steps_per_g_step` updates of D and one update of G, one batch of
+the loader, and one `global_step` on every axis:
+
+    for k steps: sample z, draw fakes G(z), update D on real and fake samples;  then update G on the fakes that D scores
+
+Everything random or scheduled in it is a function of (seed, step, rank). It logs nothing: `training_step` returns the detached
+per-sample terms to the callbacks, and the gradients stay in `.grad` until the next update.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Annotated, Literal, cast
 
 import pytorch_lightning as pl
@@ -19,20 +23,23 @@ from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.loss.base import AdversarialLoss
 from gan_lightning.prior.base import Prior
 from gan_lightning.regularizer.base import Regularizer
+from gan_lightning.step.autograd import frozen, full_precision
 from gan_lightning.step.ema import EMA
 from gan_lightning.step.schedule import Schedule
-from gan_lightning.step.seeding import Purpose, common, hashed, reseed
-from gan_lightning.step.types import Batch, Output, Turn
+from gan_lightning.step.seeding import Purpose, derive_seed, reseed, shared_generator
+from gan_lightning.step.types import Batch, Count, Output, StepContext
 
 Player = Literal["discriminator", "generator"]
 Terms = dict[str, Tensor]  # name → (N,)
-Count = Annotated[int, Field(ge=1)]
 
 
 class GAN(pl.LightningModule):
-    """`optimizers` makes each player's optimizer from its parameters; `schedule` moves both learning rates."""
+    """Train `generator` against `discriminator`.
 
-    common: torch.Generator | None = None  # what several ranks draw z from; alone: the default one
+    `optimizers` maps each player to a function from parameters to an optimizer; `schedule` scales both learning rates.
+    """
+
+    shared_noise: torch.Generator | None = None  # the source of z with several processes; None: torch's default generator
 
     def __init__(
         self,
@@ -47,10 +54,10 @@ class GAN(pl.LightningModule):
         schedule: Schedule,
         latent_dim: Count,
         d_steps_per_g_step: Count = 1,
-        head_start: Annotated[int, Field(ge=0)] = 0,  # iterations in which D alone learns; G's gradient is there, not taken
-        accumulate: Count = 1,  # parts that a batch passes in, for memory's sake: the gradient is that of the whole
-        packing: Count = 1,  # samples that D judges together (PacGAN, Lin et al. 2018)
-        fresh_z: bool = False,  # draw again for G's turn, as the paper does, instead of reusing D's last fakes
+        discriminator_warmup_steps: Annotated[int, Field(ge=0)] = 0,  # iterations in which G's update is computed, not applied
+        accumulate_grad_batches: Count = 1,  # micro-batches per update, to save memory: their gradients sum to the batch's
+        packing: Count = 1,  # samples per logit (PacGAN, Lin et al. 2018)
+        resample_z: bool = False,  # sample z again for G's update, as in the paper, instead of reusing D's last fakes
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -58,21 +65,23 @@ class GAN(pl.LightningModule):
         self.generator, self.discriminator, self.loss, self.prior, self.ema = generator, discriminator, loss, prior, ema
         self.regularizers = cast("Mapping[str, Regularizer]", nn.ModuleDict(dict(regularizers)))
         self.augmentation, self.make_optimizers, self.schedule = augmentation, optimizers, schedule
-        self.latent_dim, self.packing, self.fresh_z, self.seed = latent_dim, packing, fresh_z, seed
-        self.d_steps_per_g_step, self.head_start, self.accumulate = d_steps_per_g_step, head_start, accumulate
+        self.latent_dim, self.packing, self.resample_z, self.seed = latent_dim, packing, resample_z, seed
+        self.d_steps_per_g_step, self.accumulate_grad_batches = d_steps_per_g_step, accumulate_grad_batches
+        self.discriminator_warmup_steps = discriminator_warmup_steps
         for regularizer in regularizers.values():
-            regularizer.bind(generator, discriminator)
+            regularizer.setup(generator, discriminator)
 
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
-        """D's, then G's. A regularizer's head is D's: it helps to judge."""
+        """Return D's optimizer, which also trains the regularizers' heads, and G's."""
         heads = [p for regularizer in self.regularizers.values() for p in regularizer.parameters()]
-        d = self.make_optimizers["discriminator"]([*self.discriminator.parameters(), *heads])
-        return d, self.make_optimizers["generator"](list(self.generator.parameters()))
+        d_optimizer = self.make_optimizers["discriminator"]([*self.discriminator.parameters(), *heads])
+        return d_optimizer, self.make_optimizers["generator"](list(self.generator.parameters()))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set all that is a function of the step: noise, learning rates, penalty weights, the average's decay."""
-        reseed(hashed(Purpose.NOISE, self.seed, self.global_step, self.global_rank), self.device)
-        self.common = common(self.seed, self.global_step, self.device) if self.trainer.world_size > 1 else None
+        """Set everything that is a function of the step: noise, learning rates, penalty weights, EMA decay."""
+        reseed(derive_seed(Purpose.NOISE, self.seed, self.global_step, self.global_rank), self.device)
+        several = self.trainer.world_size > 1
+        self.shared_noise = shared_generator(self.seed, self.global_step, self.device) if several else None
         progress = self.global_step / max(self.trainer.max_steps, 1)
         for regularizer in self.regularizers.values():
             regularizer.advance(progress)
@@ -81,104 +90,99 @@ class GAN(pl.LightningModule):
         self.ema.advance(self.global_step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Terms:
-        """One iteration, counted once: left alone, Lightning counts each optimizer's step."""
+        """Run one iteration and count it as one global step; by default Lightning counts each optimizer's step."""
         terms = self.iteration(batch, {name: r for name, r in self.regularizers.items() if self.global_step % r.interval == 0})
         counted = cast("list[pl.core.optimizer.LightningOptimizer]", self.optimizers())[1]
         counted._on_before_step()
         counted._on_after_step()
         return terms
 
-    def iteration(self, batch: Batch, due: Mapping[str, Regularizer]) -> Terms:
-        """D's updates, then G's. Without a host sync, so that a CUDA graph can hold it."""
-        d, g = self._optimizers()
-        kept = [b.clone() for b in self.generator.buffers()] if self.global_step < self.head_start else []  # running statistics
-        for part in (rounds := batch.chunk(self.d_steps_per_g_step)):
-            draws = self.draw(part)
-            shared = part is rounds[-1] and self.accumulate == 1 and not self.fresh_z  # their graph serves G's turn too
-            with torch.set_grad_enabled(shared):
-                fakes = [self.generator(z, b.labels) for z, b in draws]
-            turns = (self.d_turn(z, b, fake, due) for (z, b), fake in zip(draws, fakes, strict=True))
-            terms = self.update("discriminator", d, turns, due)
+    def iteration(self, batch: Batch, active_regularizers: Mapping[str, Regularizer]) -> Terms:  # real (k · N, *sample_shape)
+        """Update D k times, then G once, and return the detached terms. No host sync: one CUDA graph can hold it."""
+        d_optimizer, g_optimizer = self._optimizers()
+        warmup = self.global_step < self.discriminator_warmup_steps
+        saved_buffers = [buffer.clone() for buffer in self.generator.buffers()] if warmup else []  # G's running statistics
+
+        # Discriminator phase: for k steps …
+        for part in (d_batches := batch.chunk(self.d_steps_per_g_step)):  # real (N, *sample_shape)
+            draws = self.sample_latents(part)  # … sample z and real x …
+            shares_graph = part is d_batches[-1] and self.accumulate_grad_batches == 1 and not self.resample_z
+            with torch.set_grad_enabled(shares_graph):  # the last fakes serve G's update too
+                fakes = [self.generator(z, b.labels) for z, b in draws]  # (n, *sample_shape) each
+            contexts = (
+                self.discriminator_context(z, b, x, active_regularizers) for (z, b), x in zip(draws, fakes, strict=True)
+            )
+            terms = self.update_player("discriminator", d_optimizer, contexts, active_regularizers)  # … and update D
             for regularizer in self.regularizers.values():
-                regularizer.constrain(self.discriminator)
-        self.augmentation.observe(terms["logits/real"])
-        draws = self.draw(part) if self.fresh_z else draws
-        with frozen(d):
-            again = fakes if shared else (self.generator(z, b.labels) for z, b in draws)
-            terms |= self.update("generator", g, (self.g_turn(z, b, f) for (z, b), f in zip(draws, again, strict=True)), due)
-        for buffer, before in zip(self.generator.buffers(), kept, strict=False):
-            buffer.copy_(before)
+                regularizer.project(self.discriminator)
+        self.augmentation.update(terms["logits/real"])
+
+        # Generator phase: sample z, update G while D's weights are frozen
+        draws = self.sample_latents(part) if self.resample_z else draws
+        with frozen(d_optimizer):
+            generator_fakes = fakes if shares_graph else (self.generator(z, b.labels) for z, b in draws)
+            contexts = (self.generator_context(z, b, x) for (z, b), x in zip(draws, generator_fakes, strict=True))
+            terms |= self.update_player("generator", g_optimizer, contexts, active_regularizers)
+        for buffer, saved in zip(self.generator.buffers(), saved_buffers, strict=False):
+            buffer.copy_(saved)
         self.ema.update(self.generator)
         return terms
 
-    def update(self, player: Player, optimizer: Optimizer, turns: Iterable[Turn], due: Mapping[str, Regularizer]) -> Terms:
-        """One step of `player`: the only place that means, weighs, sums and steps."""
-        heard: dict[str, list[Tensor]] = {}
+    def update_player(
+        self, player: Player, optimizer: Optimizer, contexts: Iterable[StepContext], active: Mapping[str, Regularizer]
+    ) -> Terms:
+        """Take one optimizer step of `player` on mean loss + Σ scale · mean penalty, summed over the micro-batches."""
+        collected: dict[str, list[Tensor]] = {}
         optimizer.zero_grad()
-        for turn in turns:
-            terms = {f"loss/{player[0]}": getattr(self.loss, player)(turn.on_real and turn.on_real.logits, turn.on_fake.logits)}
+        for context in contexts:
+            real_logits, fake_logits = context.real_output and context.real_output.logits, context.fake_output.logits
+            terms = {f"loss/{player[0]}": getattr(self.loss, player)(real_logits, fake_logits)}  # (n,)
             total = terms[f"loss/{player[0]}"].mean()
-            for name, regularizer in due.items():
-                with exact(self.device.type):
-                    term = getattr(regularizer, player)(turn)
+            for name, regularizer in active.items():
+                with full_precision(self.device.type):
+                    term = getattr(regularizer, player)(context)  # (n,)
                 if term is not None:
                     terms[f"regularizer/{name}/{player[0]}"] = term
                     total = total + regularizer.scale * term.mean()
-            self.manual_backward(total / self.accumulate)
-            if player == "discriminator" and turn.on_real is not None:
-                terms |= {"logits/real": turn.on_real.logits, "logits/fake": turn.on_fake.logits}
+            self.manual_backward(total / self.accumulate_grad_batches)
+            if player == "discriminator" and real_logits is not None:
+                terms |= {"logits/real": real_logits, "logits/fake": fake_logits}
             for name, term in terms.items():
-                heard.setdefault(name, []).append(term.detach())
-        if player == "discriminator" or self.global_step >= self.head_start:
+                collected.setdefault(name, []).append(term.detach())
+        if player == "discriminator" or self.global_step >= self.discriminator_warmup_steps:
             optimizer.step()
-        return {name: torch.cat(parts) for name, parts in heard.items()}
+        return {name: torch.cat(parts) for name, parts in collected.items()}
 
-    def d_turn(self, z: Tensor, batch: Batch, fake: Tensor, due: Mapping[str, Regularizer]) -> Turn:
-        """What D sees: a penalty's forward, like its backward, is exact."""
-        sides = {side for regularizer in due.values() for side in regularizer.differentiates}
-        real = batch.real.detach().requires_grad_("real" in sides)
-        fake = fake.detach().float().requires_grad_("fake" in sides)  # G may run in half precision
-        with exact(self.device.type) if sides else nullcontext():
-            on_real, on_fake = self.judge(real, batch.labels), self.judge(fake, batch.labels)
-        return Turn(self.generator, self.judge, z, batch.labels, real, fake, on_real, on_fake)
+    def discriminator_context(self, z: Tensor, batch: Batch, fake: Tensor, active: Mapping[str, Regularizer]) -> StepContext:
+        """Return D's view of a micro-batch; the forward pass under a gradient penalty runs in full precision."""
+        inputs = {name for regularizer in active.values() for name in regularizer.needs_input_gradient}
+        real = batch.real.detach().requires_grad_("real" in inputs)
+        fake = fake.detach().float().requires_grad_("fake" in inputs)  # G may run in half precision
+        with full_precision(self.device.type) if inputs else nullcontext():
+            outputs = self.discriminate(real, batch.labels), self.discriminate(fake, batch.labels)
+        return StepContext(self.generator, self.discriminate, z, batch.labels, real, fake, *outputs)
 
-    def g_turn(self, z: Tensor, batch: Batch, fake: Tensor) -> Turn:
-        """What G sees: D's word on its samples, and on real ones where the loss compares them."""
+    def generator_context(self, z: Tensor, batch: Batch, fake: Tensor) -> StepContext:
+        """Return G's view of a micro-batch: D's output on its samples, and on real ones if the loss is relativistic."""
         with torch.no_grad():
-            on_real = self.judge(batch.real, batch.labels) if self.loss.relativistic else None
-        return Turn(self.generator, self.judge, z, batch.labels, batch.real, fake, on_real, self.judge(fake, batch.labels))
+            real_output = self.discriminate(batch.real, batch.labels) if self.loss.relativistic else None
+        fake_output = self.discriminate(fake, batch.labels)
+        return StepContext(self.generator, self.discriminate, z, batch.labels, batch.real, fake, real_output, fake_output)
 
-    def judge(self, x: Tensor, labels: Tensor | None) -> Output:
-        """What D says of x as it sees it: augmented, `packing` samples at a time along the channels; in fp32."""
+    def discriminate(self, x: Tensor, labels: Tensor | None) -> Output:  # (N, C, …), (N,) -> logits (N / packing,)
+        """Return D's fp32 output on augmented samples, `packing` of them joined along the channels for each logit."""
         x, m = self.augmentation(x), self.packing
-        said: Output = self.discriminator(x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), labels)
-        return Output(said.logits.float(), None if said.features is None else said.features.float())
+        output: Output = self.discriminator(x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), labels)
+        return Output(output.logits.float(), None if output.features is None else output.features.float())
 
-    def draw(self, batch: Batch) -> list[tuple[Tensor, Batch]]:
-        """Z (n, latent_dim) for each of the batch's n samples, in the parts that accumulate."""
-        n, world = len(batch.real), self.trainer.world_size if self.common else 1
-        z = self.prior.draw(n * world, self.latent_dim, self.device, self.common)[self.global_rank * n :][:n]
-        return list(zip(z.chunk(self.accumulate), batch.chunk(self.accumulate), strict=True))
+    def sample_latents(self, batch: Batch) -> list[tuple[Tensor, Batch]]:  # -> (n, latent_dim), real (n, *sample_shape) each
+        """Sample one z per real sample, and split both into micro-batches of n = N / `accumulate_grad_batches`.
+
+        Each of several processes takes its own rows of the z that one process would sample for all of them.
+        """
+        n, world = len(batch.real), self.trainer.world_size if self.shared_noise else 1
+        z = self.prior.sample(n * world, self.latent_dim, self.device, self.shared_noise)[self.global_rank * n :][:n]
+        return list(zip(z.chunk(self.accumulate_grad_batches), batch.chunk(self.accumulate_grad_batches), strict=True))
 
     def _optimizers(self) -> list[Optimizer]:
         return cast("list[Optimizer]", self.optimizers(use_pl_optimizer=False))
-
-
-@contextmanager
-def exact(device: str) -> Iterator[None]:
-    """Second derivatives want fp32 and eager kernels, also in the forward that they differentiate."""
-    with torch.autocast(device, enabled=False), torch.compiler.set_stance("force_eager"):
-        yield
-
-
-@contextmanager
-def frozen(optimizer: Optimizer) -> Iterator[None]:
-    """Its parameters gather no gradient meanwhile: G's backward pass skips D's weights."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-    for p in parameters:
-        p.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for p in parameters:
-            p.requires_grad_(True)

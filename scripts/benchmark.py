@@ -18,8 +18,8 @@ import torch
 from gan_lightning.config import instantiate
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.resolve import Plain
-from gan_lightning.config.validate import check
-from gan_lightning.training.fit import quieten
+from gan_lightning.config.validate import validate
+from gan_lightning.training.fit import silence_lightning
 
 ROUNDS, WARM, STEPS = 7, 10, 60
 DEFAULT = ["experiment=digits_fast", "loss=non_saturating", "regularizer=none", "metric=none"]
@@ -41,18 +41,18 @@ class Clock(pl.Callback):
 def framework(plain: Plain) -> float:
     """Through the Trainer, as gan-train does it, without what watches."""
     clock = Clock()
-    trainer = instantiate.bare_trainer(plain, logger=False, callbacks=[clock], enable_progress_bar=False)
-    trainer.fit(instantiate.gan(plain), instantiate.data(plain))
+    trainer = instantiate.build_bare_trainer(plain, logger=False, callbacks=[clock], enable_progress_bar=False)
+    trainer.fit(instantiate.build_gan(plain), instantiate.build_data(plain))
     return clock.seconds
 
 
 def bare(plain: Plain) -> float:
     """The same game written out: non-saturating, one D step, one G step, the fakes shared, a running average."""
-    generator, discriminator = instantiate.players(plain)
-    average = instantiate.players(plain).generator
-    d = instantiate.make(plain["optimizer"]["discriminator"])(list(discriminator.parameters()))
-    g = instantiate.make(plain["optimizer"]["generator"])(list(generator.parameters()))
-    source, n = instantiate.data(plain).splits.train, plain["data"]["batch_size"]
+    generator, discriminator = instantiate.build_networks(plain)
+    average = instantiate.build_networks(plain).generator
+    d = instantiate.instantiate(plain["optimizer"]["discriminator"])(list(discriminator.parameters()))
+    g = instantiate.instantiate(plain["optimizer"]["generator"])(list(generator.parameters()))
+    source, n = instantiate.build_data(plain).splits.train, plain["data"]["batch_size"]
     softplus, began = torch.nn.functional.softplus, 0.0
     for step in range(WARM + STEPS):
         if step == WARM:
@@ -78,9 +78,11 @@ def bare(plain: Plain) -> float:
 
 def main() -> None:
     """Print one line."""
-    quieten()
+    silence_lightning()
     torch.set_num_threads(1)
-    plain = check(Composer().compose([*DEFAULT, f"trainer.max_steps={WARM + STEPS}", "trainer.accelerator=cpu", *sys.argv[1:]]))
+    plain = validate(
+        Composer().compose([*DEFAULT, f"trainer.max_steps={WARM + STEPS}", "trainer.accelerator=cpu", *sys.argv[1:]])
+    )
     rounds = [(framework(plain), bare(plain)) for _ in range(ROUNDS)]
     ours, theirs = (statistics.median(times) * 1e3 for times in zip(*rounds, strict=True))
     ratio = statistics.median(one / other for one, other in rounds)

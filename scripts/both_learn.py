@@ -1,6 +1,6 @@
 """Draws D's AUC on held-out real samples and the samples' quality over one run: what "both get better" looks like.
 
-    gan-train experiment=ring 'metric=[mode_coverage,equilibrium]' callback.scores.every=100 hydra.run.dir=RUN_DIR
+    gan-train experiment=ring 'metric=[mode_coverage,equilibrium]' callback.scores.every_n_steps=100 hydra.run.dir=RUN_DIR
     python scripts/both_learn.py RUN_DIR [PICTURE]
 
 PICTURE is docs/both_learn.png if not given. Prints a few rows of what it draws.

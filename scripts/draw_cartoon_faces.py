@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gan_lightning.data.cartoon_faces import SIDES, export
+from gan_lightning.data.cartoon_faces import SIDES, export_faces
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.folder.exists():
         parser.error(f"{asked.folder} is there already; name a new folder")
-    export(asked.folder, asked.count, asked.side, asked.seed)
+    export_faces(asked.folder, asked.count, asked.side, asked.seed)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from gan_lightning.callback.checkpoint import Checkpoint
-from gan_lightning.callback.preemption import Ending, Preemption
+from gan_lightning.callback.preemption import Preemption, SynchronizedStop
 from gan_lightning.config import instantiate
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.validate import check
+from gan_lightning.config.validate import validate
 from gan_lightning.run.directory import Run
 from gan_lightning.step.types import Batch
 from gan_lightning.storage.checkpoint_io import DurableCheckpointIO
-from gan_lightning.training.fit import quieten
+from gan_lightning.training.fit import silence_lightning
 
 DEFAULT = ["experiment=digits", "model=dcgan", "loss=non_saturating", "regularizer=none", "metric=none", "data.num_classes=0"]
 DEFAULT += ["data.sample_shape=[3,64,64]", "data.batch_size=64", "trainer.accelerator=cpu", "trainer.max_steps=8"]
@@ -48,7 +48,7 @@ class Noise(IterableDataset[Batch]):
 class Stopwatch(pl.Callback):
     """Seconds of each step, of a save, and of a look whether a signal came."""
 
-    def __init__(self, run: Run, ending: Ending, checkpoint: Checkpoint) -> None:
+    def __init__(self, run: Run, ending: SynchronizedStop, checkpoint: Checkpoint) -> None:
         self.run, self.ending, self.checkpoint = run, ending, checkpoint
         self.began, self.steps, self.saves, self.heard = 0.0, list[float](), list[float](), 0.0
 
@@ -74,20 +74,20 @@ def timed(work: Callable[[], Any]) -> float:
 
 def main() -> None:
     """Print one line."""
-    quieten()
+    silence_lightning()
     torch.set_num_threads(1)
     config = Composer().compose([*DEFAULT, *sys.argv[1:]])
-    plain = check(config)
+    plain = validate(config)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         run = Run.begin(Path(folder) / "run", config, [])
         (run.path / "checkpoints").mkdir(exist_ok=True)
-        ending, checkpoint = Ending(run, Preemption()), Checkpoint(run)
+        ending, checkpoint = SynchronizedStop(run, Preemption()), Checkpoint(run)
         watch = Stopwatch(run, ending, checkpoint)
-        trainer = instantiate.bare_trainer(
+        trainer = instantiate.build_bare_trainer(
             plain, logger=False, callbacks=[ending, watch], plugins=[DurableCheckpointIO()], enable_progress_bar=False
         )
         batches = DataLoader(Noise(plain["data"]["batch_size"], *plain["data"]["sample_shape"]), batch_size=None)
-        trainer.fit(instantiate.gan(plain), batches)
+        trainer.fit(instantiate.build_gan(plain), batches)
     step, save = statistics.median(watch.steps[2:]), statistics.median(watch.saves)
     more = (save / EVERY + watch.heard) / step
     heard = f"signals {watch.heard * 1e6:.1f} µs a step"

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.resolve import Plain
-from gan_lightning.config.validate import check
+from gan_lightning.config.validate import validate
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, ROWS, PAGE = Path("runs/reproduce"), ROOT / "docs" / "results.csv", ROOT / "docs" / "results.md"
@@ -241,14 +241,21 @@ def main() -> None:
 
 def composed(words: list[str]) -> Plain:
     """What decides how a run trains, and nothing that only watches it."""
-    return {group: node for group, node in check(Composer().compose(words)).items() if group not in WATCHING}
+    return {group: node for group, node in validate(Composer().compose(words)).items() if group not in WATCHING}
 
 
 def configuration(name: str) -> str:
     """A short hash of what is trained and how it is scored."""
     benchmark = BENCHMARKS[name]
-    told = [composed([f"experiment={benchmark.experiment}"]), benchmark.scores]
+    told = [without_paths(composed([f"experiment={benchmark.experiment}"])), benchmark.scores]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def without_paths(node: Any) -> Any:
+    """Replace each `_target_` by its last two names, such as `mlp.Generator`: a class may move without changing a recipe."""
+    if isinstance(node, dict):
+        return {k: ".".join(v.split(".")[-2:]) if k == "_target_" else without_paths(v) for k, v in node.items()}
+    return [without_paths(inner) for inner in node] if isinstance(node, list) else node
 
 
 def reproduced(name: str, seed: int) -> list[dict[str, object]]:

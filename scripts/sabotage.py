@@ -23,7 +23,7 @@ from gan_lightning.data.base import Data, Splits
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
 from gan_lightning.data.store import Store
-from gan_lightning.metric.base import Score
+from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.metric.class_accuracy import ClassAccuracy
 from gan_lightning.metric.distance import Distance
 from gan_lightning.metric.factor_coverage import FactorCoverage
@@ -57,7 +57,7 @@ class Bench(NamedTuple):
 
     title: str
     text: str
-    scores: list[Score]
+    scores: list[GenerativeMetric]
     draws: list[Batch]
     spoilt: dict[str, Batch]
 
@@ -77,7 +77,7 @@ class Given(Data):
         return Splits(train, held_out, held_out)
 
 
-def compared(feature: Feature) -> list[Score]:
+def compared(feature: Feature) -> list[GenerativeMetric]:
     """The scores that any data have."""
     return [FID(feature), KID(feature), PrecisionRecall(feature), NearestNeighbour(feature)]
 
@@ -119,9 +119,9 @@ def digits() -> Bench:
     spoilt["labels shuffled"] = Batch(samples[chosen], labels[chosen][torch.randperm(200, generator=source)])
     feature = Reader()
     asked = [ClassAccuracy(feature, control=Reader("dense")), FactorCoverage(feature), InceptionScore(feature)]
-    scores: list[Score] = [*compared(feature), *asked]
+    scores: list[GenerativeMetric] = [*compared(feature), *asked]
     for score in scores:
-        score.bind(Reference(Given(data, train, held_out), "test"))
+        score.set_reference(Reference(Given(data, train, held_out), "test"))
     text = (
         "8×8 digits, `feature=digits`; 200 samples a draw, 300 reference and 300 training samples. "
         "Noise and shift are 0.3 of [-1, 1]."
@@ -137,12 +137,12 @@ def ring(n: int = 2500) -> Bench:
     draw, spare = draws[DRAWS], draws[0]
     mode, spare_mode = (torch.cdist(x.real, data.modes).argmin(1) for x in (draw, spare))
     spoilt = spoil(draw, spare, train, (mode, spare_mode), data.modes, data.std)
-    known: list[Score] = [ModeCoverage(), Distance()]
+    known: list[GenerativeMetric] = [ModeCoverage(), Distance()]
     others = compared(Raw())
     for score in known:
-        score.bind(Reference(data, "test"))
+        score.set_reference(Reference(data, "test"))
     for score in others:
-        score.bind(Reference(Given(data, train, held_out), "test"))
+        score.set_reference(Reference(Given(data, train, held_out), "test"))
     text = (
         f"`data=ring`, `feature=raw`; {n} samples a draw, {n} reference and {n} training samples. "
         "Noise and shift are one standard deviation of a mode."

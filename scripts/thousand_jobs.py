@@ -16,9 +16,9 @@ from pathlib import Path
 
 from gan_lightning.config.compose import Composer
 from gan_lightning.run.directory import Run
-from gan_lightning.sweep.launcher import launch
-from gan_lightning.sweep.plan import planned
-from gan_lightning.sweep.status import Kind, standings
+from gan_lightning.sweep.launcher import launch_jobs
+from gan_lightning.sweep.plan import plan_sweep
+from gan_lightning.sweep.status import Kind, job_statuses
 
 RATES = ",".join(f"{0.0001 * (i + 1):.4f}" for i in range(10))
 JOBS = ("experiment=digits_fast", "loss=minimax,non_saturating,hinge,wasserstein,relativistic", f"optimizer.lr={RATES}")
@@ -30,20 +30,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(sys.argv[1] if len(sys.argv) > 1 else scratch)
         composer, began = Composer(), time.monotonic()
-        plan = planned(composer, [*JOBS, "seed=range(0,20)", f"hydra.sweep.dir={folder}/recorded"])
+        plan = plan_sweep(composer, [*JOBS, "seed=range(0,20)", f"hydra.sweep.dir={folder}/recorded"])
         print(f"check of {len(plan.jobs)} jobs: {time.monotonic() - began:.1f} s")
         plan.save()
         for job in plan.jobs:
             run = Run.begin(plan.folder / job.directory, composer.compose(job.overrides), job.overrides)
             run.record(status="finished", step=job.plain["trainer"]["max_steps"], objective=1.0)
         began = time.monotonic()
-        told = standings(plan.folder, plan.jobs, composer)
+        told = job_statuses(plan.folder, plan.jobs, composer)
         assert all(one.kind is Kind.FINISHED for one in told)
         print(f"decision on {len(told)} recorded jobs: {time.monotonic() - began:.1f} s")
-        real = planned(composer, [*STEPS, "seed=range(0,40)", f"hydra.sweep.dir={folder}/real"])
-        launch(composer, real, real.jobs[:10])
+        real = plan_sweep(composer, [*STEPS, "seed=range(0,40)", f"hydra.sweep.dir={folder}/real"])
+        launch_jobs(composer, real, real.jobs[:10])
         early = resident()
-        launch(composer, real, real.jobs[10:])
+        launch_jobs(composer, real, real.jobs[10:])
         print(f"memory of the sweep: {early:.0f} MB after 10 jobs, {resident():.0f} MB after {len(real.jobs)}")
 
 

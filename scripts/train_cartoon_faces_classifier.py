@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, one_hot, pad
 
-from gan_lightning.data.cartoon_face_drawing import FACTORS, draw, face
+from gan_lightning.data.cartoon_face_drawing import FACTORS, draw_face, sample_face
 from gan_lightning.metric.feature.cartoon_faces import WEIGHTS, Network
 from gan_lightning.step.schedule import Cosine
 
@@ -30,8 +30,8 @@ BLENDED, SHIFT, NOISE = 0.25, 2, 0.2
 
 def faces(seed: int, count: int) -> tuple[Tensor, Tensor]:  # -> (M, 3, 32, 32) in [-1, 1], (M, factors)
     """Faces and the values of their factors."""
-    drawn = [face(seed, i) for i in range(count)]
-    images = [to_tensor(np.asarray(draw(one, 32 if i % 2 else 64))) for i, one in enumerate(drawn)]
+    drawn = [sample_face(seed, i) for i in range(count)]
+    images = [to_tensor(np.asarray(draw_face(one, 32 if i % 2 else 64))) for i, one in enumerate(drawn)]
     return torch.stack(images), torch.tensor([one.factors for one in drawn])
 
 

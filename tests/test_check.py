@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused
-from gan_lightning.config.preflight import rehearse
-from gan_lightning.config.resolve import flat
-from gan_lightning.config.targets import FOREIGN, located
-from gan_lightning.config.validate import check
-from gan_lightning.config.world_size import ranks
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.preflight import preflight
+from gan_lightning.config.resolve import flatten
+from gan_lightning.config.targets import FOREIGN, import_object
+from gan_lightning.config.validate import validate
+from gan_lightning.config.world_size import world_size
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def mistakes(composer, line):
     overrides = line.split()
     try:
         config = composer.compose(overrides)
-        rehearse(check(config))
-    except Refused as error:
+        preflight(validate(config))
+    except UserError as error:
         return list(error.lines)
     return []
 
@@ -54,7 +54,7 @@ REFUSED = {
     "optimizer.lr=high": 'optimizer.lr: "high" should be a valid number',
     "optimizer.betas=[0.5]": "optimizer.betas: [0.5] should be at least 2 long",
     "trainer.max_steps=ten": 'trainer.max_steps: "ten" should be a valid integer',
-    "gan.fresh_z=maybe": 'gan.fresh_z: "maybe" should be a valid boolean',
+    "gan.resample_z=maybe": 'gan.resample_z: "maybe" should be a valid boolean',
     "seed=abc": 'seed: "abc" should be a whole number',
     "seed=true": "seed: true should be a whole number",
     "debug=3": "debug: 3 should be true or false",
@@ -62,7 +62,7 @@ REFUSED = {
     "objective=3": "objective: 3 should be a score's name",
     # numbers out of range
     "data.batch_size=-4": "data.batch_size: -4 should be greater than or equal to 1",
-    "data.workers=-1": "data.workers: -1 should be",
+    "data.num_workers=-1": "data.num_workers: -1 should be",
     "optimizer.lr=-1": "optimizer.lr: Invalid learning rate: -1",
     "optimizer.lr=nan": "optimizer.lr: nan should be a finite number",
     "regularizer.r1.weight=inf": "regularizer.r1.weight: inf should be a finite number",
@@ -73,7 +73,7 @@ REFUSED = {
     "gan.latent_dim=0": "gan.latent_dim: 0 should be",
     "gan.d_steps_per_g_step=0": "gan.d_steps_per_g_step: 0 should be",
     "trainer.max_steps=0": "trainer.max_steps: 0 should be a number of generator updates",
-    "checkpoint.every=0": "checkpoint.every: 0 should be",
+    "checkpoint.every_n_steps=0": "checkpoint.every_n_steps: 0 should be",
     "seed=-1": "seed: -1 should be a whole number from 0 to 4294967295",
     # what can't be together
     "model=mlp data=ring metric=none model.num_classes=10": "model.num_classes: 10 classes, but the data are unlabelled",
@@ -86,7 +86,7 @@ REFUSED = {
     "data.batch_size=5000": "data.batch_size: 5000 samples can't be served from 1198 training samples; at most 1198 can",
     "gan.packing=3 model.num_classes=0 metric=none": "gan.packing: 3 samples at a time do not divide data.batch_size=64",
     "gan.packing=2": "gan.packing: 2 samples share a logit",
-    "gan.accumulate=7": "gan.accumulate: 7 parts do not divide data.batch_size=64",
+    "gan.accumulate_grad_batches=7": "gan.accumulate_grad_batches: 7 parts do not divide data.batch_size=64",
     "trainer.precision=16-mixed": "trainer.precision: 16-mixed needs a loss scaler",
     "trainer.accelerator=nosuch": "trainer: ",
     "+trainer.limit_train_batches=2": "trainer.limit_train_batches: not an option here; allowed: max_steps",
@@ -107,7 +107,7 @@ REFUSED = {
     "trainer.devices=2": "trainer.devices: 2 processes need to know how they work together; use trainer=ddp",
     "trainer=ddp trainer.num_nodes=2": "trainer.num_nodes: 2 nodes, but this is the only process; start it on each node",
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
-    "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
+    "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate_grad_batches",
     "data=ring model=mlp": "metric.class_accuracy: class accuracy needs labels",
     "metric=mode_coverage": "metric.mode_coverage: mode coverage needs data whose modes are known",
     "objective=fid": "objective: no metric gives fid; allowed: class_accuracy",
@@ -176,7 +176,7 @@ def test_how_many_processes_train(composer, monkeypatch):
         "trainer=ddp_gpu trainer.devices=[0,2,3]": 3,
         "trainer=ddp trainer.devices=auto trainer.accelerator=cpu": 1,
     }
-    assert {line: ranks(check(composer.compose(line.split()))) for line in asked} == asked
+    assert {line: world_size(validate(composer.compose(line.split()))) for line in asked} == asked
 
 
 HOSTILE = [
@@ -217,7 +217,7 @@ def guarded(target):
 
 @pytest.mark.parametrize("target", HOSTILE)
 def test_no_target_but_the_allowed(composer, target, monkeypatch):
-    check(composer.compose([]))  # whatever the check itself needs is imported now
+    validate(composer.compose([]))  # whatever the check itself needs is imported now
     monkeypatch.setattr("builtins.__import__", guarded(target))
     for place in PLACES:
         (said,) = mistakes(composer, f"{place}._target_='{target}'")
@@ -261,8 +261,8 @@ def test_a_data_set_of_ones_own_is_checked_like_any_node(composer, tmp_path, mon
     def said(values):
         line = ["data=dataset", f"data.dataset={{_target_: minelab.Mine{values}}}", "data.sample_shape=[1,8,8]", "metric=none"]
         try:
-            rehearse(check(composer.compose([*line, "data.batch_size=4"])))
-        except Refused as error:
+            preflight(validate(composer.compose([*line, "data.batch_size=4"])))
+        except UserError as error:
             return list(error.lines)
         return []
 
@@ -273,14 +273,14 @@ def test_a_data_set_of_ones_own_is_checked_like_any_node(composer, tmp_path, mon
 
 
 def test_every_foreign_target_is_there():
-    assert all(isinstance(located(name), type) for name in FOREIGN)
+    assert all(isinstance(import_object(name), type) for name in FOREIGN)
 
 
 def test_no_key_of_the_default_config_is_idle(composer):
     """Every key can be misspelt: each is known to the check, and its misspelling is not."""
     config = composer.compose([])
-    plain = check(config)
-    for key in flat(plain):
+    plain = validate(config)
+    for key in flatten(plain):
         if not key.endswith(("_target_", "_partial_")) and "." in key:
             (said, *_) = mistakes(composer, f"+{key}x=1")
             assert said.partition(": ")[0] in (f"{key}x", key.rpartition(".")[0]), said

@@ -12,17 +12,17 @@ import tempfile
 import threading
 from pathlib import Path
 
-import crashes
+import crash_workers
 import pytest
 import torch
-from games import equal, fit, make_gan
+from tiny_gan import equal, fit, make_gan
 
 from gan_lightning.callback.checkpoint import Checkpoint
-from gan_lightning.config.errors import Refused, Unwritten
+from gan_lightning.config.errors import UserError, WriteError
 from gan_lightning.run.checkpoints import damage
 from gan_lightning.run.directory import Run
 from gan_lightning.storage import atomic
-from gan_lightning.storage.checkpoint_io import DurableCheckpointIO, length
+from gan_lightning.storage.checkpoint_io import DurableCheckpointIO, count_bytes
 
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "metric=none")
 OTHER = Path("/dev/shm")
@@ -34,7 +34,7 @@ def begun(folder, *steps, **result) -> Run:
     (folder / "config.yaml").write_text("name: x\n")
     (folder / "result.json").write_text(json.dumps({"step": 1} | result))
     for step in steps:
-        crashes.durable(step, folder)
+        crash_workers.durable(step, folder)
     return Run(folder)
 
 
@@ -50,12 +50,12 @@ def other_filesystem(tmp_path):
 def finished(tmp_path_factory):
     """A run of four steps, to copy."""
     from gan_lightning.config.compose import Composer
-    from gan_lightning.config.preflight import rehearsed
+    from gan_lightning.config.preflight import validate_and_preflight
     from gan_lightning.training.fit import train
 
-    config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every=2"])
+    config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every_n_steps=2"])
     run = Run.begin(tmp_path_factory.mktemp("finished") / "run", config, [])
-    assert train(run, rehearsed(config)) == 0
+    assert train(run, validate_and_preflight(config)) == 0
     return run.path
 
 
@@ -69,9 +69,9 @@ def process(*line, **given):
 def whole(run, temporary):
     """What a start after a crash finds: AssertionError if anything is half-written, or left over. Returns the step."""
     assert [damage(path) for path in run.checkpoints.values()] == [None] * len(run.checkpoints), "half a file under a name"
-    with run.owned():
+    with run.locked():
         step, path = run.newest_good()
-    assert equal(torch.load(path, weights_only=True), crashes.checkpoint(step))
+    assert equal(torch.load(path, weights_only=True), crash_workers.checkpoint(step))
     left = [p.name for p in (*run.path.rglob("*"), *temporary.rglob("*")) if p.is_file() and p.name.endswith((".tmp", ".part"))]
     assert left == [], "left over"
     assert list(temporary.iterdir()) == [], "left over"
@@ -81,8 +81,8 @@ def whole(run, temporary):
 def test_a_crash_at_any_point_of_a_save_on_any_filesystem(tmp_path, other_filesystem, monkeypatch):
     """Five points × where the run lies × where the temporary folder lies."""
     cases, runs = [], []
-    for writer in crashes.WRITERS:
-        for point in crashes.POINTS:
+    for writer in crash_workers.WRITERS:
+        for point in crash_workers.POINTS:
             for lies in (tmp_path, other_filesystem):
                 for temporary in (tmp_path, other_filesystem):
                     name = f"{writer} {len(cases)}"
@@ -90,10 +90,10 @@ def test_a_crash_at_any_point_of_a_save_on_any_filesystem(tmp_path, other_filesy
                     (temporary / f"tmp {name}").mkdir()
                     cases.append((writer, point, str(run.path), str(temporary / f"tmp {name}")))
                     runs.append(run)
-    done = process(sys.executable, crashes.__file__, "crash", json.dumps(cases))
+    done = process(sys.executable, crash_workers.__file__, "crash", json.dumps(cases))
     assert done.returncode == 0, done.stderr
     ended = json.loads(done.stdout)
-    armed = [writer != "naive" or point not in crashes.POINTS[3:] for writer, point, *_ in cases]
+    armed = [writer != "naive" or point not in crash_workers.POINTS[3:] for writer, point, *_ in cases]
     assert ended == [-9 if dies else 0 for dies in armed]
     orphans, failures = 0, []
     for (writer, point, _, temporary), run in zip(cases, runs, strict=True):
@@ -106,16 +106,16 @@ def test_a_crash_at_any_point_of_a_save_on_any_filesystem(tmp_path, other_filesy
             continue
         left = list(run.path.rglob("*.tmp"))
         orphans += len(left)
-        assert len(left) == (point in crashes.POINTS[1:4]), point
+        assert len(left) == (point in crash_workers.POINTS[1:4]), point
         if left:
             with monkeypatch.context() as patch:
-                patch.setattr(atomic, "left_over", lambda *_: [])  # the negative control: nobody sweeps
+                patch.setattr(atomic, "find_temporaries", lambda *_: [])  # the negative control: nobody sweeps
                 with pytest.raises(AssertionError, match="left over"):
                     whole(run, tmp)
-        assert whole(run, tmp) == (2 if writer == "durable" and point == crashes.POINTS[4] else 1)
-        assert run.result["step"] == (2 if writer == "result" and point == crashes.POINTS[4] else 1)
+        assert whole(run, tmp) == (2 if writer == "durable" and point == crash_workers.POINTS[4] else 1)
+        assert run.result["step"] == (2 if writer == "result" and point == crash_workers.POINTS[4] else 1)
     assert orphans == 3 * 4 * 2
-    assert failures == [(crashes.POINTS[1], "half a file under a name")] * 4  # the negative control
+    assert failures == [(crash_workers.POINTS[1], "half a file under a name")] * 4  # the negative control
 
 
 def test_another_process_s_temporary_files_are_left_alone(tmp_path):
@@ -133,7 +133,7 @@ def test_another_process_s_temporary_files_are_left_alone(tmp_path):
     }
     for name in names:
         (run.path / name).touch()
-    with run.owned():
+    with run.locked():
         pass
     assert {name: (run.path / name).exists() for name in names} == names
 
@@ -170,7 +170,7 @@ def test_the_order_of_the_system_calls(tmp_path):
         (folder / "checkpoints").mkdir(parents=True)
     watched = "trace=openat,write,fsync,fdatasync,rename,renameat,renameat2"
     line = ["strace", "-qq", "-e", watched, "-o", str(tmp_path / "calls")]
-    done = process(*line, sys.executable, crashes.__file__, "trace", json.dumps(list(map(str, folders))))
+    done = process(*line, sys.executable, crash_workers.__file__, "trace", json.dumps(list(map(str, folders))))
     if "ptrace" in done.stderr:
         pytest.skip(f"strace may not trace: {done.stderr.splitlines()[0]}")
     assert done.returncode == 0, done.stderr
@@ -232,7 +232,7 @@ def test_one_line_names_the_bad_file_and_the_one_used(tmp_path, capsys, harm):
     assert line.endswith("; going on from step=00000002.ckpt instead")
     for step in (1, 2):
         run.checkpoint_path(step).write_bytes(b"")
-    with pytest.raises(Refused, match="no checkpoint can be read") as refused:
+    with pytest.raises(UserError, match="no checkpoint can be read") as refused:
         run.newest_good()
     assert len(refused.value.lines) == 1
     assert all(f"step=0000000{step}.ckpt: " in refused.value.lines[0] for step in (1, 2, 3))
@@ -244,7 +244,7 @@ def test_a_run_never_starts_again_at_0_without_a_word(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     assert begun(tmp_path / "killed before its first", step=30, status="running").newest_good() is None
     assert capsys.readouterr().err == "starting again from step 0: no checkpoint was saved up to step 30\n"
-    with pytest.raises(Refused, match="checkpoints is empty, but a checkpoint of step 20 was saved there"):
+    with pytest.raises(UserError, match="checkpoints is empty, but a checkpoint of step 20 was saved there"):
         begun(tmp_path / "lost", step=25, saved=20).newest_good()
 
 
@@ -261,7 +261,7 @@ def test_what_commands_say_of_damaged_and_lost_checkpoints(command, finished, tm
         assert re.fullmatch(r"run/checkpoints/step=00000004.ckpt: .+; the newest that can be read: checkpoint=2", said)
     assert command("gan-sample", "run=run", "num=1", "out=x.npy", "checkpoint=2").code == 0
     Run("run").record(status="running")
-    done = command("gan-train", "run=run", "checkpoint.every=9")
+    done = command("gan-train", "run=run", "checkpoint.every_n_steps=9")
     assert (done.code, "going on from step=00000002.ckpt instead" in done.err) == (0, True), done.err
     assert damage(latest) is None, "the last state takes the damaged one's place"
     shutil.rmtree(latest.parent)
@@ -273,8 +273,8 @@ def test_what_commands_say_of_damaged_and_lost_checkpoints(command, finished, tm
 
 
 # ── which are kept ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def trained(run, steps, every=1, **given):
-    watcher = Checkpoint(run, every=every, **given)
+def trained(run, steps, every_n_steps=1, **given):
+    watcher = Checkpoint(run, every_n_steps=every_n_steps, **given)
     fit(make_gan(), steps, callbacks=[watcher], plugins=[DurableCheckpointIO()])
     return watcher
 
@@ -335,7 +335,7 @@ def test_a_save_that_fails_for_good_costs_a_line_and_nothing_else(tmp_path, caps
         if step == 3:
             run.record(best_step=3, best_objective=0.9)
 
-    watcher = Checkpoint(run, every=1)
+    watcher = Checkpoint(run, every_n_steps=1)
     before, original = [], watcher._save
     watcher._save = lambda trainer, module: (better(trainer.global_step), before.append(1), original(trainer, module))[2]
     fit(make_gan(), 5, callbacks=[watcher], plugins=[DurableCheckpointIO()])
@@ -353,7 +353,7 @@ def test_a_save_that_fails_for_good_costs_a_line_and_nothing_else(tmp_path, caps
 def test_a_last_save_that_fails_ends_with_a_code_and_a_sentence(tmp_path, capsys, failing):
     run = begun(tmp_path / "run")
     failing(errno.EIO, {3: 99})
-    with pytest.raises(Unwritten) as stopped:
+    with pytest.raises(WriteError) as stopped:
         trained(run, 3)
     assert stopped.value.code == 74
     what = f"run={run.path}: step 3 could not be saved: Input/output error; the newest checkpoint: step 2"
@@ -365,7 +365,7 @@ def test_a_last_save_that_fails_ends_with_a_code_and_a_sentence(tmp_path, capsys
 def test_result_json_is_kept_in_memory_until_the_disk_takes_it(tmp_path, capsys, monkeypatch):
     run = begun(tmp_path / "run")
     monkeypatch.setattr(atomic, "PAUSES", ())
-    with monkeypatch.context() as patch, run.owned():
+    with monkeypatch.context() as patch, run.locked():
         patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ESTALE, "Stale file handle")))
         run.record(step=5)
         run.record(objective=2.0)
@@ -378,14 +378,14 @@ def test_result_json_is_kept_in_memory_until_the_disk_takes_it(tmp_path, capsys,
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
     run.record(step=6)
     monkeypatch.undo()
-    with pytest.raises(Unwritten, match=r"result\.json could not be written"), run.owned():
+    with pytest.raises(WriteError, match=r"result\.json could not be written"), run.locked():
         pass
 
 
 def test_what_a_full_disk_needs_is_exact(tmp_path):
-    DurableCheckpointIO().save_checkpoint(crashes.checkpoint(3), tmp_path / "x.ckpt")
-    assert length(crashes.checkpoint(3)) == (tmp_path / "x.ckpt").stat().st_size
-    assert [atomic.size(n) for n in (0, 1023, 1024, 1536, 5 * 2**20, 3 * 2**50)] == [
+    DurableCheckpointIO().save_checkpoint(crash_workers.checkpoint(3), tmp_path / "x.ckpt")
+    assert count_bytes(crash_workers.checkpoint(3)) == (tmp_path / "x.ckpt").stat().st_size
+    assert [atomic.format_bytes(n) for n in (0, 1023, 1024, 1536, 5 * 2**20, 3 * 2**50)] == [
         "0 B",
         "1023 B",
         "1.0 KiB",
@@ -398,7 +398,7 @@ def test_what_a_full_disk_needs_is_exact(tmp_path):
 def test_a_disk_that_fills_up_while_a_run_trains(command, mounted):
     """A real one: it goes on until the end, keeps what was good, and can go on when there is room."""
     folder = mounted("600k")
-    line = (*TINY, "checkpoint.every=5", "trainer.max_steps=30", f"hydra.run.dir={folder}/run")
+    line = (*TINY, "checkpoint.every_n_steps=5", "trainer.max_steps=30", f"hydra.run.dir={folder}/run")
     done = command("gan-train", *line)
     assert done.code == 74, done.err
     assert "Traceback" not in done.err
@@ -417,7 +417,9 @@ def test_a_disk_that_fills_up_while_a_run_trains(command, mounted):
 def test_a_disk_that_is_full_under_everything_else(command, mounted):
     """TensorBoard's files, pictures and result.json: the same code, a sentence, no traceback."""
     folder = mounted("250k")
-    done = command("gan-train", *TINY, "checkpoint.every=5", "callback.samples.every=7", f"hydra.run.dir={folder}/run")
+    done = command(
+        "gan-train", *TINY, "checkpoint.every_n_steps=5", "callback.samples.every_n_steps=7", f"hydra.run.dir={folder}/run"
+    )
     assert done.code == 74, done.err
     assert "Traceback" not in done.err
     last = done.err.strip().splitlines()[-1]
@@ -432,7 +434,7 @@ def test_what_a_thread_says_of_a_full_disk_is_left_to_the_main_one(monkeypatch, 
     from gan_lightning.training import fit
 
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-    fit.quieten()
+    fit.silence_lightning()
     for error, said in ((OSError(errno.ENOSPC, "full"), False), (ValueError("a bug"), True)):
         thread = threading.Thread(target=lambda error=error: (_ for _ in ()).throw(error).__next__())
         thread.start()

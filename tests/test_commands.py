@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pytest
 import torch
-from games import equal
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_gan import equal
 
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu")
 LOSSES = "minimax,non_saturating,least_squares,hinge,wasserstein,relativistic"
@@ -149,11 +149,11 @@ def test_three_seeds_are_three_runs_and_one_seed_is_one(command, tmp_path):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_going_on_is_bit_equal(command, tmp_path, workers, monkeypatch):
-    from gan_lightning.callback.preemption import Ending
+    from gan_lightning.callback.preemption import SynchronizedStop
 
-    line = (*TINY, "trainer.max_steps=6", f"data.workers={workers}", "checkpoint.every=3")
+    line = (*TINY, "trainer.max_steps=6", f"data.num_workers={workers}", "checkpoint.every_n_steps=3")
     assert command("gan-train", *line, "hydra.run.dir=whole").code == 0
-    original = Ending.on_train_batch_end
+    original = SynchronizedStop.on_train_batch_end
 
     def interrupted(self, trainer, *rest):
         if trainer.global_step == 4:
@@ -161,7 +161,7 @@ def test_going_on_is_bit_equal(command, tmp_path, workers, monkeypatch):
         original(self, trainer, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Ending, "on_train_batch_end", interrupted)
+        patch.setattr(SynchronizedStop, "on_train_batch_end", interrupted)
         stopped = command("gan-train", *line, "hydra.run.dir=part")
     assert stopped.code == 128 + signal.SIGTERM
     assert (result(tmp_path / "part")["status"], result(tmp_path / "part")["step"]) == ("preempted", 4)
@@ -196,7 +196,7 @@ def test_a_run_can_be_made_longer(command, tmp_path):
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_named(command, tmp_path):
-    line = (*TINY, "checkpoint.every=2", "metric=none", "hydra.run.dir=run")
+    line = (*TINY, "checkpoint.every_n_steps=2", "metric=none", "hydra.run.dir=run")
     assert command("gan-train", *line, "trainer.max_steps=4").code == 0
     folder = tmp_path / "run" / "checkpoints"
     held = (folder / "step=00000004.ckpt").read_bytes()
@@ -311,12 +311,12 @@ def test_samples_one_a_file(command, trained, tmp_path):
 def test_samples_are_the_generators(command, trained, tmp_path):
     """Rebuilt by hand from the checkpoint: the running average, in eval mode."""
     from gan_lightning.model.resize_convolution import Generator
-    from gan_lightning.step.seeding import Purpose, generator
+    from gan_lightning.step.seeding import Purpose, seeded_generator
 
     weights = state(trained, 4)["state_dict"]
     network = Generator(32, (1, 8, 8), 10, width=4).eval()
     network.load_state_dict({k.removeprefix("ema.average."): v for k, v in weights.items() if k.startswith("ema.average.")})
-    z = torch.randn(5, 32, generator=generator(Purpose.PICTURE, 0))
+    z = torch.randn(5, 32, generator=seeded_generator(Purpose.PICTURE, 0))
     assert command("gan-sample", f"run={trained}", "num=5", "out=x.npy").code == 0
     with torch.no_grad():
         torch.testing.assert_close(torch.from_numpy(np.load(tmp_path / "x.npy")), network(z, torch.arange(5)))

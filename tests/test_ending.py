@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from gan_lightning.cli import evaluate, sample
-from gan_lightning.cli.exit_codes import ending
+from gan_lightning.cli.exit_codes import exit_codes
 from gan_lightning.run.directory import Run
 from gan_lightning.storage import atomic
 from gan_lightning.sweep.report import write
-from gan_lightning.training import replay
+from gan_lightning.training import replay, restore
 
 TINY = (
     "experiment=digits_fast",
@@ -46,12 +46,12 @@ KIND = pytest.mark.parametrize("kind", WRITERS)
 def finished(tmp_path_factory):
     """A run of four steps."""
     from gan_lightning.config.compose import Composer
-    from gan_lightning.config.preflight import rehearsed
+    from gan_lightning.config.preflight import validate_and_preflight
     from gan_lightning.training.fit import train
 
-    config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every=2"])
+    config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every_n_steps=2"])
     run = Run.begin(tmp_path_factory.mktemp("finished") / "run", config, [])
-    assert train(run, rehearsed(config)) == 0
+    assert train(run, validate_and_preflight(config)) == 0
     return run.path
 
 
@@ -95,8 +95,14 @@ def test_a_disk_that_becomes_read_only_meanwhile(command, finished, mounted, mon
     folder = mounted("8m")
     words, first = line(kind, finished, folder)
     first.parent.mkdir(exist_ok=True)
-    at = {"gan-sample": (sample, "draw"), "gan-evaluate": (evaluate, "reported"), "gan-export": (Run, "sampler")}
-    where, name = at.get(words[0]) or {"gan-replay": (replay, "relive"), "gan-report": (write, "readable")}[words[0]]
+    at = {
+        "gan-sample": (sample, "draw_samples"),
+        "gan-evaluate": (evaluate, "score_samples"),
+        "gan-export": (restore, "load_sampler"),
+    }
+    where, name = (
+        at.get(words[0]) or {"gan-replay": (replay, "replay_step"), "gan-report": (write, "replace_surrogates")}[words[0]]
+    )
     work = getattr(where, name)
     monkeypatch.setattr(where, name, lambda *given: (work(*given), mounted("8m", "ro"))[0])
     done = command(*words)
@@ -108,7 +114,7 @@ def test_a_disk_that_fails(command, finished, tmp_path, monkeypatch, kind):
     words, first = line(kind, finished, tmp_path)
     monkeypatch.setattr(atomic, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(
-        atomic.replacing, "__enter__", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error"))
+        atomic.ReplaceFile, "__enter__", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error"))
     )
     done = command(*words)
     assert (done.code, done.err) == (74, f"{first}: Input/output error\n")
@@ -119,8 +125,8 @@ def test_a_folder_that_is_not_writable_is_a_mistake(command, finished, mounted, 
     """It is told before the work."""
     folder = mounted("8m", "ro")
     words, _ = line(kind, finished, folder)
-    monkeypatch.setattr(Run, "state", lambda *_: pytest.fail("worked in vain"))
-    monkeypatch.setattr(replay, "relive", lambda *_: pytest.fail("worked in vain"))
+    monkeypatch.setattr(restore, "load_state", lambda *_: pytest.fail("worked in vain"))
+    monkeypatch.setattr(replay, "replay_step", lambda *_: pytest.fail("worked in vain"))
     done = command(*words)
     assert (done.code, done.err) == (2, f"{words[2].removesuffix('/')}: {folder} is not writable\n")
 
@@ -174,7 +180,7 @@ def test_a_reader_that_has_had_enough(finished, unread, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "word", "buffered"),
-    [("sample", "--help", True), ("sample", "--help", False), ("train", "--cfg=job", True), ("sweep.search", "--help", True)],
+    [("sample", "--help", True), ("sample", "--help", False), ("train", "--cfg=job", True), ("search", "--help", True)],
 )
 def test_a_reader_that_has_had_enough_of_a_page(unread, module, word, buffered):
     assert spoken(("-m", f"gan_lightning.cli.{module}"), unread, word, buffered=buffered) == (141, "")
@@ -194,5 +200,5 @@ def test_output_that_has_no_room():
 
 
 def test_another_broken_pipe_is_not_the_readers():
-    with pytest.raises(BrokenPipeError), ending(foreign=True):
+    with pytest.raises(BrokenPipeError), exit_codes(foreign=True):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")

@@ -23,7 +23,7 @@ def evaluate(command, monkeypatch, tmp_path):
 
 @pytest.fixture
 def ring(command, tmp_path):
-    assert command("gan-train", *RING, "checkpoint.every=2", "hydra.run.dir=ring").code == 0
+    assert command("gan-train", *RING, "checkpoint.every_n_steps=2", "hydra.run.dir=ring").code == 0
     return tmp_path / "ring"
 
 

@@ -83,7 +83,7 @@ def test_dirac_circles_without_r1_and_converges_with_it(command, tmp_path):
             f"regularizer={name}",
             "trainer.max_steps=500",
             "optimizer.lr=0.3",
-            "callback.samples.every=500",
+            "callback.samples.every_n_steps=500",
         )
         assert command("gan-train", *line, f"hydra.run.dir={name}").code == 0
         distances[name] = json.loads((tmp_path / name / "result.json").read_text())["metrics"]["distance"]
@@ -100,11 +100,11 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda text: text)
 def test_every_option_composes_and_is_checked(group, option):
-    from gan_lightning.config.validate import check
+    from gan_lightning.config.validate import validate
 
     needed = {"image_folder": ["data.root=x"], "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"]}
     needed["dataset"].append("data.sample_shape=[3,8,8]")
-    assert check(Composer().compose([f"{group}={option}", *needed.get(option, [])]))
+    assert validate(Composer().compose([f"{group}={option}", *needed.get(option, [])]))
 
 
 def test_loggers_get_scalars_and_pictures(command, tmp_path):

@@ -22,11 +22,11 @@ from pydantic.fields import FieldInfo
 from torch.utils.data import Dataset
 
 from gan_lightning.config.compose import Composer, config_dir
-from gan_lightning.config.errors import Refused
-from gan_lightning.config.preflight import rehearse
-from gan_lightning.config.resolve import flat
-from gan_lightning.config.targets import Parameter, constructor, located
-from gan_lightning.config.validate import TRAINER, check, given_to, leaves, references
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.preflight import preflight
+from gan_lightning.config.resolve import flatten
+from gan_lightning.config.targets import Parameter, constructor_parameters, import_object
+from gan_lightning.config.validate import TRAINER, keys_set_by_framework, leaves, references, validate
 
 KINDS: dict[str, Any] = {
     "text": "abc",
@@ -153,7 +153,7 @@ def base(option: str) -> DictConfig:
     words += ["metric=none"] if option.startswith(("data=", "feature=")) else []
     words += ["callback=[default,equilibrium]", "metric=equilibrium"] if option == "callback=equilibrium" else []
     config = composer().compose([w for w in words if not (option == "callback=equilibrium" and w == option)])
-    for key, value in flat(OmegaConf.to_container(config, resolve=False)).items():
+    for key, value in flatten(OmegaConf.to_container(config, resolve=False)).items():
         if value == "???":
             OmegaConf.update(config, key, FILL[key.rpartition(".")[2]], force_add=True)
     return config
@@ -164,7 +164,7 @@ def fields(option: str) -> Iterator[FieldOf]:
     config = base(option)
     group = option.partition("=")[0].replace("/", ".")
     raw: Any = OmegaConf.to_container(config, resolve=False)
-    plain, readers = check(config), list(references(raw))
+    plain, readers = validate(config), list(references(raw))
     for path, node in leaves(plain):
         mine = path == group or path.startswith(group + ".") if group else path in ("gan", "ema", "checkpoint")
         if not (mine and isinstance(node, dict)):
@@ -173,17 +173,17 @@ def fields(option: str) -> Iterator[FieldOf]:
 
 
 def of_node(option: str, path: str, node: dict[str, Any], readers: list[tuple[str, str]]) -> Iterator[FieldOf]:
-    cls = located(node["_target_"])
+    cls = import_object(node["_target_"])
     foreign = not cls.__module__.startswith("gan_lightning.")
     group = option.partition("=")[0].replace("/", ".")
-    for name, parameter in constructor(cls).items():
+    for name, parameter in constructor_parameters(cls).items():
         key = f"{path}.{name}"
-        if name in given_to(path) or (path == "trainer" and name not in TRAINER):
+        if name in keys_set_by_framework(path) or (path == "trainer" and name not in TRAINER):
             continue
         inner = node.get(name)
         if isinstance(inner, dict) and "_target_" in inner:
             read = any(reader == key for reader, _ in readers)  # then its keys are typed where it is read
-            if read or issubclass(located(inner["_target_"]), Dataset):
+            if read or issubclass(import_object(inner["_target_"]), Dataset):
                 continue
             yield from of_node(option, key, inner, readers)
             continue
@@ -222,8 +222,8 @@ def said(case: Case) -> list[str]:
     config = base(case.field.option).copy()
     OmegaConf.update(config, case.key, case.value, merge=False, force_add=True)
     try:
-        rehearse(check(config))
-    except Refused as error:
+        preflight(validate(config))
+    except UserError as error:
         return [line for line in error.lines if line not in usual(case.field.option)]
     return []
 
@@ -232,8 +232,8 @@ def said(case: Case) -> list[str]:
 def usual(option: str) -> tuple[str, ...]:
     """What is missing here whatever is typed, such as a data set on the disk."""
     try:
-        rehearse(check(base(option)))
-    except Refused as error:
+        preflight(validate(base(option)))
+    except UserError as error:
         return error.lines
     return ()
 
@@ -275,9 +275,9 @@ def test_a_field_that_nobody_checks_would_be_seen(monkeypatch):
     """The negative control: the same cases without the check of kinds and ranges, and without that of names."""
     typed = [case for case in cases() if case.key.startswith("ema.")]
     assert holes(typed) == []
-    monkeypatch.setattr("gan_lightning.config.validate.validated", lambda *_: iter(()))
+    monkeypatch.setattr("gan_lightning.config.validate.find_type_mistakes", lambda *_: iter(()))
     assert len(holes(typed)) >= 10
-    names = [case for case in cases() if case.key in misspelt("callback.samples.every")]
+    names = [case for case in cases() if case.key in misspelt("callback.samples.every_n_steps")]
     assert holes(names) == []
     monkeypatch.setattr(
         "gan_lightning.config.validate.constructor",

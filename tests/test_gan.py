@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from games import LATENT, Terms, equal, fit, make_gan
+from tiny_gan import LATENT, Terms, equal, fit, make_gan
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -34,7 +34,7 @@ def count(optimizer):
 @pytest.mark.parametrize("d_steps", [1, 2, 5])
 @pytest.mark.parametrize("accumulate", [1, 4])
 def test_counts_of_steps(d_steps, accumulate):
-    gan = make_gan(d_steps_per_g_step=d_steps, accumulate=accumulate)
+    gan = make_gan(d_steps_per_g_step=d_steps, accumulate_grad_batches=accumulate)
     trainer, said = fit(gan, steps=3)
     assert trainer.global_step == 3 == len(said)
     d, g = trainer.optimizers
@@ -43,7 +43,7 @@ def test_counts_of_steps(d_steps, accumulate):
 
 def test_each_player_moves_only_itself():
     gan, seen = make_gan(), []
-    original = gan.update
+    original = gan.update_player
 
     def update(player, *rest):
         before = weights(gan.generator), weights(gan.discriminator)
@@ -51,7 +51,7 @@ def test_each_player_moves_only_itself():
         seen.append((player, same(before[0], weights(gan.generator)), same(before[1], weights(gan.discriminator))))
         return terms
 
-    gan.update = update
+    gan.update_player = update
     fit(gan, steps=2)
     assert seen == [("discriminator", True, False), ("generator", False, True)] * 2
 
@@ -65,15 +65,15 @@ def test_terms_are_per_sample_and_detached():
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-@pytest.mark.parametrize("fresh_z", [False, True])
-def test_accumulation_is_the_whole_batch(parts, fresh_z):
+@pytest.mark.parametrize("resample_z", [False, True])
+def test_accumulation_is_the_whole_batch(parts, resample_z):
     given = {
         "loss": Relativistic(),
         "regularizers": {"r1": R1(0.1), "r2": R2(0.1)},
-        "fresh_z": fresh_z,
+        "resample_z": resample_z,
         "d_steps_per_g_step": 2,
     }
-    whole, split = make_gan(**given), make_gan(accumulate=parts, **copy.deepcopy(given))
+    whole, split = make_gan(**given), make_gan(accumulate_grad_batches=parts, **copy.deepcopy(given))
     _, one = fit(whole, steps=3)
     _, other = fit(split, steps=3)
     for name in ("loss/d", "loss/g", "regularizer/r1/d", "logits/fake"):
@@ -87,10 +87,10 @@ def test_sharing_the_fakes_changes_nothing():
     """The last D step's fakes serve G's turn; drawing them again from the same z gives the same weights."""
     shared, again = make_gan(), make_gan()
 
-    def g_turn(z, batch, fake):
-        return type(again).g_turn(again, z, batch, again.generator(z, batch.labels))
+    def generator_context(z, batch, fake):
+        return type(again).generator_context(again, z, batch, again.generator(z, batch.labels))
 
-    again.g_turn = g_turn
+    again.generator_context = generator_context
     fit(shared, steps=3)
     fit(again, steps=3)
     assert same(weights(shared), weights(again))
@@ -99,9 +99,9 @@ def test_sharing_the_fakes_changes_nothing():
 def test_fresh_z_draws_again():
     seen = {}
     for fresh in (False, True):
-        gan, zs = make_gan(fresh_z=fresh), []
-        original = gan.draw
-        gan.draw = lambda batch, zs=zs, original=original: zs.append(original(batch)) or zs[-1]
+        gan, zs = make_gan(resample_z=fresh), []
+        original = gan.sample_latents
+        gan.sample_latents = lambda batch, zs=zs, original=original: zs.append(original(batch)) or zs[-1]
         fit(gan, steps=1)
         seen[fresh] = len(zs), weights(gan.generator)
     assert (seen[False][0], seen[True][0]) == (1, 2)
@@ -109,10 +109,10 @@ def test_fresh_z_draws_again():
 
 
 def test_noise_differs_between_seeds_steps_and_ranks():
-    from gan_lightning.step.seeding import Purpose, hashed, reseed
+    from gan_lightning.step.seeding import Purpose, derive_seed, reseed
 
     def noise(seed, step, rank):
-        reseed(hashed(Purpose.NOISE, seed, step, rank), torch.device("cpu"))
+        reseed(derive_seed(Purpose.NOISE, seed, step, rank), torch.device("cpu"))
         return torch.randn(4)
 
     drawn = [noise(s, t, r) for s in (0, 1, 2**31) for t in (0, 1, 40) for r in (0, 1)]
@@ -135,7 +135,7 @@ def test_resume_at_any_step_is_bit_equal(tmp_path, workers):
             d_steps_per_g_step=2,
         )
 
-    given = {"shape": (1, 8, 8), "num_classes": 3, "workers": workers, "steps": 7}
+    given = {"shape": (1, 8, 8), "num_classes": 3, "num_workers": workers, "steps": 7}
     whole = game()
     trainer, said = fit(whole, **given)
     trainer.save_checkpoint(tmp_path / "whole.ckpt")
@@ -179,10 +179,10 @@ class Moves(Terms):
         self.heard.append(all(p.grad is not None and p.grad.any() for p in module.generator.parameters()))
 
 
-@pytest.mark.parametrize("given", [{}, {"accumulate": 2}, {"d_steps_per_g_step": 2, "fresh_z": True}], ids=str)
+@pytest.mark.parametrize("given", [{}, {"accumulate_grad_batches": 2}, {"d_steps_per_g_step": 2, "resample_z": True}], ids=str)
 def test_d_alone_learns_in_its_head_start(given):
     watched = Moves()
-    gan = convolutional(head_start=3, **given)
+    gan = convolutional(discriminator_warmup_steps=3, **given)
     trainer, said = fit(gan, steps=5, shape=(1, 8, 8), callbacks=[watched])
     assert watched.moved == [[True, False, False]] * 3 + [[True, True, True]] * 2
     assert watched.counted == [(i * gan.d_steps_per_g_step, max(0, i - 3)) for i in range(1, 6)]
@@ -201,11 +201,11 @@ def test_a_generator_that_moves_too_soon_would_be_seen():
 @pytest.mark.parametrize("stop", [2, 3, 4])
 def test_resume_across_the_end_of_a_head_start_is_bit_equal(tmp_path, stop):
     given = {"shape": (1, 8, 8), "steps": 6}
-    trainer, said = fit(convolutional(head_start=3), **given)
+    trainer, said = fit(convolutional(discriminator_warmup_steps=3), **given)
     trainer.save_checkpoint(tmp_path / "whole.ckpt")
-    trainer, _ = fit(convolutional(head_start=3), callbacks=[StopAt(stop)], **given)
+    trainer, _ = fit(convolutional(discriminator_warmup_steps=3), callbacks=[StopAt(stop)], **given)
     trainer.save_checkpoint(tmp_path / "part.ckpt")
-    trainer, after = fit(convolutional(head_start=3), ckpt_path=tmp_path / "part.ckpt", **given)
+    trainer, after = fit(convolutional(discriminator_warmup_steps=3), ckpt_path=tmp_path / "part.ckpt", **given)
     trainer.save_checkpoint(tmp_path / "rest.ckpt")
     assert all(same(a, b) for a, b in zip(said[stop:], after, strict=True))
     one, other = (torch.load(tmp_path / f"{n}.ckpt", weights_only=True) for n in ("whole", "rest"))
@@ -276,8 +276,8 @@ def test_a_host_sync_would_be_seen():
     """The negative control of the test above."""
 
     class Waiting(R1):
-        def discriminator(self, turn):
-            return super().discriminator(turn) * float(turn.real.mean())
+        def discriminator(self, context):
+            return super().discriminator(context) * float(context.real.mean())
 
     with pytest.raises(AssertionError, match="makes the host wait"):
         iterate(make_gan(num_classes=3, regularizers={"r1": Waiting()}), NoSync())
@@ -308,17 +308,17 @@ def test_learning_rates_follow_the_schedule():
 class Auxiliary(Regularizer):
     """AC-GAN's classifier on D's features (Odena et al. 2017): both players want the class to be read."""
 
-    def bind(self, generator, discriminator):
+    def setup(self, generator, discriminator):
         self.head = nn.Linear(discriminator.num_features, 3)
 
     def term(self, output, labels):
         return nn.functional.cross_entropy(self.head(output.features), labels, reduction="none")
 
-    def discriminator(self, turn):
-        return self.term(turn.on_real, turn.labels) + self.term(turn.on_fake, turn.labels)
+    def discriminator(self, context):
+        return self.term(context.real_output, context.labels) + self.term(context.fake_output, context.labels)
 
-    def generator(self, turn):
-        return self.term(turn.on_fake, turn.labels)
+    def generator(self, context):
+        return self.term(context.fake_output, context.labels)
 
 
 class Path(Regularizer):
@@ -328,9 +328,9 @@ class Path(Regularizer):
         super().__init__(weight, interval=2)
         self.register_buffer("mean", torch.zeros(()))
 
-    def generator(self, turn):
-        z = turn.z.detach().requires_grad_()
-        x = turn.generator(z, turn.labels)
+    def generator(self, context):
+        z = context.z.detach().requires_grad_()
+        x = context.generator(z, context.labels)
         noise = torch.randn_like(x) / x[0].numel() ** 0.5
         (slope,) = torch.autograd.grad((x * noise).sum(), z, create_graph=True)
         length = slope.norm(dim=1)
@@ -346,7 +346,7 @@ class Clip(Regularizer):
         self.limit = limit
 
     @torch.no_grad()
-    def constrain(self, discriminator):
+    def project(self, discriminator):
         for p in discriminator.parameters():
             p.clamp_(-self.limit, self.limit)
 
@@ -363,7 +363,7 @@ class Adaptive(nn.Module):
         chosen = torch.rand(len(x), device=x.device) < self.p
         return torch.where(chosen.view(-1, *[1] * (x.dim() - 1)), x.flip(-1), x)
 
-    def observe(self, real_logits):
+    def update(self, real_logits):
         self.p.add_((real_logits.sign().mean() - 0.6).sign() * self.step).clamp_(0, 1)
 
 

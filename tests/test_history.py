@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from games import equal
 from safetensors.torch import load_file
+from tiny_gan import equal
 
 from gan_lightning.cli import replay
 
@@ -20,8 +20,8 @@ TINY = (
     f"trainer.max_steps={STEPS}",
     "gan.d_steps_per_g_step=2",
     "regularizer.r1.interval=3",
-    "checkpoint={every: 10, keep: 1}",
-    "callback.scalars.every=1",
+    "checkpoint={every_n_steps: 10, save_last_k: 1}",
+    "callback.scalars.every_n_steps=1",
     "metric=none",
 )
 
@@ -101,7 +101,7 @@ def test_a_fork_that_changes_nothing_is_the_parent(command, parent, tmp_path):
 
 def test_a_fork_goes_on_with_another_configuration(command, parent, tmp_path):
     line = (f"fork={parent}", "step=30", "regularizer=r1", "trainer.max_steps=33", "optimizer.lr=0.5")
-    assert command("gan-train", *line, "checkpoint.keep=3", "hydra.run.dir=child").code == 0
+    assert command("gan-train", *line, "checkpoint.save_last_k=3", "hydra.run.dir=child").code == 0
     overrides = result(tmp_path / "child")["overrides"]
     assert "regularizer.r1.interval=3" not in overrides  # of the option that was replaced
     assert {"model.width=4", "regularizer=r1", "trainer.max_steps=33"} <= {*overrides}
@@ -115,7 +115,7 @@ def test_a_fork_goes_on_with_another_configuration(command, parent, tmp_path):
 
 
 def test_an_optimizer_of_another_class_begins_afresh(command, parent, tmp_path):
-    line = (f"fork={parent}", "step=30", "optimizer=sgd", "trainer.max_steps=31", "checkpoint.keep=3")
+    line = (f"fork={parent}", "step=30", "optimizer=sgd", "trainer.max_steps=31", "checkpoint.save_last_k=3")
     done = command("gan-train", *line, "hydra.run.dir=child")
     assert done.code == 0, done.err
     assert "optimizer.discriminator: begins afresh" in done.out
@@ -170,5 +170,5 @@ def test_a_changed_config_is_remembered(command, parent, tmp_path):
 def test_a_nan_is_what_a_nan_was(tmp_path, capsys, then, code, said):
     terms = {"step": 7, "since": 5, "terms": {"loss/d": math.nan}, "logged": {"loss/d": then}}
     (tmp_path / "terms.json").write_text(json.dumps(terms))
-    assert replay.told(SimpleNamespace(result={}), tmp_path) == code
+    assert replay.print_record(SimpleNamespace(result={}), tmp_path) == code
     assert f"loss/d  nan              {said}" in capsys.readouterr().out

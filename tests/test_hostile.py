@@ -175,8 +175,8 @@ def test_no_pickle_runs(payload, wrapping, tmp_path, mark):
     path = tmp_path / "x.ckpt"
     wrapping(PAYLOADS[payload](mark), path, {})
     for file in (path, io.BytesIO(path.read_bytes())):
-        with pytest.raises(safe_load.Distrusted) as error:
-            safe_load.read(file)
+        with pytest.raises(safe_load.UnsafeFileError) as error:
+            safe_load.load(file)
         assert "\n" not in str(error.value)
     assert not mark.exists()
 
@@ -295,8 +295,8 @@ def test_no_target_of_a_run_directory_is_called(command, run, mark, marking, tar
 
 @pytest.mark.parametrize("place", PLACES)
 def test_no_place_of_a_run_directory_calls_a_target(run, mark, marking, place):
-    from gan_lightning.config.errors import Refused
-    from gan_lightning.config.validate import check
+    from gan_lightning.config.errors import UserError
+    from gan_lightning.config.validate import validate
 
     held = OmegaConf.load(run / "config.yaml")
     for target in list(TARGETS)[PLACES.index(place) % 3 :: 3]:
@@ -304,8 +304,8 @@ def test_no_place_of_a_run_directory_calls_a_target(run, mark, marking, place):
         OmegaConf.update(
             config, place, {"_target_": target} | TARGETS[target](mark), merge=place in ("data", "gan"), force_add=True
         )
-        with pytest.raises(Refused) as error:
-            check(config)
+        with pytest.raises(UserError) as error:
+            validate(config)
         assert any(line.startswith(place) for line in error.value.lines)
         assert not mark.exists()
 
@@ -477,8 +477,8 @@ def test_a_shell_command_is_typed_and_not_read():
     local = {"_target_": hydra_policy.PLUGINS["launcher"][2], "setup": ["touch MARK"]}
     sweeper = {"_target_": hydra_policy.PLUGINS["sweeper"][0]}
     node = OmegaConf.create({"launcher": local, "sweeper": sweeper, "job": {"env_set": {}}})
-    assert [line.partition(": ")[0] for line in hydra_policy.mistakes(node, [])] == ["hydra.launcher.setup"]
-    assert list(hydra_policy.mistakes(node, ["hydra.launcher.setup"])) == []
+    assert [line.partition(": ")[0] for line in hydra_policy.find_policy_mistakes(node, [])] == ["hydra.launcher.setup"]
+    assert list(hydra_policy.find_policy_mistakes(node, ["hydra.launcher.setup"])) == []
 
 
 @pytest.mark.parametrize("word", ["hydra/job_logging=default", "hydra/job_logging=stdout", "hydra/hydra_logging=default",
@@ -526,17 +526,17 @@ def test_a_name_that_is_put_together_reads_no_secret(command, run, mark, monkeyp
 
 
 def test_a_person_lets_a_config_read_the_environment(monkeypatch):
-    from gan_lightning.config.errors import Refused
-    from gan_lightning.config.resolve import resolved
+    from gan_lightning.config.errors import UserError
+    from gan_lightning.config.resolve import resolve
 
     config = OmegaConf.create({"a": "${oc.env:SECRET}", "b": "${oc.env:USER,x}", "c": "${oc.env:NOWHERE,3}"})
     monkeypatch.setenv("SECRET", "hunter2")
     monkeypatch.setenv("GAN_LIGHTNING_VARIABLES", "SECRET,NOWHERE")
-    assert resolved(config)["a"] == "hunter2"
-    assert resolved(config)["c"] == "3"
+    assert resolve(config)["a"] == "hunter2"
+    assert resolve(config)["c"] == "3"
     monkeypatch.delenv("GAN_LIGHTNING_VARIABLES")
-    with pytest.raises(Refused, match="a: reads SECRET"):
-        resolved(config)
+    with pytest.raises(UserError, match="a: reads SECRET"):
+        resolve(config)
     assert OmegaConf.to_container(config, resolve=True)["a"] == "hunter2"  # other programs' configs are theirs
 
 
@@ -584,10 +584,10 @@ def test_cached_arrays_hold_no_objects(command, tmp_path, mark, monkeypatch):
 
 
 def test_cached_readings_hold_no_objects(tmp_path, mark):
-    from gan_lightning.metric.reference import opened
+    from gan_lightning.metric.reference import load_reading
 
     torch.save(PAYLOADS["os.system"](mark), tmp_path / "x.safetensors")
-    assert opened(tmp_path / "x.safetensors") is None
+    assert load_reading(tmp_path / "x.safetensors") is None
     assert not mark.exists()
 
 

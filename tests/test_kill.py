@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
-from games import equal
+from fork_server import ForkServer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from zygote import Zygote
+from tiny_gan import equal
 
 STEPS = 60
 TINY = (
@@ -18,11 +18,11 @@ TINY = (
     "data.batch_size=16",
     "trainer.accelerator=cpu",
     f"trainer.max_steps={STEPS}",
-    "checkpoint.every=7",
-    "callback.scalars.every=1",
-    "callback.scores.every=20",
-    "callback.health.every=5",
-    "callback.samples.every=30",
+    "checkpoint.every_n_steps=7",
+    "callback.scalars.every_n_steps=1",
+    "callback.scores.every_n_steps=20",
+    "callback.health.every_n_steps=5",
+    "callback.samples.every_n_steps=30",
     "metric=[class_accuracy]",
     "metric.class_accuracy.num_samples=200",
 )
@@ -41,13 +41,18 @@ class Adaptive(Augmentation):
     def forward(self, x):
         return torch.where(torch.rand(len(x), 1, 1, 1) < self.p, x.flip(-1), x)
 
-    def observe(self, real_logits):
+    def update(self, real_logits):
         self.p.add_((real_logits.sign().mean() - 0.6).sign() * 0.05).clamp_(0, 1)
 '''
 GAMES = {
     "penalties": (),  # R1, R2, EMA, scores: digits_fast as it is
-    "adaptive": ("augmentation=adaptive", "gan.d_steps_per_g_step=2", "gan.accumulate=2", "regularizer.r1.interval=3"),
-    "workers": ("data.workers=2",),
+    "adaptive": (
+        "augmentation=adaptive",
+        "gan.d_steps_per_g_step=2",
+        "gan.accumulate_grad_batches=2",
+        "regularizer.r1.interval=3",
+    ),
+    "workers": ("data.num_workers=2",),
 }
 
 
@@ -55,7 +60,7 @@ GAMES = {
 class Lab:
     """Where runs live and die."""
 
-    zygote: Zygote
+    server: ForkServer
     folder: object
     luck: random.Random = field(default_factory=lambda: random.Random(0))
 
@@ -65,12 +70,12 @@ class Lab:
 
     def start(self, game, run, **given):
         going_on = (self.folder / run / "config.yaml").is_file()
-        return self.zygote.run(*([f"run={run}"] if going_on else self.line(game, run)), folder=self.folder, **given)
+        return self.server.run(*([f"run={run}"] if going_on else self.line(game, run)), folder=self.folder, **given)
 
     def whole(self, game):
         """The run that nobody kills, and how long it takes."""
         code, seconds = self.start(game, f"{game}-whole")
-        assert code == 0, self.zygote.log.read_text()[-3000:]
+        assert code == 0, self.server.log.read_text()[-3000:]
         return self.folder / f"{game}-whole", seconds
 
     def life(self, game, run, longest, kills, **given):
@@ -81,7 +86,7 @@ class Lab:
             code, _ = self.start(game, run, kill_after=limit, **given)
             if code == 0:
                 return killed
-            assert code == -9, (code, self.zygote.log.read_text()[-3000:])
+            assert code == -9, (code, self.server.log.read_text()[-3000:])
             killed += 1
 
 
@@ -94,9 +99,9 @@ def lab(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
         patch.setenv("PYTHONPATH", str(folder))
-        zygote = Zygote(folder / "log.txt")
-        yield Lab(zygote, folder)
-        zygote.close()
+        server = ForkServer(folder / "log.txt")
+        yield Lab(server, folder)
+        server.close()
 
 
 def state(run):
@@ -160,11 +165,11 @@ def test_a_signal_at_any_point_costs_no_step(lab, every):
     again = [(1, "generator"), (20, "save"), (31, "discriminator")]  # gone on with to the end
     for i, (step, place) in enumerate(POINTS if every else POINTS[:8]):
         number, run = SIGNALS[i % 3], f"signal-{every}-{step}-{place}"
-        words = ["checkpoint.every=1"] if place == "save" else []
-        code, _ = lab.zygote.run(
+        words = ["checkpoint.every_n_steps=1"] if place == "save" else []
+        code, _ = lab.server.run(
             *lab.line("penalties", run), *words, folder=lab.folder, sabotage=["interrupt", number, step, place]
         )
-        assert code == 128 + number, (step, place, lab.zygote.log.read_text()[-2000:])
+        assert code == 128 + number, (step, place, lab.server.log.read_text()[-2000:])
         told = result(lab.folder / run)
         ended = step + 1 if place == "save" else step  # what comes while a step is saved is heard at the end of the next one
         assert (told["status"], told["reason"], told["step"]) == ("preempted", number.name, ended), (step, place)
@@ -175,7 +180,7 @@ def test_a_signal_at_any_point_costs_no_step(lab, every):
 
 
 def test_a_killed_worker_is_named(lab):
-    code, _ = lab.zygote.run(*lab.line("workers", "worker"), folder=lab.folder, sabotage=["kill_a_worker", 9])
+    code, _ = lab.server.run(*lab.line("workers", "worker"), folder=lab.folder, sabotage=["kill_a_worker", 9])
     assert code not in (0, 2)
     told = result(lab.folder / "worker")
     assert told["status"] == "failed"

@@ -10,21 +10,21 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-import claims
+import lock_workers
 import pytest
 
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused
+from gan_lightning.config.errors import UserError
 from gan_lightning.run import lock
 from gan_lightning.run.directory import Run
-from gan_lightning.storage.atomic import alive
+from gan_lightning.storage.atomic import is_alive
 
 ELSEWHERE = {"host": "node7", "pid": 1234, "boot": "another", "job": "", "restarts": 0}
 
 
 def process(*words, **given):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parent.parent)))}
-    line = [sys.executable, claims.__file__, words[0], json.dumps(words[1:])]
+    line = [sys.executable, lock_workers.__file__, words[0], json.dumps(words[1:])]
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment, **given)
 
 
@@ -50,7 +50,7 @@ def run(tmp_path):
 
 
 def refusal(run) -> str:
-    with pytest.raises(Refused) as refused, run.owned():
+    with pytest.raises(UserError) as refused, run.locked():
         pass
     (line,) = refused.value.lines
     assert refused.value.code == 2
@@ -68,14 +68,14 @@ def test_who_comes_second_is_told_by_whom_and_a_dead_owner_is_taken_over(run, co
         os.kill(pid, signal.SIGKILL)
     assert (run.path / ".lock.owner").exists()
     capfd.readouterr()
-    with run.owned():
-        assert lock.recorded(run.path).pid == os.getpid()
+    with run.locked():
+        assert lock.read_owner(run.path).pid == os.getpid()
     assert not (run.path / ".lock.owner").exists()
     assert capfd.readouterr() == ("", "")
 
 
 def test_an_owner_that_ended_leaves_no_record_even_if_it_failed(run):
-    with pytest.raises(ZeroDivisionError), run.owned():
+    with pytest.raises(ZeroDivisionError), run.locked():
         1 / 0  # noqa: B018
     assert not (run.path / ".lock.owner").exists()
 
@@ -88,8 +88,8 @@ def test_a_dead_owner_s_children_hold_nothing(run):
         parent.kill()
         parent.wait()
         try:
-            with run.owned():
-                assert alive(child)
+            with run.locked():
+                assert is_alive(child)
         finally:
             os.kill(child, signal.SIGKILL)
 
@@ -99,13 +99,13 @@ def test_a_filesystem_without_locks(run, number, monkeypatch):
     import fcntl
 
     monkeypatch.setattr(fcntl, "flock", fcntl.flock)
-    claims.without_locks(number)
+    lock_workers.without_locks(number)
     with started("hold", str(run.path), number) as pid:
         assert refusal(run) == f"run={run.path}: host {socket.gethostname()}, pid {pid} is training here"
         os.kill(pid, signal.SIGKILL)
     for _ in range(2):
-        with run.owned():
-            assert lock.recorded(run.path).pid == os.getpid()
+        with run.locked():
+            assert lock.read_owner(run.path).pid == os.getpid()
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_filesystem_without_locks(run, number, monkeypatch):
     [
         ({}, {}, True),
         ({"host": socket.gethostname()}, {}, False),  # started again since
-        ({"boot": lock.boot()}, {}, not lock.boot()),  # another container on this machine: its kernel's lock tells
+        ({"boot": lock.boot_id()}, {}, not lock.boot_id()),  # another container on this machine: its kernel's lock tells
         ({"job": "7"}, {"JOB_ID": "7", "RESTART_COUNT": "1"}, False),  # requeued: it has ended
         ({"job": "7"}, {"JOB_ID": "7"}, True),  # another task of the same job
         ({"job": "7"}, {"JOB_ID": "8", "RESTART_COUNT": "1"}, True),
@@ -132,14 +132,14 @@ def test_an_owner_on_another_machine_is_named(run, monkeypatch, other, slurm, th
         assert json.loads(record.read_text()) == ELSEWHERE | other
         for path in run.path.glob(".lock*"):
             path.unlink()
-    with run.owned():
-        assert lock.recorded(run.path).host == socket.gethostname()
+    with run.locked():
+        assert lock.read_owner(run.path).host == socket.gethostname()
 
 
 def test_a_damaged_record_is_in_nobody_s_way(run):
     for text in ("", "{", "[]", '{"host": "x"}'):
         (run.path / ".lock.owner").write_text(text)
-        with run.owned():
+        with run.locked():
             pass
 
 
@@ -170,7 +170,7 @@ def test_two_that_begin_the_same_run_make_it_once(tmp_path):
     """The second does not begin its record anew, nor while the first is at it."""
     config = Composer().compose([])
     (tmp_path / "run").mkdir()
-    with lock.owned(tmp_path / "run"), pytest.raises(Refused, match=f"pid {os.getpid()} is training here"):
+    with lock.locked(tmp_path / "run"), pytest.raises(UserError, match=f"pid {os.getpid()} is training here"):
         Run.begin(tmp_path / "run", config, ["b"])
     first = Run.begin(tmp_path / "run", config, ["a"])
     first.record(step=7)

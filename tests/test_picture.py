@@ -10,8 +10,8 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_lightning.callback.image_logging import show
-from gan_lightning.data.render import LEAST, colours, encoded, picture, save, to_uint8, whole
+from gan_lightning.callback.image_logging import log_image
+from gan_lightning.data.render import LEAST, encode_image, render, save_image, to_array, to_rgb, to_uint8
 
 EDGE = 32  # the grey between images
 SIDE, GAP = 48, 2
@@ -44,7 +44,7 @@ def test_bytes_come_back_as_they_were():
 
 
 def test_the_layout_of_a_grid():
-    found = picture(flat(-1.0, -0.6, -0.2, 0.2, 0.6), columns=3)
+    found = render(flat(-1.0, -0.6, -0.2, 0.2, 0.6), columns=3)
     assert (found.dtype, found.shape) == (np.uint8, (2 * (SIDE + GAP) + GAP, 3 * (SIDE + GAP) + GAP, 3))
     for i, value in enumerate((0, 51, 102, 153, 204)):
         assert (cell(found, *divmod(i, 3)) == value).all()
@@ -55,12 +55,12 @@ def test_the_layout_of_a_grid():
 
 
 def test_fewer_images_than_columns_make_a_narrow_grid():
-    assert picture(flat(0.0, 0.0), columns=8).shape == (SIDE + 2 * GAP, 2 * (SIDE + GAP) + GAP, 3)
+    assert render(flat(0.0, 0.0), columns=8).shape == (SIDE + 2 * GAP, 2 * (SIDE + GAP) + GAP, 3)
 
 
 def test_small_images_are_enlarged_by_whole_numbers():
     image = torch.tensor([[-1.0, 1.0], [0.2, -0.2]]).view(1, 1, 2, 2)
-    found = cell(picture(image.repeat(2, 1, 1, 1)), 0, 1)
+    found = cell(render(image.repeat(2, 1, 1, 1)), 0, 1)
     for row, column, value in ((0, 0, 0), (0, 1, 255), (1, 0, 153), (1, 1, 102)):
         assert (found[24 * row : 24 * row + 24, 24 * column : 24 * column + 24] == value).all()
 
@@ -70,7 +70,7 @@ def test_small_images_are_enlarged_by_whole_numbers():
     [((8, 8), (48, 48)), ((28, 28), (56, 56)), ((48, 64), (48, 64)), ((3, 5), (48, 80)), ((100, 90), (100, 90))],
 )
 def test_how_large_an_image_is_shown(size, shown):
-    found = picture(torch.zeros(2, 1, *size), columns=2)
+    found = render(torch.zeros(2, 1, *size), columns=2)
     assert found.shape == (shown[0] + 2 * GAP, 2 * shown[1] + 3 * GAP, 3)
     assert min(shown) >= LEAST
 
@@ -80,40 +80,40 @@ def test_how_large_an_image_is_shown(size, shown):
 )
 def test_any_number_of_channels_is_shown_in_three(channels, expected):
     image = torch.linspace(-1, -1 + 0.4 * (channels - 1), channels).view(1, -1, 1, 1).expand(2, -1, 48, 48)
-    assert colours(image).shape == (2, 3, 48, 48)
-    assert (cell(picture(image), 0, 0) == expected).all()
+    assert to_rgb(image).shape == (2, 3, 48, 48)
+    assert (cell(render(image), 0, 0) == expected).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_samples_of_every_precision_are_drawn(dtype):
-    found = picture(flat(-1.0, 1.0).to(dtype).requires_grad_())
+    found = render(flat(-1.0, 1.0).to(dtype).requires_grad_())
     assert (cell(found, 0, 0) == 0).all()
     assert (cell(found, 0, 1) == 255).all()
 
 
 @pytest.mark.parametrize("shape", [(50, 2), (50, 1), (50, 5), (1, 2), (6, 1, 64), (2, 3, 500), (1, 1, 32)])
 def test_points_and_signals_are_drawn(shape):
-    found = picture(random(*shape))
+    found = render(random(*shape))
     assert (found.dtype, found.ndim, found.shape[2]) == (np.uint8, 3, 3)
     assert len(np.unique(found)) > 10
 
 
 @pytest.mark.parametrize("length", [8, 16, 64, 4096])
 def test_a_signal_of_any_length_has_a_spectrogram(length):
-    right = picture(random(1, 1, length))[:, 300:460]
+    right = render(random(1, 1, length))[:, 300:460]
     assert len(np.unique(right)) > 5
 
 
 @pytest.mark.parametrize("dim", [1, 2])
 def test_real_points_are_drawn_behind(dim):
     points, real = random(50, dim), random(80, dim) * 2
-    assert not np.array_equal(picture(points), picture(points, real=real))
+    assert not np.array_equal(render(points), render(points, real=real))
 
 
 def test_a_scatter_is_framed_by_the_real_points():
     """However far generated ones fly, the frame stays, so pictures of a run can be compared."""
     real = random(200, 2)
-    near, far = picture(real, real=real), picture(torch.full((3, 2), 1e6), real=real)
+    near, far = render(real, real=real), render(torch.full((3, 2), 1e6), real=real)
     ticks = slice(440, 480)  # the axis below
     assert np.array_equal(near[ticks], far[ticks])
 
@@ -122,13 +122,13 @@ def test_a_scatter_is_framed_by_the_real_points():
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")  # numpy's and matplotlib's, of such numbers
 def test_a_run_that_diverged_still_has_a_picture(shape, value):
-    found = picture(torch.full(shape, value), real=torch.zeros(5, shape[1]) if len(shape) == 2 else None)
+    found = render(torch.full(shape, value), real=torch.zeros(5, shape[1]) if len(shape) == 2 else None)
     assert (found.dtype, found.shape[2]) == (np.uint8, 3)
 
 
 def test_a_saved_picture_comes_back(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (7, 9, 3), dtype=np.uint8)
-    save(image, tmp_path / "x.png")
+    save_image(image, tmp_path / "x.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "x.png")), image)
 
 
@@ -137,7 +137,7 @@ def test_a_saved_picture_comes_back(tmp_path):
 )
 def test_a_sample_as_a_file_keeps_its_channels(channels, mode, kept):
     sample = random(channels, 5, 3)
-    image = Image.open(io.BytesIO(encoded(whole(sample), ".png")))
+    image = Image.open(io.BytesIO(encode_image(to_array(sample), ".png")))
     assert (image.mode, image.size) == (mode, (3, 5))
     found = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
     assert np.array_equal(found[:kept], to_uint8(sample)[:kept].numpy())
@@ -146,8 +146,8 @@ def test_a_sample_as_a_file_keeps_its_channels(channels, mode, kept):
 
 def test_tensorboard_shows_the_picture(tmp_path):
     logger = TensorBoardLogger(tmp_path, name="", version="")
-    image = picture(flat(-1.0, 0.2))
-    show(logger, "sample/ema", image, 250)
+    image = render(flat(-1.0, 0.2))
+    log_image(logger, "sample/ema", image, 250)
     logger.experiment.close()
     events = EventAccumulator(str(tmp_path)).Reload()
     assert events.Tags()["images"] == ["sample/ema"]
@@ -158,12 +158,12 @@ def test_tensorboard_shows_the_picture(tmp_path):
 
 
 def test_csv_has_the_picture_beside_it(tmp_path):
-    image = picture(flat(-1.0, 0.2))
-    show(CSVLogger(tmp_path, name="", version=""), "sample/ema", image, 250)
+    image = render(flat(-1.0, 0.2))
+    log_image(CSVLogger(tmp_path, name="", version=""), "sample/ema", image, 250)
     (path,) = tmp_path.rglob("*.png")
     assert path == tmp_path / "pictures/sample/ema/step=00000250.png"
     assert np.array_equal(np.asarray(Image.open(path)), image)
 
 
 def test_a_logger_that_is_not_known_gets_none():
-    show(DummyLogger(), "sample/ema", picture(flat(0.0, 0.0)), 0)
+    log_image(DummyLogger(), "sample/ema", render(flat(0.0, 0.0)), 0)

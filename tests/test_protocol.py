@@ -2,14 +2,20 @@
 
 import pytest
 import torch
-from games import make_gan
+from tiny_gan import make_gan
 from torch import nn
 
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
-from gan_lightning.metric.base import Score
+from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.metric.distance import Distance
-from gan_lightning.metric.evaluation import Generated, floor, judging, measure, normalising
+from gan_lightning.metric.evaluation import (
+    GeneratedSamples,
+    batch_norm_layers,
+    discriminator_function,
+    evaluate_floor,
+    evaluate_metrics,
+)
 from gan_lightning.metric.reference import Reference
 from gan_lightning.model import resize_convolution
 from gan_lightning.step.seeding import Purpose
@@ -17,7 +23,7 @@ from gan_lightning.step.seeding import Purpose
 DIGITS = Digits(sample_shape=(1, 8, 8), num_classes=10)
 
 
-class Heard(Score):
+class Heard(GenerativeMetric):
     """Keeps all that it hears."""
 
     def __init__(self, num_samples=1000):
@@ -46,7 +52,7 @@ def convolutional():
 
 
 def test_a_sample_is_a_function_of_its_place():
-    source = Generated(make_gan((2,)), 0, seed=3)
+    source = GeneratedSamples(make_gan((2,)), 0, seed=3)
     whole = source.part(0, 300).real
     assert torch.equal(torch.cat([source.part(0, 77).real, source.part(77, 223).real]), whole)
     assert torch.equal(source.part(120, 30).real, whole[120:150])
@@ -55,14 +61,18 @@ def test_a_sample_is_a_function_of_its_place():
 
 def test_seed_and_purpose_tell_samples_apart():
     gan = make_gan((2,))
-    sets = [Generated(gan, 0, seed, purpose).part(0, 50).real for seed in (0, 1) for purpose in (Purpose.SCORE, Purpose.REPORT)]
+    sets = [
+        GeneratedSamples(gan, 0, seed, purpose).part(0, 50).real
+        for seed in (0, 1)
+        for purpose in (Purpose.SCORE, Purpose.REPORT)
+    ]
     assert len({float(x.sum()) for x in sets}) == 4
 
 
 def test_classes_are_asked_for_in_turn():
-    labels = Generated(convolutional(), 10, 0).part(7, 25).labels
+    labels = GeneratedSamples(convolutional(), 10, 0).part(7, 25).labels
     assert labels.tolist() == [(7 + i) % 10 for i in range(25)]
-    assert Generated(make_gan((2,)), 0, 0).part(0, 5).labels is None
+    assert GeneratedSamples(make_gan((2,)), 0, 0).part(0, 5).labels is None
 
 
 def test_average_or_own_weights_running_or_batch_statistics():
@@ -71,11 +81,11 @@ def test_average_or_own_weights_running_or_batch_statistics():
         gan.generator.layers[-1].bias += 1
     before = {k: v.clone() for k, v in gan.state_dict().items()}
     ways = [("ema", "running"), ("raw", "running"), ("ema", "batch"), ("raw", "batch")]
-    found = [Generated(gan, 10, 0, weights=w, batch_norm=b).part(0, 50).real for w, b in ways]
+    found = [GeneratedSamples(gan, 10, 0, weights=w, batch_norm=b).part(0, 50).real for w, b in ways]
     assert len({round(float(x.sum()), 3) for x in found}) == 4
     assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
-    assert normalising(gan.generator)
-    assert not normalising(make_gan((2,)).generator)
+    assert batch_norm_layers(gan.generator)
+    assert not batch_norm_layers(make_gan((2,)).generator)
 
 
 def test_the_discriminator_remembers_nothing_of_what_it_judges():
@@ -84,9 +94,9 @@ def test_the_discriminator_remembers_nothing_of_what_it_judges():
     gan = make_gan((1, 8, 8), 10, generator=resize_convolution.Generator(8, (1, 8, 8), 10, width=4), discriminator=d).train()
     before = {k: v.clone() for k, v in gan.state_dict().items()}
     batch = DIGITS.splits.test.part(0, 20)
-    logits = judging(gan)(batch.real, batch.labels)
+    logits = discriminator_function(gan)(batch.real, batch.labels)
     assert logits.shape == (20,)
-    assert torch.equal(judging(gan)(batch.real[:5], batch.labels[:5]), logits[:5])
+    assert torch.equal(discriminator_function(gan)(batch.real[:5], batch.labels[:5]), logits[:5])
     assert gan.discriminator.training
     assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
 
@@ -94,40 +104,40 @@ def test_the_discriminator_remembers_nothing_of_what_it_judges():
 def test_the_discriminator_of_packs_gives_a_word_for_each_pack():
     gan = make_gan((2,), packing=2)
     x = torch.randn(7, 2)
-    assert torch.allclose(judging(gan)(x, None), gan.discriminator(x[:6].reshape(3, 4)).logits)
+    assert torch.allclose(discriminator_function(gan)(x, None), gan.discriminator(x[:6].reshape(3, 4)).logits)
 
 
 @pytest.mark.parametrize("counts", [(1,), (499,), (500, 1300), (1201, 7)])
 def test_every_score_hears_as_many_as_it_wants(counts):
     scores = {str(n): Heard(n) for n in counts}
-    source = Generated(make_gan((2,)), 0, 0)
-    assert measure(scores, source) == {f"heard{n}": n for n in counts}
+    source = GeneratedSamples(make_gan((2,)), 0, 0)
+    assert evaluate_metrics(scores, source) == {f"heard{n}": n for n in counts}
     for n, score in zip(counts, scores.values(), strict=True):
         assert torch.equal(torch.cat(score.samples), source.part(0, n).real)
-    assert measure(scores, source) == {f"heard{n}": n for n in counts}  # not those of before as well
+    assert evaluate_metrics(scores, source) == {f"heard{n}": n for n in counts}  # not those of before as well
 
 
 def test_where_fewer_samples_are_held_all_are_heard():
     heard = Heard(1000)
-    assert measure({"heard": heard}, DIGITS.splits.test) == {"heard1000": 300}
+    assert evaluate_metrics({"heard": heard}, DIGITS.splits.test) == {"heard1000": 300}
     assert torch.equal(torch.cat(heard.labels), DIGITS.splits.test.labels)
 
 
 def test_the_floor_is_of_training_samples_or_of_held_out_ones():
     class Aware(Heard):
-        knows_train = True
+        uses_train_split = True
 
     scores = {"heard": Heard(5000), "aware": Aware(2000)}
-    assert floor(scores, Reference(DIGITS, "test")) == {"heard5000": 1198, "heard2000": 299}
-    assert floor(scores, Reference(DIGITS, "train")) == {"heard5000": 299, "heard2000": 299}
+    assert evaluate_floor(scores, Reference(DIGITS, "test")) == {"heard5000": 1198, "heard2000": 299}
+    assert evaluate_floor(scores, Reference(DIGITS, "train")) == {"heard5000": 299, "heard2000": 299}
     ring = Ring(sample_shape=(2,), num_classes=0)
-    assert floor({"heard": Heard(700)}, Reference(ring, "test")) == {"heard700": 700}
+    assert evaluate_floor({"heard": Heard(700)}, Reference(ring, "test")) == {"heard700": 700}
 
 
 def test_training_and_report_measure_alike():
     ring = Ring(sample_shape=(2,), num_classes=0)
     score = Distance(800)
-    score.bind(Reference(ring, "validation"))
-    source = Generated(make_gan((2,)), 0, 0)
+    score.set_reference(Reference(ring, "validation"))
+    source = GeneratedSamples(make_gan((2,)), 0, 0)
     expected = torch.cdist(source.part(0, 800).real.double(), ring.modes.double()).amin(1).mean()
-    assert measure({"distance": score}, source)["distance"] == pytest.approx(float(expected), abs=1e-9)
+    assert evaluate_metrics({"distance": score}, source)["distance"] == pytest.approx(float(expected), abs=1e-9)

@@ -10,13 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import ddp_worker
 import pytest
-import together
 import torch
-from games import equal
 from safetensors.torch import load_file
+from tiny_gan import equal
 
-from gan_lightning.distributed.launcher import watched
+from gan_lightning.distributed.launcher import monitor
 
 LINE = (
     "experiment=digits_fast",
@@ -24,8 +24,8 @@ LINE = (
     "data.batch_size=16",
     "trainer=ddp",
     "trainer.accelerator=cpu",
-    "checkpoint.every=5",
-    "callback.scores.every=10",
+    "checkpoint.every_n_steps=5",
+    "callback.scores.every_n_steps=10",
     "metric=class_accuracy",
     "metric.class_accuracy.num_samples=200",
 )
@@ -156,7 +156,7 @@ def test_on_another_number_of_processes_the_same_samples(whole, tmp_path, comman
 def test_a_step_of_two_processes_again(tmp_path, command, monkeypatch):
     """As it was logged, and of the samples that one process alone has, in its order."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    line = (*LINE[:-2], "metric=none", "trainer.max_steps=8", "gan.d_steps_per_g_step=2", "callback.scalars.every=1")
+    line = (*LINE[:-2], "metric=none", "trainer.max_steps=8", "gan.d_steps_per_g_step=2", "callback.scalars.every_n_steps=1")
     for name, more in (("two", ()), ("one", ("trainer.devices=1", "data.batch_size=32"))):
         assert command("gan-train", *line, *more, f"hydra.run.dir={name}").code == 0
     done = command("gan-replay", "run=two", "step=7", "out=seen")
@@ -236,7 +236,7 @@ def test_a_rank_that_has_said_why_is_not_waited_for(tmp_path, monkeypatch, own):
     (tmp_path / "1").write_text(json.dumps({"at": 1.0, "reason": "ArithmeticError: a mistake", "own": own}))
     ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 1", "exec sleep 60")]
     try:
-        assert watched(ranks, tmp_path) == (1, "rank 1: ArithmeticError: a mistake")
+        assert monitor(ranks, tmp_path) == (1, "rank 1: ArithmeticError: a mistake")
     finally:
         ranks[1].kill()
         ranks[1].wait()
@@ -260,7 +260,7 @@ def test_a_mistake_of_its_own_is_told_of_a_rank_that_others_wait_for(tmp_path, m
     (tmp_path / "0").write_text(json.dumps({"at": 1.0, "reason": "step 20 could not be saved", "own": True}))
     ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 74", "exec sleep 60")]
     try:
-        assert watched(ranks, tmp_path) == (74, "rank 0: step 20 could not be saved")
+        assert monitor(ranks, tmp_path) == (74, "rank 0: step 20 could not be saved")
     finally:
         ranks[1].kill()
         ranks[1].wait()
@@ -282,15 +282,15 @@ def place(i, port, world=2, **more):
 
 def free_port():
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.set_reference(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):
-    """Every game of together.py as two ranks have played it: name → (rank 0's diary, rank 1's)."""
+    """Every game of ddp_worker.py as two ranks have played it: name → (rank 0's diary, rank 1's)."""
     folder, port = tmp_path_factory.mktemp("played"), free_port()
-    words = [sys.executable, str(Path(together.__file__)), str(folder)]
+    words = [sys.executable, str(Path(ddp_worker.__file__)), str(folder)]
     ranks = [
         subprocess.Popen(
             words,
@@ -302,7 +302,7 @@ def played(tmp_path_factory):
     ]
     assert [rank.wait(timeout=120) for rank in ranks] == [0, 0], (folder / "0.txt").read_text()[-2000:]
     both = [torch.load(folder / f"{i}.pt") for i in range(2)]
-    return {name: (both[0][name], both[1][name]) for name in together.GAMES}
+    return {name: (both[0][name], both[1][name]) for name in ddp_worker.GAMES}
 
 
 def largest(one, other):
@@ -318,30 +318,30 @@ def rows(*batches):
 CONTROLS = ("each by its own", "noise beside z")
 
 
-@pytest.mark.parametrize("name", [name for name in together.GAMES if name not in CONTROLS])
+@pytest.mark.parametrize("name", [name for name in ddp_worker.GAMES if name not in CONTROLS])
 def test_two_ranks_have_the_gradients_of_one_process(played, name):
-    for alone, first, second in zip(together.play(name), *played[name], strict=True):
+    for alone, first, second in zip(ddp_worker.play(name), *played[name], strict=True):
         assert largest(first["gradients"], alone["gradients"]) <= 1e-6
         assert largest(first["state"], alone["state"]) <= 1e-6
         assert max(float(x.abs().max()) for x in first["gradients"].values()) > 1e-2
         assert equal(first["state"], second["state"])
 
 
-@pytest.mark.parametrize("name", together.GAMES)
+@pytest.mark.parametrize("name", ddp_worker.GAMES)
 def test_two_ranks_share_the_samples_of_one_process(played, name):
-    for alone, first, second in zip(together.play(name), *played[name], strict=True):
+    for alone, first, second in zip(ddp_worker.play(name), *played[name], strict=True):
         assert rows(first["real"], second["real"]) == rows(alone["real"])
 
 
 @pytest.mark.parametrize("name", CONTROLS)
 def test_what_is_not_that_of_one_process_is_seen(played, name):
     """The negative controls: statistics of each rank's own batch, and noise that each rank draws by itself."""
-    alone, (first, _) = together.play(name), played[name]
+    alone, (first, _) = ddp_worker.play(name), played[name]
     assert largest(first[0]["gradients"], alone[0]["gradients"]) > 1e-3
 
 
 # ── started from outside ─────────────────────────────────────────────────────────────────────────────────────────────────
-SMALL = ("model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "checkpoint.every=5", "metric=none")
+SMALL = ("model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "checkpoint.every_n_steps=5", "metric=none")
 SHORT = (*LINE[:-2], "trainer.devices=1", "trainer.num_nodes=2", "trainer.max_steps=5", "metric=none")
 
 
@@ -431,7 +431,7 @@ def machines():
 
 def torchrun(folder, machines, i, *line):
     """`torchrun` on machine i of the two, as docs/processes.md has it."""
-    words = [word.replace("$HEAD", "10.77.0.1") for word in together.written("torchrun --nnodes")]
+    words = [word.replace("$HEAD", "10.77.0.1") for word in ddp_worker.written("torchrun --nnodes")]
     at = words.index("-m")
     options = [*words[1:at], f"--rdzv-conf=is_host={i == 0}", f"--local-addr=10.77.0.{i + 1}"]
     by = ("ip", "netns", "exec", machines[i], sys.executable, "-m", "torch.distributed.run", *options)
@@ -479,7 +479,7 @@ def test_two_machines_by_torchrun_train_to_the_end(machines, tmp_path):
 # ── sweeps ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.slow
 def test_the_command_for_one_machine(tmp_path):
-    code, _, errors = Together(tmp_path, *together.written("gan-train")[1:], *SMALL, "trainer.max_steps=5").end()
+    code, _, errors = Together(tmp_path, *ddp_worker.written("gan-train")[1:], *SMALL, "trainer.max_steps=5").end()
     assert code == 0, errors[-2000:]
 
 

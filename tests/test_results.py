@@ -19,15 +19,17 @@ def test_the_page_is_the_scripts():
 def test_every_benchmark_is_an_experiment_whose_metrics_give_its_goals():
     from gan_lightning.config import instantiate
     from gan_lightning.config.compose import Composer
-    from gan_lightning.config.validate import check
+    from gan_lightning.config.validate import validate
 
     for name, benchmark in SCRIPT["BENCHMARKS"].items():
         words = [word for word in benchmark.scores if not word.startswith("num=")]
-        scores = instantiate.metrics(check(Composer().compose([f"experiment={benchmark.experiment}", *words])))
+        scores = instantiate.build_metrics(validate(Composer().compose([f"experiment={benchmark.experiment}", *words])))
         beside = {"class_accuracy_control", "spread"}  # stand beside what `higher` names
-        offered = {number for score in scores.values() for number in score.higher} | beside
+        offered = {number for score in scores.values() for number in score.maximize} | beside
         assert {goal.score for goal in benchmark.goals} <= offered, name
-        assert all(goal.column != "excess" or any(goal.score in s.floored for s in scores.values()) for goal in benchmark.goals)
+        assert all(
+            goal.column != "excess" or any(goal.score in s.nonzero_floor for s in scores.values()) for goal in benchmark.goals
+        )
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import ddp_worker
 import pytest
-import together
-from sandbox import needed, said, sandbox
+from slurm import needed, said, sandbox
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 STEPS = 120
@@ -31,7 +31,7 @@ JOB = """#!/bin/bash
 cd {folder}
 export OMP_NUM_THREADS=1 GAN_LIGHTNING_PACKAGES=mylab PYTHONPATH={path}
 exec {by} {python} -m gan_lightning.cli.train experiment=digits_fast model.width=4 data.batch_size=16 trainer.accelerator=cpu \\
-  augmentation=slow metric=none trainer.max_steps={steps} checkpoint.every=50 callback.scalars.every=1 \\
+  augmentation=slow metric=none trainer.max_steps={steps} checkpoint.every_n_steps=50 callback.scalars.every_n_steps=1 \\
   hydra.run.dir=run --config-dir conf
 """
 
@@ -143,7 +143,7 @@ def test_a_cancelled_job_stays_away(slurm, folder):
 
 
 # ── several tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
-SMALL = "model.width=4 data.batch_size=16 trainer.accelerator=cpu checkpoint.every=5 metric=none augmentation=slow"
+SMALL = "model.width=4 data.batch_size=16 trainer.accelerator=cpu checkpoint.every_n_steps=5 metric=none augmentation=slow"
 
 
 def step(folder, *command):
@@ -165,7 +165,7 @@ def step(folder, *command):
 
 def documented(*more):
     """The srun of docs/processes.md, in two tasks."""
-    words = together.written("srun")
+    words = ddp_worker.written("srun")
     at = words.index("gan-train")
     line = [*words[at + 1 :], *SMALL.split(), *more, "--config-dir", "conf"]
     return [words[0], "--nodes=2", "--ntasks=2", *words[1:at], sys.executable, "-m", "gan_lightning.cli.train", *line]

@@ -14,8 +14,8 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_lightning.callback import image_logging
-from gan_lightning.sweep.report.curves import records
-from gan_lightning.sweep.report.write import report
+from gan_lightning.sweep.report.curves import read_records
+from gan_lightning.sweep.report.write import write_report
 
 TINY = """# @package _global_
 defaults: [digits_fast]
@@ -23,7 +23,7 @@ name: tiny
 model: {width: 4}
 data: {batch_size: 16}
 trainer: {accelerator: cpu, max_steps: 12}
-callback: {scalars: {every: 4}, scores: {every: 6}, samples: {every: 6}, progress: {every: 12}}
+callback: {scalars: {every_n_steps: 4}, scores: {every_n_steps: 6}, samples: {every_n_steps: 6}, progress: {every_n_steps: 12}}
 metric: {class_accuracy: {num_samples: 100}, fid: {num_samples: 100}}
 """
 JOBS = [f"loss={loss},seed={seed}" for loss in ("hinge", "relativistic") for seed in (0, 1)]
@@ -100,7 +100,7 @@ def test_the_result_says_what_runs_are_compared_by(sweep):
 def show(logger, *steps):
     image = np.zeros((20, 20, 3), np.uint8)
     for step in steps:
-        image_logging.show(logger, "sample/ema", image, step)
+        image_logging.log_image(logger, "sample/ema", image, step)
         logger.log_metrics({"loss/d": float(step)}, step)
     logger.experiment.close()
 
@@ -117,27 +117,29 @@ def test_a_run_that_goes_on_shows_each_picture_once(tmp_path):
 
 def test_pictures_have_a_budget(command, tiny, tmp_path):
     """Nothing beyond it is written to TensorBoard, all is in samples/, and it is said once."""
-    done = command("gan-train", *tiny, "callback.samples.every=1", "callback.samples.budget=0.06", "hydra.run.dir=run")
+    done = command(
+        "gan-train", *tiny, "callback.samples.every_n_steps=1", "callback.samples.max_image_mb=0.06", "hydra.run.dir=run"
+    )
     assert done.code == 0, done.err
-    assert done.err.count("0.06 MB of pictures are in TensorBoard (callback.samples.budget)") == 1
-    size = image_logging.held(TensorBoardLogger(tmp_path / "run", name="", version=""))
+    assert done.err.count("0.06 MB of pictures are in TensorBoard (callback.samples.max_image_mb)") == 1
+    size = image_logging.logged_image_bytes(TensorBoardLogger(tmp_path / "run", name="", version=""))
     assert 20_000 < size <= 60_000
     assert len(list((tmp_path / "run" / "samples").glob("step=????????.png"))) == 13
     assert command("gan-train", "run=run", "trainer.max_steps=14").code == 0
-    assert image_logging.held(TensorBoardLogger(tmp_path / "run", name="", version="")) <= 60_000
-    assert image_logging.held(CSVLogger(tmp_path)) == 0
+    assert image_logging.logged_image_bytes(TensorBoardLogger(tmp_path / "run", name="", version="")) <= 60_000
+    assert image_logging.logged_image_bytes(CSVLogger(tmp_path)) == 0
 
 
 def test_no_pictures_at_all(command, tiny, tmp_path):
-    assert command("gan-train", *tiny, "callback.samples.budget=0", "trainer.max_steps=1", "hydra.run.dir=run").code == 0
+    assert command("gan-train", *tiny, "callback.samples.max_image_mb=0", "trainer.max_steps=1", "hydra.run.dir=run").code == 0
     assert [p.suffix for p in files(tmp_path / "run")] != [".images"]
     assert len(files(tmp_path / "run")) == 1
 
 
 def test_long_records_are_stepped_over(sweep):
     scalars, images = files(sweep / JOBS[0])
-    assert len(list(records(scalars))) > 40
-    assert all(len(record) < 1 << 16 for record in records(images))
+    assert len(list(read_records(scalars))) > 40
+    assert all(len(record) < 1 << 16 for record in read_records(images))
 
 
 # ── in a browser ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,7 +214,7 @@ def has(word):
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 400])
 def test_the_report_fits_its_window(browser, sweep, width):
-    path = report(sweep)
+    path = write_report(sweep)
     browser.open(path.as_uri(), width=width)
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
     images = browser.evaluate("[...document.images].map(i => [i.complete, i.naturalWidth])")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.step.types import Batch, Output, Turn
+from gan_lightning.step.types import Batch, Output, StepContext
 
 
 def judge(x, labels=None):
@@ -18,7 +18,7 @@ def slope(x):
 
 def turn(real, fake, said_of_real=True):
     on_real = judge(real) if said_of_real else None
-    return Turn(nn.Identity(), judge, torch.zeros(len(fake), 1), None, real, fake, on_real, judge(fake))
+    return StepContext(nn.Identity(), judge, torch.zeros(len(fake), 1), None, real, fake, on_real, judge(fake))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 6])
@@ -40,7 +40,7 @@ def test_an_unlabelled_batch_comes_apart_without_labels():
 @pytest.mark.parametrize("shape", [(2,), (1, 5), (3, 2, 2)])
 def test_gradients_of_both_sides(shape):
     real, fake = (torch.randn(4, *shape).requires_grad_() for _ in range(2))
-    found = turn(real, fake).gradients
+    found = turn(real, fake).input_gradients
     assert found.keys() == {"real", "fake"}
     torch.testing.assert_close(found["real"], slope(real))
     torch.testing.assert_close(found["fake"], slope(fake))
@@ -49,14 +49,14 @@ def test_gradients_of_both_sides(shape):
 @pytest.mark.parametrize("side", ["real", "fake"])
 def test_only_the_side_that_asks_is_differentiated(side):
     held = {name: torch.randn(4, 2).requires_grad_(name == side) for name in ("real", "fake")}
-    found = turn(**held).gradients
+    found = turn(**held).input_gradients
     assert found.keys() == {side}
     torch.testing.assert_close(found[side], slope(held[side]))
 
 
 def test_gradients_where_nothing_was_said_of_real_samples():
     real, fake = torch.randn(4, 2), torch.randn(4, 2).requires_grad_()
-    found = turn(real, fake, said_of_real=False).gradients
+    found = turn(real, fake, said_of_real=False).input_gradients
     assert found.keys() == {"fake"}
     torch.testing.assert_close(found["fake"], slope(fake))
 
@@ -64,7 +64,7 @@ def test_gradients_where_nothing_was_said_of_real_samples():
 def test_gradients_can_be_differentiated_again():
     """|∇D|² = |x|⁴, whose gradient is 4 |x|² x."""
     real, fake = torch.randn(4, 2).requires_grad_(), torch.randn(4, 2)
-    (again,) = torch.autograd.grad(turn(real, fake).gradients["real"].square().sum(), real)
+    (again,) = torch.autograd.grad(turn(real, fake).input_gradients["real"].square().sum(), real)
     torch.testing.assert_close(again, 4 * real.square().sum(1, keepdim=True) * real, rtol=1e-4, atol=1e-5)
 
 
@@ -72,5 +72,5 @@ def test_gradients_are_computed_once(monkeypatch):
     calls, original = [], torch.autograd.grad
     monkeypatch.setattr(torch.autograd, "grad", lambda *args, **kwargs: calls.append(args) or original(*args, **kwargs))
     held = turn(torch.randn(4, 2).requires_grad_(), torch.randn(4, 2).requires_grad_())
-    assert held.gradients is held.gradients
+    assert held.input_gradients is held.input_gradients
     assert len(calls) == 1

@@ -1,14 +1,14 @@
-"""What happens to samples, real and fake alike, before the discriminator sees them."""
+"""The base of all augmentations: a transform of the discriminator's input, real and fake alike."""
 
 from torch import Tensor, nn
 
 
 class Augmentation(nn.Module):
-    """The identity. Subclasses override `forward` with something differentiable; buffers are their state."""
+    """Transform samples before the discriminator; override `forward` with a differentiable function. Buffers are its state."""
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, …) -> (N, …)
-        """Called in both turns."""
+    def forward(self, x: Tensor) -> Tensor:  # (N, *sample_shape) -> (N, *sample_shape)
+        """Return the augmented samples; called in both players' updates. The base is the identity."""
         return x
 
-    def observe(self, real_logits: Tensor) -> None:
-        """Hear what D said of real samples after its update: where an adaptive strength is set (ADA)."""
+    def update(self, real_logits: Tensor) -> None:  # (N,)
+        """Adapt the strength to D's detached logits of real samples, after D's last update of a step (ADA)."""

@@ -1,7 +1,7 @@
-"""D sees samples as they are."""
+"""No augmentation: the discriminator receives samples as they are."""
 
 from gan_lightning.augmentation.base import Augmentation
 
 
 class NoAugmentation(Augmentation):
-    """The identity."""
+    """Return the samples unchanged."""

@@ -1,7 +1,7 @@
 """What a watcher that measures leaves behind: a row of numbers now and then, as a table, as scalars and as one picture.
 
 `RUN/<name>.csv` grows row by row, and a resumed run goes on with the rows up to its step; `RUN/<name>.png` is drawn at the end.
-Measuring changes nothing in the run that is measured: see `untouched`.
+Measuring changes nothing in the run that is measured: see `state_restored`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL import Image
 
 from gan_lightning.callback import image_logging
 from gan_lightning.gan import GAN
-from gan_lightning.model.layer.sync_batch_norm import alone
+from gan_lightning.model.layer.sync_batch_norm import local_batch_norm
 from gan_lightning.run.directory import Run
 
 Row = dict[str, float]  # "step" first
@@ -65,16 +65,16 @@ class Table(pl.Callback):
         if trainer.is_global_zero and self.rows:
             assert isinstance(module, GAN)
             path = self.run.path / f"{self.name}.png"
-            with alone(module):
+            with local_batch_norm(module):
                 self.figure(module).savefig(path)
             image = np.asarray(Image.open(path).convert("RGB"))
             for logger in trainer.loggers:
-                image_logging.show(logger, self.name, image, trainer.global_step)
+                image_logging.log_image(logger, self.name, image, trainer.global_step)
 
     def _look(self, trainer: pl.Trainer, gan: GAN) -> None:
         step = trainer.global_step
         if self.due(step, gan) and (not self.rows or self.rows[-1]["step"] < step):
-            with untouched(gan):
+            with state_restored(gan):
                 found = self.measure(gan)
             self._keep({"step": step} | found)
             for logger in trainer.loggers:
@@ -98,10 +98,10 @@ class Table(pl.Callback):
 
 
 @contextmanager
-def untouched(gan: GAN) -> Iterator[None]:
+def state_restored(gan: GAN) -> Iterator[None]:
     """What looking changes is put back: running statistics, and the state of the random numbers."""
     kept = [(buffer, buffer.clone()) for buffer in gan.buffers()]
-    with alone(gan), torch.random.fork_rng(devices=[gan.device] if gan.device.type == "cuda" else []):
+    with local_batch_norm(gan), torch.random.fork_rng(devices=[gan.device] if gan.device.type == "cuda" else []):
         yield
     for buffer, before in kept:
         buffer.copy_(before)

@@ -13,14 +13,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_lightning.run.directory import Run
-from gan_lightning.storage.atomic import why
+from gan_lightning.storage.atomic import reason
 
 
 class Checkpoint(pl.Callback):
     """Stands last among the callbacks: what it saves has been scored."""
 
-    def __init__(self, run: Run, every: Annotated[int, Field(ge=1)] = 500, keep: Annotated[int, Field(ge=1)] = 3) -> None:
-        self.run, self.every, self.keep = run, every, keep
+    def __init__(
+        self, run: Run, every_n_steps: Annotated[int, Field(ge=1)] = 500, save_last_k: Annotated[int, Field(ge=1)] = 3
+    ) -> None:
+        self.run, self.every_n_steps, self.save_last_k = run, every_n_steps, save_last_k
         self.best: dict[str, Any] = {}  # step and objective of the best that is saved
         self.refused = False
         self.saved: int | None = None  # the step whose state lies on the disk
@@ -30,14 +32,14 @@ class Checkpoint(pl.Callback):
         self._remember()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        if trainer.global_step % self.every == 0 or trainer.global_step == self.run.best_step:
+        if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == self.run.best_step:
             self._save(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Raises Unwritten if the last state can't be saved."""
         step = trainer.global_step
         if step != self.saved and (error := self._save(trainer, module)):
-            raise self.run.stopped(f"step {step} could not be saved: {why(error)}")
+            raise self.run.write_error(f"step {step} could not be saved: {reason(error)}")
 
     def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> OSError | None:
         """Answers with what the disk said, if it did not take it."""
@@ -57,13 +59,15 @@ class Checkpoint(pl.Callback):
             self._forget(trainer)
             if step != trainer.max_steps:
                 there = f"step {max(self.run.checkpoints)}" if self.run.checkpoints else "none yet"
-                self._tell(trainer, f"step {step}: not saved: {why(error)}; training goes on, the newest checkpoint: {there}")
+                self._tell(
+                    trainer, f"step {step}: not saved: {reason(error)}; training goes on, the newest checkpoint: {there}"
+                )
             return error
         self.saved = step
         if trainer.is_global_zero:
             self.run.record(saved=step)
             self._remember()
-            kept = [*list(self.run.checkpoints)[-self.keep :], self.run.best_step]
+            kept = [*list(self.run.checkpoints)[-self.save_last_k :], self.run.best_step]
             for saved, path in self.run.checkpoints.items():
                 if saved not in kept:
                     with suppress(OSError):  # it is tried again after the next save

@@ -19,8 +19,8 @@ import pytorch_lightning as pl
 from pydantic import Field
 from tqdm import tqdm
 
-from gan_lightning.config.errors import Refused, nearest
-from gan_lightning.metric.base import Score
+from gan_lightning.config.errors import UserError, suggest
+from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.run.directory import Run, Verdict
 
 AUC = "auc"
@@ -32,7 +32,7 @@ class Equilibrium(pl.Callback):
     def __init__(
         self,
         run: Run,
-        metrics: Mapping[str, Score],
+        metrics: Mapping[str, GenerativeMetric],
         auc_at_most: Annotated[float, Field(ge=0, le=1)] = 0.55,
         patience: Annotated[int, Field(ge=1)] = 3,
         at_least: dict[str, float] | None = None,
@@ -40,18 +40,18 @@ class Equilibrium(pl.Callback):
     ) -> None:
         self.run, self.auc_at_most, self.patience = run, auc_at_most, patience
         self.at_least, self.at_most = at_least or {}, at_most or {}
-        if why := self.unfit({name for score in metrics.values() for name in score.higher}, at_least, at_most):
-            raise Refused(f"callback.equilibrium: {why}")
+        if why := self.incompatibility({name for score in metrics.values() for name in score.maximize}, at_least, at_most):
+            raise UserError(f"callback.equilibrium: {why}")
         self.heard: list[dict[str, float]] = []
 
     @staticmethod
-    def unfit(numbers: Collection[str], at_least: Any = None, at_most: Any = None, **_: Any) -> str | None:
+    def incompatibility(numbers: Collection[str], at_least: Any = None, at_most: Any = None, **_: Any) -> str | None:
         """Why a run whose metrics give these numbers can't be ended so; None: it can."""
         conditions = {**(at_least or {}), **(at_most or {})}
         if not conditions:
             return "at_least and at_most are empty: auc alone is 0.5 of a dead discriminator, too; bound a score of the samples"
         missing = next((name for name in (AUC, *conditions) if name not in numbers), None)
-        return f"no metric gives {missing}; {nearest(missing, list(numbers))}" if missing else None
+        return f"no metric gives {missing}; {suggest(missing, list(numbers))}" if missing else None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and self.run.result.get("evidence"):

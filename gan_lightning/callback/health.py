@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from gan_lightning.gan import GAN, Terms
 from gan_lightning.run.directory import Run, Verdict
-from gan_lightning.step.seeding import Purpose, generator
+from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Batch
 
 Alarm = Literal["non_finite", "discriminator_wins", "collapse", "frozen", "memorising"]
@@ -40,7 +40,7 @@ VANISHED, LEARNED = 0.02, 0.001  # mean |∂loss/∂logit| of G and D, which is 
 FAINT, STILL, ENDED, COPYING = 0.01, 1e-7, 1e-3, 0.5  # share of usual ‖∇G‖, of ‖G‖, of the learning rate; distance ratio
 
 
-class Heard(NamedTuple):
+class Norms(NamedTuple):
     """The lengths of some tensors at one moment, still on the device: NaN or infinite where a value is, or is beyond 1e19."""
 
     step: int
@@ -57,14 +57,20 @@ class Health(pl.Callback):
     def __init__(
         self,
         run: Run,
-        every: Annotated[int, Field(ge=1, le=50)] = 50,
+        every_n_steps: Annotated[int, Field(ge=1, le=50)] = 50,
         patience: Annotated[int, Field(ge=1)] = 5,
         diversity: Annotated[float, Field(ge=0, lt=1)] = 0.1,
         stop_on: tuple[Alarm, ...] = ("non_finite",),
     ) -> None:
-        self.run, self.every, self.patience, self.diversity, self.stop_on = run, every, patience, diversity, stop_on
+        self.run, self.every_n_steps, self.patience, self.diversity, self.stop_on = (
+            run,
+            every_n_steps,
+            patience,
+            diversity,
+            stop_on,
+        )
         self.watched: dict[str, Tensor] = {}  # every parameter of G, then of D and its heads
-        self.heard: list[Heard] = []
+        self.heard: list[Norms] = []
         self.before: list[Tensor] = []  # G at the last reading
         self.lengths: list[float] = []  # ‖∇G‖ at every reading
         self.best: dict[str, float] = {}
@@ -96,13 +102,13 @@ class Health(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, i: int) -> None:
         assert isinstance(module, GAN)
-        self._hear(trainer.global_step, turns(self.watched, outputs))
-        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+        self._hear(trainer.global_step, ordered_tensors(self.watched, outputs))
+        if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == trainer.max_steps:
             self._read(trainer, module, outputs, batch)
 
     def _hear(self, step: int, tensors: dict[str, Tensor]) -> None:
         with torch.no_grad():
-            self.heard.append(Heard(step, list(tensors), torch.stack(torch._foreach_norm(list(tensors.values())))))
+            self.heard.append(Norms(step, list(tensors), torch.stack(torch._foreach_norm(list(tensors.values())))))
 
     # ── now and then ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _read(self, trainer: pl.Trainer, gan: GAN, terms: Terms, batch: Batch) -> None:
@@ -160,7 +166,7 @@ class Health(pl.Callback):
             elif values["slope_d"] <= LEARNED:
                 why = f"{told} has nothing left to learn: mean |∂loss/∂logit| is {values['slope_d']:.1e}"
         self._sign("discriminator_wins", "separation", why, self.patience)
-        learns = trainer.global_step > gan.head_start
+        learns = trainer.global_step > gan.discriminator_warmup_steps
         rates = [(g["lr"], g.get("initial_lr", g["lr"])) for g in trainer.optimizers[1].param_groups]
         ended = all(rate < ENDED * initial for rate, initial in rates)
         still = "G's gradient is 0" if length == 0 else "G does not move" if motion < STILL and not ended else None
@@ -207,7 +213,7 @@ class Health(pl.Callback):
                         logger.experiment.add_text("health", line, step)
 
 
-def turns(watched: Mapping[str, Tensor], terms: Terms) -> dict[str, Tensor]:
+def ordered_tensors(watched: Mapping[str, Tensor], terms: Terms) -> dict[str, Tensor]:
     """The terms and gradients of D's turn, then of G's."""
     first = sorted(terms, key=lambda name: (name.endswith("/g"), not name.startswith("logits")))
     gradients = [(name, p.grad) for name, p in watched.items() if p.grad is not None]
@@ -239,12 +245,12 @@ def diversity(gan: GAN, batch: Batch) -> dict[str, Tensor]:  # -> ()
     real, labels = batch.real[:DRAWN], None if batch.labels is None else batch.labels[:DRAWN]
     if len(real) < 2:
         return {}
-    z = gan.prior.draw(len(real), gan.latent_dim, torch.device("cpu"), generator(Purpose.PICTURE, gan.seed, 2))
+    z = gan.prior.sample(len(real), gan.latent_dim, torch.device("cpu"), seeded_generator(Purpose.PICTURE, gan.seed, 2))
     samples = gan.ema.average(z.to(gan.device), labels)
-    return {"diversity": apart(samples, labels) / apart(real, labels)}
+    return {"diversity": mean_distance(samples, labels) / mean_distance(real, labels)}
 
 
-def apart(x: Tensor, labels: Tensor | None) -> Tensor:  # (N, …), (N,) -> ()
+def mean_distance(x: Tensor, labels: Tensor | None) -> Tensor:  # (N, …), (N,) -> ()
     """The mean distance of two of them, of the same class where there are such pairs."""
     x = x.flatten(1).float()
     pairs = ~torch.eye(len(x), dtype=torch.bool, device=x.device)

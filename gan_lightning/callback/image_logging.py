@@ -1,6 +1,6 @@
 """Samples → one picture a person can read: images in a grid, points as a scatter, signals as waves and spectrograms.
 
-Pictures are uint8 arrays (height, width, 3); `show` hands one to a logger.
+Pictures are uint8 arrays (height, width, 3); `log_image` hands one to a logger.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import summary
 
-from gan_lightning.data.render import save
+from gan_lightning.data.render import save_image
 
 
 @singledispatch
-def show(logger: Logger, tag: str, image: np.ndarray, step: int) -> None:
+def log_image(logger: Logger, tag: str, image: np.ndarray, step: int) -> None:
     """Hand a picture to a logger. A kind that is not known gets none: its run directory has the PNG."""
 
 
-@show.register
+@log_image.register
 def _(logger: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None:
     """In a file of their own, so that scalars load quickly: EVENTS.images beside the writer's own file EVENTS.
 
@@ -41,26 +41,26 @@ def _(logger: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None
             RecordWriter(file).write(event.SerializeToString())
 
 
-def held(logger: Logger) -> int:
+def logged_image_bytes(logger: Logger) -> int:
     """Bytes of pictures that a run has in TensorBoard, over all its sessions; 0 with another logger."""
     if not isinstance(logger, TensorBoardLogger):
         return 0
     return sum(path.stat().st_size for path in Path(logger.log_dir).glob("events.out.tfevents.*.images"))
 
 
-@show.register
+@log_image.register
 def _(logger: WandbLogger, tag: str, image: np.ndarray, step: int) -> None:
     logger.log_image(tag, [image], step)
 
 
-@show.register
+@log_image.register
 def _(logger: MLFlowLogger, tag: str, image: np.ndarray, step: int) -> None:
     assert logger.run_id is not None
     logger.experiment.log_image(logger.run_id, image, artifact_file=f"{tag}/step={step:08d}.png")
 
 
-@show.register
+@log_image.register
 def _(logger: CSVLogger, tag: str, image: np.ndarray, step: int) -> None:
     folder = Path(logger.log_dir) / "pictures" / tag
     folder.mkdir(parents=True, exist_ok=True)
-    save(image, folder / f"step={step:08d}.png")
+    save_image(image, folder / f"step={step:08d}.png")

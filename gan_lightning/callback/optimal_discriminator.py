@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gan_lightning.callback.base import Row, Table
-from gan_lightning.config.errors import Refused
+from gan_lightning.config.errors import UserError
 from gan_lightning.data.base import Data
 from gan_lightning.data.line import Line
 from gan_lightning.gan import GAN
@@ -55,24 +55,24 @@ class Curves(NamedTuple):
 
 
 class OptimalDiscriminator(Table):
-    """A row `every` steps: `max_error` and `mean_error` of D under (p + q) / 2, `value` of D and `optimum` in theory."""
+    """A row `every_n_steps` steps: `max_error` and `mean_error` of D under (p + q) / 2, `value` of D and `optimum` in theory."""
 
     name: ClassVar[str] = "optimal_discriminator"
 
-    def __init__(self, run: Run, data: Data, every: Annotated[int, Field(ge=1)] = 100) -> None:
+    def __init__(self, run: Run, data: Data, every_n_steps: Annotated[int, Field(ge=1)] = 100) -> None:
         super().__init__(run)
-        self.data, self.every = data, every
+        self.data, self.every_n_steps = data, every_n_steps
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Raises Refused if a density is not known."""
+        """Raises UserError if a density is not known."""
         assert isinstance(module, GAN)
         known = isinstance(self.data, Line) and isinstance(module.generator, Generator) and isinstance(module.prior, Gaussian)
         if not known or module.packing > 1:
             needed = "data=line, model=normal, prior=gaussian and gan.packing=1"
-            raise Refused(f"callback.{self.name}: both densities must be known; it needs {needed}")
+            raise UserError(f"callback.{self.name}: both densities must be known; it needs {needed}")
 
     def due(self, step: int, gan: GAN) -> bool:
-        return step % self.every == 0
+        return step % self.every_n_steps == 0
 
     def measure(self, gan: GAN) -> Row:
         curves = self._curves(gan)

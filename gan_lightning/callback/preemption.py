@@ -12,10 +12,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from gan_lightning.distributed.stopping import Agreement
+from gan_lightning.distributed.stopping import StopAgreement
 from gan_lightning.run.directory import Run, Verdict
 
-WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Preemption(pl.Callback):
@@ -27,7 +27,7 @@ class Preemption(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """After Lightning has set its own handlers, which would save in the middle of an iteration and exit with 0."""
-        for number in WATCHED:
+        for number in SIGNALS:
             self.previous[number] = signal.signal(number, self._catch)
         connector = trainer._signal_connector
         if connector.received_sigterm:  # while Lightning got ready; it would leave with exit code 0
@@ -44,14 +44,14 @@ class Preemption(pl.Callback):
         self.previous = {}
 
 
-class Ending(pl.Callback):
+class SynchronizedStop(pl.Callback):
     """Stands behind all that may want to end the run: whether it ends behind this iteration, on every rank alike."""
 
     def __init__(self, run: Run, preemption: Preemption) -> None:
-        self.run, self.preemption, self.agreement = run, preemption, Agreement()
+        self.run, self.preemption, self.agreement = run, preemption, StopAgreement()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.agreement = Agreement()
+        self.agreement = StopAgreement()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         caught, verdict = self.preemption.caught, self.run.verdict

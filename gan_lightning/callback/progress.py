@@ -17,8 +17,8 @@ from gan_lightning.step.types import Batch
 class Progress(TQDMProgressBar):
     """Redrawn every so many steps; in a log file, where each redrawing stays, 20 times a run."""
 
-    def __init__(self, every: Annotated[int, Field(ge=1)] = 20) -> None:
-        super().__init__(refresh_rate=every)
+    def __init__(self, every_n_steps: Annotated[int, Field(ge=1)] = 20) -> None:
+        super().__init__(refresh_rate=every_n_steps)
         self.bar: Any = None
         self.since, self.seen = 0.0, 0
 

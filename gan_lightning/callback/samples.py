@@ -17,7 +17,7 @@ from gan_lightning.data import render
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.run.directory import Run
-from gan_lightning.step.seeding import Purpose, generator
+from gan_lightning.step.seeding import Purpose, seeded_generator
 
 COLUMNS, ROWS, POINTS, WALKS = 10, 8, 2500, 5
 
@@ -25,7 +25,7 @@ COLUMNS, ROWS, POINTS, WALKS = 10, 8, 2500, 5
 class Samples(pl.Callback):
     """`samples/step=….png` in the run directory, `sample/ema`, `sample/real` and `sample/interpolation` in the logger.
 
-    Conditional samples stand one class a column, the real ones likewise. TensorBoard takes `budget` megabytes (10⁶) of them a
+    Conditional samples stand one class a column, the real ones likewise. TensorBoard takes `max_image_mb` megabytes (10⁶) of them a
     run: its pages load all at once.
     """
 
@@ -33,21 +33,21 @@ class Samples(pl.Callback):
         self,
         run: Run,
         data: Data,
-        every: Annotated[int, Field(ge=1)] = 250,
-        budget: Annotated[float, Field(ge=0)] = 64.0,
+        every_n_steps: Annotated[int, Field(ge=1)] = 250,
+        max_image_mb: Annotated[float, Field(ge=0)] = 64.0,
     ) -> None:
-        self.run, self.data, self.every, self.budget = run, data, every, budget
+        self.run, self.data, self.every_n_steps, self.max_image_mb = run, data, every_n_steps, max_image_mb
         self.spent = False
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and trainer.global_step == self.run.first_step:
             assert isinstance(module, GAN)
-            self._show(trainer, "sample/real", render.picture(self._real(), self._columns()), "_real")
+            self._show(trainer, "sample/real", render.render(self._real(), self._columns()), "_real")
             self._draw(trainer, module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         step = trainer.global_step
-        if trainer.is_global_zero and (step % self.every == 0 or step == trainer.max_steps):
+        if trainer.is_global_zero and (step % self.every_n_steps == 0 or step == trainer.max_steps):
             assert isinstance(module, GAN)
             self._draw(trainer, module)
 
@@ -76,31 +76,31 @@ class Samples(pl.Callback):
 
     @torch.inference_mode()
     def _draw(self, trainer: pl.Trainer, gan: GAN) -> None:
-        source = generator(Purpose.PICTURE, gan.seed)
-        z = gan.prior.draw(self._count(), gan.latent_dim, torch.device("cpu"), source).to(gan.device)
+        source = seeded_generator(Purpose.PICTURE, gan.seed)
+        z = gan.prior.sample(self._count(), gan.latent_dim, torch.device("cpu"), source).to(gan.device)
         labels = self._labels()
         samples = gan.ema.average(z, None if labels is None else labels.to(gan.device))
         behind = self.data.splits.train.first(POINTS) if samples.dim() == 2 else None
-        self._show(trainer, "sample/ema", render.picture(samples, self._columns(), behind))
+        self._show(trainer, "sample/ema", render.render(samples, self._columns(), behind))
 
     @torch.inference_mode()
     def _walk(self, gan: GAN) -> np.ndarray:
         """A row goes from one z to another through points as likely as both."""
-        source = generator(Purpose.PICTURE, gan.seed, 1)
-        start, end = (gan.prior.draw(WALKS, gan.latent_dim, torch.device("cpu"), source) for _ in range(2))
+        source = seeded_generator(Purpose.PICTURE, gan.seed, 1)
+        start, end = (gan.prior.sample(WALKS, gan.latent_dim, torch.device("cpu"), source) for _ in range(2))
         share = torch.linspace(0, 1, COLUMNS).repeat(WALKS)
-        z = gan.prior.between(start.repeat_interleave(COLUMNS, 0), end.repeat_interleave(COLUMNS, 0), share)
+        z = gan.prior.interpolate(start.repeat_interleave(COLUMNS, 0), end.repeat_interleave(COLUMNS, 0), share)
         labels = torch.arange(WALKS).repeat_interleave(COLUMNS) % self.data.num_classes if self.data.num_classes else None
         samples = gan.ema.average(z.to(gan.device), None if labels is None else labels.to(gan.device))
-        return render.picture(samples, COLUMNS)
+        return render.render(samples, COLUMNS)
 
     def _show(self, trainer: pl.Trainer, tag: str, image: np.ndarray, suffix: str = "") -> None:
         path = self.run.sample_path(trainer.global_step, suffix)
-        render.save(image, path)
+        render.save_image(image, path)
         for logger in trainer.loggers:
-            if image_logging.held(logger) + path.stat().st_size <= self.budget * 1e6:
-                image_logging.show(logger, tag, image, trainer.global_step)
+            if image_logging.logged_image_bytes(logger) + path.stat().st_size <= self.max_image_mb * 1e6:
+                image_logging.log_image(logger, tag, image, trainer.global_step)
             elif not self.spent:
                 self.spent = True
-                where = f"{self.budget:g} MB of pictures are in TensorBoard (callback.samples.budget)"
+                where = f"{self.max_image_mb:g} MB of pictures are in TensorBoard (callback.samples.max_image_mb)"
                 tqdm.write(f"step {trainer.global_step}: {where}; from now on they are in {path.parent} alone", file=sys.stderr)

@@ -16,11 +16,11 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard.summary import hparams
 
-from gan_lightning.config.resolve import Plain, flat, resolved
+from gan_lightning.config.resolve import Plain, flatten, resolve
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
-from gan_lightning.metric.base import Score
-from gan_lightning.metric.evaluation import Generated, judging, measure
+from gan_lightning.metric.base import GenerativeMetric
+from gan_lightning.metric.evaluation import GeneratedSamples, discriminator_function, evaluate_metrics
 from gan_lightning.metric.reference import Reference
 from gan_lightning.run.directory import Run
 
@@ -31,22 +31,24 @@ SETTLED = ("gan._target_", "ema._target_", "trainer._target_", "trainer.accelera
 class Scores(pl.Callback):
     """`metric/<name>` every so many steps, from step 0 on; the objective is `result.json`'s and HParams'."""
 
-    def __init__(self, run: Run, data: Data, metrics: Mapping[str, Score], every: Annotated[int, Field(ge=1)] = 250) -> None:
-        self.run, self.data, self.metrics, self.every = run, data, dict(metrics), every
-        self.plain = resolved(run.config)
+    def __init__(
+        self, run: Run, data: Data, metrics: Mapping[str, GenerativeMetric], every_n_steps: Annotated[int, Field(ge=1)] = 250
+    ) -> None:
+        self.run, self.data, self.metrics, self.every_n_steps = run, data, dict(metrics), every_n_steps
+        self.plain = resolve(run.config)
 
     @property
     def objective(self) -> tuple[str, bool] | None:
         """The score that runs are compared by, and whether more of it is better."""
-        offered = {name: up for metric in self.metrics.values() for name, up in metric.higher.items()}
+        offered = {name: up for metric in self.metrics.values() for name, up in metric.maximize.items()}
         name = self.plain["objective"] or next(iter(offered), None)
         return (name, offered[name]) if name in offered else None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GAN)
-        reference = Reference(self.data, "validation", judging(module))
+        reference = Reference(self.data, "validation", discriminator_function(module))
         for metric in self.metrics.values():
-            metric.bind(reference)
+            metric.set_reference(reference)
         if self.objective and trainer.is_global_zero:
             self.run.record(compared={"by": self.objective[0], "higher": self.objective[1]})
         if trainer.global_step == self.run.first_step:
@@ -57,13 +59,13 @@ class Scores(pl.Callback):
             typed = [word.partition("=")[0].lstrip("+~") for word in self.run.result.get("overrides", [])]
             for logger in trainer.loggers:
                 if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                    announce(logger, chosen, known, typed)
+                    log_hparams(logger, chosen, known, typed)
                 elif not isinstance(logger, TensorBoardLogger):
                     logger.log_hyperparams(chosen)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         step = trainer.global_step
-        if step % self.every == 0 or step == trainer.max_steps:
+        if step % self.every_n_steps == 0 or step == trainer.max_steps:
             assert isinstance(module, GAN)
             self._score(trainer, module)
 
@@ -75,7 +77,7 @@ class Scores(pl.Callback):
 
     def _score(self, trainer: pl.Trainer, gan: GAN) -> dict[str, float]:
         step = trainer.global_step
-        scores = measure(self.metrics, Generated(gan, self.data.num_classes, gan.seed))
+        scores = evaluate_metrics(self.metrics, GeneratedSamples(gan, self.data.num_classes, gan.seed))
         self.run.scores = step, scores
         if trainer.is_global_zero:
             self._tell(trainer, step, scores)
@@ -98,7 +100,7 @@ class Scores(pl.Callback):
                 logger.log_metrics(logged, step)
 
 
-def announce(logger: TensorBoardLogger, chosen: Plain, known: Mapping[str, float], typed: Collection[str]) -> None:
+def log_hparams(logger: TensorBoardLogger, chosen: Plain, known: Mapping[str, float], typed: Collection[str]) -> None:
     """A run's line in HParams: what was chosen, what was typed first, and the tags whose last values stand beside it.
 
     Lightning's own log_hyperparams logs the values as well, at step 0: a second time, and a fork's at a step it never took.
@@ -115,10 +117,10 @@ def announce(logger: TensorBoardLogger, chosen: Plain, known: Mapping[str, float
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:
     """The config as HParams shows it: a class by its module's name, without what only watches or follows another key."""
-    plain, own = flat(resolved(config)), OmegaConf.to_container(config, resolve=False)
+    plain, own = flatten(resolve(config)), OmegaConf.to_container(config, resolve=False)
     assert isinstance(own, dict)
     found: dict[str, Any] = {}
-    for key, written in flat({str(k): v for k, v in own.items()}).items():
+    for key, written in flatten({str(k): v for k, v in own.items()}).items():
         place, _, leaf = key.rpartition(".")
         if key.partition(".")[0] in UNSHOWN or key in SETTLED or "${" in str(written) or leaf == "_partial_":
             continue

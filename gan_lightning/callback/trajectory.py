@@ -12,31 +12,31 @@ from pydantic import Field
 from pytorch_lightning import LightningModule, Trainer
 
 from gan_lightning.callback.base import Row, Table
-from gan_lightning.config.errors import Refused
+from gan_lightning.config.errors import UserError
 from gan_lightning.gan import GAN
 from gan_lightning.run.directory import Run
 
 
 class Trajectory(Table):
-    """One row `every` steps."""
+    """One row `every_n_steps` steps."""
 
     name: ClassVar[str] = "trajectory"
 
-    def __init__(self, run: Run, every: Annotated[int, Field(ge=1)] = 1) -> None:
+    def __init__(self, run: Run, every_n_steps: Annotated[int, Field(ge=1)] = 1) -> None:
         super().__init__(run)
-        self.every = every
+        self.every_n_steps = every_n_steps
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Raises Refused if the players have more than a parameter each."""
+        """Raises UserError if the players have more than a parameter each."""
         assert isinstance(module, GAN)
         sizes = [sum(p.numel() for p in player.parameters()) for player in (module.generator, module.discriminator)]
         if sizes != [1, 1]:
-            raise Refused(
+            raise UserError(
                 f"callback.{self.name}: the players have {sizes[0]} and {sizes[1]} parameters, not one each; use model=dirac"
             )
 
     def due(self, step: int, gan: GAN) -> bool:
-        return step % self.every == 0
+        return step % self.every_n_steps == 0
 
     def measure(self, gan: GAN) -> Row:
         (theta,), (psi,) = gan.generator.parameters(), gan.discriminator.parameters()

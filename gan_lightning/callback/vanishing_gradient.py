@@ -25,7 +25,7 @@ from gan_lightning.gan import GAN
 from gan_lightning.loss.minimax import Minimax
 from gan_lightning.loss.non_saturating import NonSaturating
 from gan_lightning.run.directory import Run
-from gan_lightning.step.seeding import Purpose, generator
+from gan_lightning.step.seeding import Purpose, seeded_generator
 
 LOSSES = {"minimax": Minimax(), "non_saturating": NonSaturating()}
 LEVEL, WINDOW = 0.25, 5  # G has recovered when the mean of D(G(z)) over so many rows is at the level; at equilibrium it is 0.5
@@ -33,21 +33,21 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class VanishingGradient(Table):
-    """About `points` rows over `gan.head_start`, at steps in equal ratios, then one `every` steps; always for the same z.
+    """About `points` rows over `gan.discriminator_warmup_steps`, at steps in equal ratios, then one `every_n_steps` steps; always for the same z.
 
     What it costs G is `recovered_after` in result.json: steps from the head start's end until G has recovered.
     """
 
     name: ClassVar[str] = "vanishing_gradient"
 
-    def __init__(self, run: Run, data: Data, every: Count = 10, points: Count = 15, num_samples: Count = 128) -> None:
+    def __init__(self, run: Run, data: Data, every_n_steps: Count = 10, points: Count = 15, num_samples: Count = 128) -> None:
         super().__init__(run)
-        self.data, self.every, self.points, self.num_samples = data, every, points, num_samples
+        self.data, self.every_n_steps, self.points, self.num_samples = data, every_n_steps, points, num_samples
 
     def due(self, step: int, gan: GAN) -> bool:
-        head = gan.head_start
+        head = gan.discriminator_warmup_steps
         marks = {0, *(round(head ** (i / max(self.points - 2, 1))) for i in range(self.points - 1) if head), head}
-        return step in marks or (step > head and (step - head) % self.every == 0)
+        return step in marks or (step > head and (step - head) % self.every_n_steps == 0)
 
     def measure(self, gan: GAN) -> Row:
         parameters = [p for p in gan.generator.parameters() if p.requires_grad]
@@ -64,15 +64,17 @@ class VanishingGradient(Table):
 
     def _logits(self, gan: GAN) -> Tensor:  # -> (num_samples / packing,), D's word on samples drawn as G trains
         n, classes = self.num_samples - self.num_samples % gan.packing, self.data.num_classes
-        z = gan.prior.draw(n, gan.latent_dim, torch.device("cpu"), generator(Purpose.PICTURE, gan.seed, 2)).to(gan.device)
+        z = gan.prior.sample(n, gan.latent_dim, torch.device("cpu"), seeded_generator(Purpose.PICTURE, gan.seed, 2)).to(
+            gan.device
+        )
         labels = (torch.arange(n) % classes).to(gan.device) if classes else None
-        return gan.judge(gan.generator(z, labels), labels).logits
+        return gan.discriminate(gan.generator(z, labels), labels).logits
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         super().on_train_end(trainer, module)
         assert isinstance(module, GAN)
-        if trainer.is_global_zero and trainer.global_step > module.head_start:
-            steps = self.recovered_after(module.head_start)
+        if trainer.is_global_zero and trainer.global_step > module.discriminator_warmup_steps:
+            steps = self.recovered_after(module.discriminator_warmup_steps)
             self.run.record(recovered_after=steps)
             for logger in trainer.loggers if steps is not None else ():
                 logger.log_metrics({f"{self.name}/recovered_after": float(steps or 0)}, trainer.global_step)
@@ -86,7 +88,7 @@ class VanishingGradient(Table):
         return None
 
     def figure(self, gan: GAN) -> Figure:
-        head = gan.head_start
+        head = gan.discriminator_warmup_steps
         figure = Figure(figsize=(9, 4), dpi=100, layout="constrained")
         during, after = figure.subplots(1, 2)
         early = [row for row in self.rows if row["step"] <= head]

@@ -6,14 +6,14 @@ from typing import Any
 
 import yaml
 
-from gan_lightning.config.errors import Refused, nearest
+from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
 
 
-def arguments(known: type, line: list[str]) -> Any:
+def parse_arguments(known: type, line: list[str]) -> Any:
     """A small command's `key=value …` as an instance of a pydantic model; `--help` prints the model's docstring.
 
-    Raises Refused: unknown keys with the nearest, missing ones, values of a wrong kind.
+    Raises UserError: unknown keys with the nearest, missing ones, values of a wrong kind.
     """
     from pydantic import ValidationError
 
@@ -25,7 +25,7 @@ def arguments(known: type, line: list[str]) -> Any:
     for word in line:
         key, equals, value = word.partition("=")
         if not equals or key not in fields:
-            lines.append(f"{word}: no such argument; {nearest(key, fields)}")
+            lines.append(f"{word}: no such argument; {suggest(key, fields)}")
         else:
             text = "Path" in str(fields[key].annotation) or str(fields[key].annotation) in ("str", "<class 'str'>")
             try:
@@ -35,11 +35,11 @@ def arguments(known: type, line: list[str]) -> Any:
             if not value:
                 lines.append(f"{word}: empty")
     if lines:
-        raise Refused(*lines)
+        raise UserError(*lines)
     try:
         return known(**given)
     except ValidationError as error:
-        raise Refused(
+        raise UserError(
             *(
                 f"{e['loc'][0]}: missing; it is needed: {e['loc'][0]}=…"
                 if e["type"] == "missing"

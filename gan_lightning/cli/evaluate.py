@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from gan_lightning.cli.arguments import arguments
-from gan_lightning.cli.exit_codes import ending, writable
+from gan_lightning.cli.arguments import parse_arguments
+from gan_lightning.cli.exit_codes import exit_codes, require_writable
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused, one_line
+from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import Plain
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from gan_lightning.data.base import Data
     from gan_lightning.data.stream import Source
-    from gan_lightning.metric.base import Score
-    from gan_lightning.metric.evaluation import Samples
+    from gan_lightning.metric.base import GenerativeMetric
+    from gan_lightning.metric.evaluation import SampleSource
     from gan_lightning.metric.reference import Reference
 
 
@@ -63,14 +63,14 @@ FOLDERS = ["fid", "kid", "precision_recall"]  # the scores of two folders, unles
 
 def main() -> None:
     """The console script."""
-    with ending():
-        request: Request = arguments(Request, sys.argv[1:])
+    with exit_codes():
+        request: Request = parse_arguments(Request, sys.argv[1:])
         if request.run is not None and (request.real or request.fake):
-            raise Refused("run=, real=: score a run, or a folder against another; not both")
+            raise UserError("run=, real=: score a run, or a folder against another; not both")
         if request.run is None and not (request.real and request.fake):
-            raise Refused("run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR")
+            raise UserError("run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR")
         found, out = evaluate_run(request) if request.run is not None else evaluate_folders(request)
-        print(table(found))
+        print(score_table(found))
         if out is not None:
             from gan_lightning.storage.atomic import write_text
 
@@ -79,67 +79,68 @@ def main() -> None:
 
 
 def evaluate_run(request: Request) -> tuple[Plain, Path]:
-    """The scores of a run's generator at a checkpoint, and where they go. Raises Refused."""
+    """The scores of a run's generator at a checkpoint, and where they go. Raises UserError."""
     from gan_lightning.config import instantiate
-    from gan_lightning.metric.evaluation import Generated, judging, normalising
+    from gan_lightning.metric.evaluation import GeneratedSamples, batch_norm_layers, discriminator_function
     from gan_lightning.metric.reference import Reference
     from gan_lightning.run.directory import Run
     from gan_lightning.step.seeding import Purpose
+    from gan_lightning.training.restore import load_gan
 
     assert request.run is not None
     run = Run(request.run)
     out = request.out or run.path / "scores.json"
-    writable(out, made=False)
-    plain = chosen(run.config, request)
-    gan, step = run.game(request.checkpoint)
-    data = instantiate.data(plain)
-    scores = fitting(plain, data)
-    source = Generated(gan, data.num_classes, request.seed, Purpose.REPORT, request.weights, request.batch_norm)
-    sampled = f"{request.batch_norm} statistics" if normalising(source.network) else "none"
+    require_writable(out, made=False)
+    plain = select_metrics(run.config, request)
+    gan, step = load_gan(run, request.checkpoint)
+    data = instantiate.build_data(plain)
+    scores = build_fitting_metrics(plain, data)
+    source = GeneratedSamples(gan, data.num_classes, request.seed, Purpose.REPORT, request.weights, request.batch_norm)
+    sampled = f"{request.batch_norm} statistics" if batch_norm_layers(source.network) else "none"
     who = {"run": str(run.path), "step": step, "seed": request.seed, "weights": request.weights, "batch_norm": sampled}
-    reference = Reference(data, request.split, judging(gan))
-    return reported(scores, source, reference, request.num, who), out
+    reference = Reference(data, request.split, discriminator_function(gan))
+    return score_samples(scores, source, reference, request.num, who), out
 
 
 def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
-    """The scores of one folder of images against another, and where they go. Raises Refused."""
+    """The scores of one folder of images against another, and where they go. Raises UserError."""
     from gan_lightning.data.image_folder import ImageFolder
     from gan_lightning.metric.reference import Reference
 
     assert request.real is not None and request.fake is not None  # noqa: PT018
     for name, folder in (("real", request.real), ("fake", request.fake)):
         if not folder.is_dir():
-            raise Refused(f"{name}={folder}: {'is a file' if folder.exists() else 'does not exist'}; give a folder of images")
+            raise UserError(f"{name}={folder}: {'is a file' if folder.exists() else 'does not exist'}; give a folder of images")
     if request.out is not None:
-        writable(request.out, made=False)
-    shape = request.shape or first_shape(request.real)
-    plain = chosen(Composer().compose(["metric=none", "feature=inception"]), request, FOLDERS)
+        require_writable(request.out, made=False)
+    shape = request.shape or first_image_shape(request.real)
+    plain = select_metrics(Composer().compose(["metric=none", "feature=inception"]), request, FOLDERS)
     real, fake = (
         ImageFolder(root=str(root), validation=0.0, test=0.0, sample_shape=tuple(shape), num_classes=0)
         for root in (request.real, request.fake)
     )
-    scores = fitting(plain, real)
+    scores = build_fitting_metrics(plain, real)
     who = {"real": str(request.real), "fake": str(request.fake), "shape": shape}
-    return reported(scores, split(fake, "train"), Reference(real, "train"), request.num, who), request.out
+    return score_samples(scores, load_split(fake, "train"), Reference(real, "train"), request.num, who), request.out
 
 
-def first_shape(folder: Path) -> list[int]:
-    """That of a folder's first image. Raises Refused."""
+def first_image_shape(folder: Path) -> list[int]:
+    """That of a folder's first image. Raises UserError."""
     from PIL import Image
 
-    from gan_lightning.data.image_folder import images
+    from gan_lightning.data.image_folder import list_images
 
     try:
-        with Image.open(folder / images(folder)[0]) as first:
+        with Image.open(folder / list_images(folder)[0]) as first:
             return [1 if first.mode in ("1", "L", "I;16") else 3, first.height, first.width]
     except (IndexError, OSError) as error:
         why = "it holds no images" if isinstance(error, IndexError) else one_line(error)
-        raise Refused(f"real={folder}: the size of its images can't be told ({why}); give shape=[C,H,W]") from None
+        raise UserError(f"real={folder}: the size of its images can't be told ({why}); give shape=[C,H,W]") from None
 
 
-def chosen(config: DictConfig, request: Request, otherwise: Sequence[str] = ()) -> Plain:
-    """A config with the metrics and the extractor that were asked for, checked. Raises Refused."""
-    from gan_lightning.config.validate import check
+def select_metrics(config: DictConfig, request: Request, otherwise: Sequence[str] = ()) -> Plain:
+    """A config with the metrics and the extractor that were asked for, checked. Raises UserError."""
+    from gan_lightning.config.validate import validate
 
     named = [request.metric] if isinstance(request.metric, str) else request.metric or list(otherwise)
     words = [f"metric=[{','.join(named)}]"] if named else []
@@ -147,55 +148,57 @@ def chosen(config: DictConfig, request: Request, otherwise: Sequence[str] = ()) 
     composed = Composer().compose(words)
     for group in [word.partition("=")[0] for word in words]:
         config[group] = composed[group]
-    plain = check(config)
+    plain = validate(config)
     if not plain["metric"]:
-        raise Refused("metric: this run was trained with metric=none; choose: metric=[…]")
+        raise UserError("metric: this run was trained with metric=none; choose: metric=[…]")
     return plain
 
 
-def fitting(plain: Plain, data: Data) -> dict[str, Score]:
-    """The scores, not yet bound. Raises Refused, saying which do not fit and why."""
+def build_fitting_metrics(plain: Plain, data: Data) -> dict[str, GenerativeMetric]:
+    """The scores, not yet bound. Raises UserError, saying which do not fit and why."""
     from gan_lightning.config import instantiate
 
-    scores = instantiate.metrics(plain)
-    if lines := [f"metric.{name}: {why}" for name, score in scores.items() if (why := score.unfit(data))]:
-        raise Refused(*lines)
+    scores = instantiate.build_metrics(plain)
+    if lines := [f"metric.{name}: {why}" for name, score in scores.items() if (why := score.incompatibility(data))]:
+        raise UserError(*lines)
     return scores
 
 
-def split(data: Data, name: str) -> Source:
-    """A split, loaded. Raises Refused."""
+def load_split(data: Data, name: str) -> Source:
+    """A split, loaded. Raises UserError."""
     from gan_lightning.data.base import DataError
 
     try:
         found: Source = getattr(data.splits, name)
     except DataError as error:
-        raise Refused(*error.lines) from None
+        raise UserError(*error.lines) from None
     return found
 
 
-def reported(scores: dict[str, Score], source: Samples, reference: Reference, num: int | None, who: Plain) -> Plain:
-    """Each number beside the floor that real samples set, and all that it depends on. Raises Refused."""
+def score_samples(
+    scores: dict[str, GenerativeMetric], source: SampleSource, reference: Reference, num: int | None, who: Plain
+) -> Plain:
+    """Each number beside the floor that real samples set, and all that it depends on. Raises UserError."""
     from gan_lightning.data.base import DataError
-    from gan_lightning.metric.base import TooFew
-    from gan_lightning.metric.evaluation import floor, measure
-    from gan_lightning.metric.reference import size
-    from gan_lightning.run.directory import finite
+    from gan_lightning.metric.base import TooFewSamplesError
+    from gan_lightning.metric.evaluation import evaluate_floor, evaluate_metrics
+    from gan_lightning.metric.reference import reference_size
     from gan_lightning.run.provenance import provenance
+    from gan_lightning.run.result import finite
 
-    if reference.split == "train" and (aware := [name for name, score in scores.items() if score.knows_train]):
-        raise Refused(f"metric={aware[0]}: compares training samples with held-out ones; use split=test or split=validation")
+    if reference.split == "train" and (aware := [name for name, score in scores.items() if score.uses_train_split]):
+        raise UserError(f"metric={aware[0]}: compares training samples with held-out ones; use split=test or split=validation")
     feature = next((score.feature for score in scores.values() if hasattr(score, "feature")), None)
     try:
         for score in scores.values():
             score.num_samples = num or score.num_samples
-            score.bind(reference)
-        generated, real = measure(scores, source), floor(scores, reference)
-    except TooFew as error:
-        raise Refused(str(error)) from None
+            score.set_reference(reference)
+        generated, real = evaluate_metrics(scores, source), evaluate_floor(scores, reference)
+    except TooFewSamplesError as error:
+        raise UserError(str(error)) from None
     except DataError as error:
-        raise Refused(*error.lines) from None
-    floored = {name for score in scores.values() for name in score.floored}
+        raise UserError(*error.lines) from None
+    floored = {name for score in scores.values() for name in score.nonzero_floor}
     rows = {
         name: {"generated": value}
         | ({"real": real[name]} if name in real else {})
@@ -208,7 +211,7 @@ def reported(scores: dict[str, Score], source: Samples, reference: Reference, nu
             "protocol": who
             | {
                 "samples": {name: score.num_samples for name, score in scores.items()},
-                "reference": {"split": reference.split, "samples": size(reference.source)},
+                "reference": {"split": reference.split, "samples": reference_size(reference.source)},
                 "feature": feature and feature.name,
                 "resizer": feature and feature.resizer,
             },
@@ -217,11 +220,11 @@ def reported(scores: dict[str, Score], source: Samples, reference: Reference, nu
     )
 
 
-def table(found: Plain) -> str:
+def score_table(found: Plain) -> str:
     """What a person reads: the numbers, then how they came about."""
     rows = [("", "generated", "real", "excess")]
     for name, row in found["scores"].items():
-        rows.append((name, *(shown(row[c]) if c in row else "" for c in rows[0][1:])))
+        rows.append((name, *(format_score(row[c]) if c in row else "" for c in rows[0][1:])))
     wide = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [
         "  ".join([name.ljust(wide[0]), *(cell.rjust(w) for cell, w in zip(cells, wide[1:], strict=True))])
@@ -236,7 +239,7 @@ def table(found: Plain) -> str:
     return "\n".join([*lines, "", *(f"  {k:<10}  {v}" for k, v in told)])
 
 
-def shown(value: float | None) -> str:
+def format_score(value: float | None) -> str:
     """Four significant digits."""
     return "not a number" if value is None else f"{value:.4g}"
 

@@ -16,14 +16,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gan_lightning.config.errors import Refused, Unwritten, refuse
+from gan_lightning.config.errors import UserError, WriteError, print_user_error
 from gan_lightning.storage import atomic
 
 OUTPUT = 1  # the descriptor
 
 
 @contextmanager
-def ending(say: Callable[[Refused, bool], int] = refuse, debug: bool = False, foreign: bool = False) -> Iterator[None]:
+def exit_codes(
+    say: Callable[[UserError, bool], int] = print_user_error, debug: bool = False, foreign: bool = False
+) -> Iterator[None]:
     """Make an exit code of what goes wrong meanwhile.
 
     `foreign`: code that isn't ours runs too, so that an OSError is told in a line only where the disk is to blame.
@@ -36,33 +38,33 @@ def ending(say: Callable[[Refused, bool], int] = refuse, debug: bool = False, fo
                 print(end="", flush=True)
             raise
         print(end="", flush=True)
-    except Refused as error:
+    except UserError as error:
         sys.exit(say(error, debug))
     except OSError as error:
-        if isinstance(error, BrokenPipeError) and unread():
+        if isinstance(error, BrokenPipeError) and reader_has_left():
             sys.exit(128 + signal.SIGPIPE)
         if foreign and error.errno not in atomic.FAILING:
             raise
-        sys.exit(say(blamed(error), debug))
+        sys.exit(say(as_user_error(error), debug))
     finally:
-        dropped()
+        drop_unprinted()
 
 
-def blamed(error: OSError) -> Refused:
+def as_user_error(error: OSError) -> UserError:
     """The file and the cause. What the filesystem fails in is no mistake of a person's."""
-    kind = Unwritten if error.errno in atomic.FAILING else Refused
-    where = "output" if error.filename is None and kind is Unwritten else error.filename
-    return kind(atomic.why(error) if where is None else f"{os.fsdecode(where)}: {atomic.why(error)}")
+    kind = WriteError if error.errno in atomic.FAILING else UserError
+    where = "output" if error.filename is None and kind is WriteError else error.filename
+    return kind(atomic.reason(error) if where is None else f"{os.fsdecode(where)}: {atomic.reason(error)}")
 
 
-def unread() -> bool:
+def reader_has_left() -> bool:
     """Whether who read the output has left: a pipe without a reader is in error."""
     poll = select.poll()
     poll.register(OUTPUT, 0)
     return bool(poll.poll(0))
 
 
-def dropped() -> None:
+def drop_unprinted() -> None:
     """What can't be printed goes nowhere, lest Python complain of it at its very end."""
     try:
         print(end="", flush=True)
@@ -70,8 +72,8 @@ def dropped() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)
 
 
-def writable(out: Path, folder: bool = False, made: bool = True) -> None:
-    """Before any work: `out` is a file that can be written, or, as a `folder`, can hold some. Raises Refused.
+def require_writable(out: Path, folder: bool = False, made: bool = True) -> None:
+    """Before any work: `out` is a file that can be written, or, as a `folder`, can hold some. Raises UserError.
 
     `made`: the folders that lack will be made.
     """
@@ -87,4 +89,4 @@ def writable(out: Path, folder: bool = False, made: bool = True) -> None:
         why = "is no file"
     else:
         return
-    raise Refused(f"out={out}: {why}")
+    raise UserError(f"out={out}: {why}")

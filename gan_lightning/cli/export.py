@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from gan_lightning.cli.arguments import arguments
-from gan_lightning.cli.exit_codes import ending, writable
-from gan_lightning.config.errors import Refused
+from gan_lightning.cli.arguments import parse_arguments
+from gan_lightning.cli.exit_codes import exit_codes, require_writable
+from gan_lightning.config.errors import UserError
 from gan_lightning.storage import atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan_lightning.run.directory import Sampler
+    from gan_lightning.training.restore import Sampler
 
 TOLERANCE = 1e-4
 BATCHES = (1, 3, 64)
@@ -42,24 +42,25 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script."""
-    with ending():
-        request: Request = arguments(Request, sys.argv[1:])
-        writers = {".onnx": onnx, ".safetensors": safetensors}
+    with exit_codes():
+        request: Request = parse_arguments(Request, sys.argv[1:])
+        writers = {".onnx": export_onnx, ".safetensors": export_safetensors}
         if request.out.suffix not in writers:
-            raise Refused(
+            raise UserError(
                 f"out={request.out}: {request.out.suffix or 'no ending'} can't be written; allowed: {', '.join(writers)}"
             )
-        writable(request.out)
+        require_writable(request.out)
         from gan_lightning.run.directory import Run
+        from gan_lightning.training.restore import load_sampler
 
-        sampler = Run(request.run).sampler(request.checkpoint)
+        sampler = load_sampler(Run(request.run), request.checkpoint)
         data, said = writers[request.out.suffix](sampler)
         request.out.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(request.out, data)
+        atomic.write_bytes(request.out, data)
         print(f"{request.out}: step {sampler.step}, {said}")
 
 
-def inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:
+def example_inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:
     """What the generator is given for n samples."""
     import torch
 
@@ -69,12 +70,12 @@ def inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:
     return {"z": z} | ({"labels": torch.arange(n) % classes} if conditional else {})
 
 
-def onnx(sampler: Sampler) -> tuple[bytes, str]:
-    """Export, then compare with torch at several batch sizes. Raises Refused if they differ by more than TOLERANCE."""
+def export_onnx(sampler: Sampler) -> tuple[bytes, str]:
+    """Export, then compare with torch at several batch sizes. Raises UserError if they differ by more than TOLERANCE."""
     import torch
     from onnxruntime import InferenceSession
 
-    given = inputs(sampler, 2)
+    given = example_inputs(sampler, 2)
     for noisy in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
@@ -92,17 +93,17 @@ def onnx(sampler: Sampler) -> tuple[bytes, str]:
     data = program.model_proto.SerializeToString()
     session, worst = InferenceSession(data, providers=["CPUExecutionProvider"]), 0.0
     for n in BATCHES:
-        given = inputs(sampler, n)
+        given = example_inputs(sampler, n)
         with torch.inference_mode():
             expected = sampler.generator(*given.values())
         (found,) = session.run(None, {name: value.numpy() for name, value in given.items()})
         worst = max(worst, float((torch.from_numpy(found) - expected).abs().max()))
     if not worst <= TOLERANCE:
-        raise Refused(f"out: onnxruntime and torch differ by {worst:.2g}, more than {TOLERANCE:.0e}; nothing was written")
+        raise UserError(f"out: onnxruntime and torch differ by {worst:.2g}, more than {TOLERANCE:.0e}; nothing was written")
     return data, f"onnxruntime and torch agree to {worst:.1e}"
 
 
-def safetensors(sampler: Sampler) -> tuple[bytes, str]:
+def export_safetensors(sampler: Sampler) -> tuple[bytes, str]:
     """The weights by name; metadata: the config as JSON, and the step."""
     from safetensors.torch import save
 

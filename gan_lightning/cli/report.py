@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gan_lightning.cli.arguments import arguments
-from gan_lightning.cli.exit_codes import ending, writable
-from gan_lightning.config.errors import Refused
+from gan_lightning.cli.arguments import parse_arguments
+from gan_lightning.cli.exit_codes import exit_codes, require_writable
+from gan_lightning.config.errors import UserError
 from gan_lightning.storage import atomic
-from gan_lightning.sweep.report.write import report
+from gan_lightning.sweep.report.write import write_report
 
 
 class Request(BaseModel):
@@ -30,15 +30,15 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script."""
-    with ending():
-        request: Request = arguments(Request, sys.argv[1:])
+    with exit_codes():
+        request: Request = parse_arguments(Request, sys.argv[1:])
         if request.out is not None and request.out.suffix != ".html":
-            raise Refused(f"out={request.out}: a page; name it ….html")
+            raise UserError(f"out={request.out}: a page; name it ….html")
         if request.out is not None or request.run.is_dir():
-            writable(request.out or request.run / "report.html")
+            require_writable(request.out or request.run / "report.html")
         began = time.monotonic()
-        path = report(request.run, request.out)
-        print(f"{path}  {atomic.size(path.stat().st_size)}, {time.monotonic() - began:.1f} s")
+        path = write_report(request.run, request.out)
+        print(f"{path}  {atomic.format_bytes(path.stat().st_size)}, {time.monotonic() - began:.1f} s")
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
-from gan_lightning.cli.arguments import arguments
-from gan_lightning.cli.exit_codes import ending, writable
-from gan_lightning.config.errors import Refused
+from gan_lightning.cli.arguments import parse_arguments
+from gan_lightning.cli.exit_codes import exit_codes, require_writable
+from gan_lightning.config.errors import UserError
 from gan_lightning.storage import atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan_lightning.run.directory import Sampler
+    from gan_lightning.training.restore import Sampler
 
 BATCH = 256
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -44,75 +44,80 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script."""
-    with ending():
-        request: Request = arguments(Request, sys.argv[1:])
+    with exit_codes():
+        request: Request = parse_arguments(Request, sys.argv[1:])
         out = Path(request.out)
         kind, folder = out.suffix.lower(), request.out.endswith("/") or out.is_dir()
         if not (folder or kind in (".npy", *PICTURES)):
             allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(PICTURES)
-            raise Refused(f"out={request.out}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
-        writable(out, folder)
+            raise UserError(f"out={request.out}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
+        require_writable(out, folder)
         from gan_lightning.run.directory import Run
+        from gan_lightning.training.restore import load_sampler
 
-        sampler = Run(request.run).sampler(request.checkpoint)
-        samples, columns = draw(sampler, request)
+        sampler = load_sampler(Run(request.run), request.checkpoint)
+        samples, grid_columns = draw_samples(sampler, request)
         (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
-        print(write(samples, columns, out, folder))
+        print(write_samples(samples, grid_columns, out, folder))
 
 
-def draw(sampler: Sampler, request: Request) -> tuple[Tensor, int]:
-    """The samples, and how many stand in a row of a grid. Raises Refused."""
+def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:
+    """The samples, and how many stand in a row of a grid. Raises UserError."""
     import torch
 
     from gan_lightning.config import instantiate
-    from gan_lightning.step.seeding import Purpose, generator
+    from gan_lightning.step.seeding import Purpose, seeded_generator
 
     plain, device = sampler.plain, "cuda" if torch.cuda.is_available() else "cpu"
     classes = plain["data"]["num_classes"]
     conditional = plain["model"]["generator"].get("num_classes", classes)
     if request.labels is not None and not conditional:
-        raise Refused("labels: this run's generator is unconditional: it can't be asked for a class")
+        raise UserError("labels: this run's generator is unconditional: it can't be asked for a class")
     if request.labels is not None and (not request.labels or max(request.labels) >= classes):
-        raise Refused(f"labels={request.labels}: the run has {classes} classes; allowed: 0 to {classes - 1}")
+        raise UserError(f"labels={request.labels}: the run has {classes} classes; allowed: 0 to {classes - 1}")
     asked = request.labels or list(range(classes))
     labels = torch.tensor(asked).repeat(-(-request.num // len(asked)))[: request.num] if classes else None
-    prior, dim, source = instantiate.prior(plain), plain["gan"]["latent_dim"], generator(Purpose.PICTURE, request.seed)
+    prior, dim, source = (
+        instantiate.build_prior(plain),
+        plain["gan"]["latent_dim"],
+        seeded_generator(Purpose.PICTURE, request.seed),
+    )
     try:
         if request.truncation is None:
-            z = prior.draw(request.num, dim, torch.device("cpu"), source)
+            z = prior.sample(request.num, dim, torch.device("cpu"), source)
         else:
-            z = prior.truncated(request.num, dim, request.truncation, source)
+            z = prior.sample_truncated(request.num, dim, request.truncation, source)
     except ValueError as error:
-        raise Refused(f"truncation={request.truncation}: {error}") from None
+        raise UserError(f"truncation={request.truncation}: {error}") from None
     network = sampler.generator.to(device)
     with torch.inference_mode():
         parts = [
             network(z[i : i + BATCH].to(device), None if labels is None else labels[i : i + BATCH].to(device)).float().cpu()
             for i in range(0, request.num, BATCH)
         ]
-    return torch.cat(parts), columns(len(asked)) if conditional else 8
+    return torch.cat(parts), grid_columns(len(asked)) if conditional else 8
 
 
-def columns(classes: int) -> int:
+def grid_columns(classes: int) -> int:
     """Of a grid, so that a column shows one class: as many as there are classes, few ones repeated."""
     return classes * (10 // classes) if classes <= 10 else classes if classes <= 16 else 8
 
 
-def write(samples: Tensor, columns: int, out: Path, folder: bool) -> str:
+def write_samples(samples: Tensor, grid_columns: int, out: Path, folder: bool) -> str:
     """One file a sample, or all in one, as the ending of `out` says. Returns what to tell. Raises OSError."""
     from gan_lightning.data import render
 
     if folder:
         for i, sample in enumerate(samples):
             if samples.dim() == 4:
-                atomic.write(out / f"{i:06d}.png", render.encoded(render.whole(sample), ".png"), flushed=False)
+                atomic.write_bytes(out / f"{i:06d}.png", render.encode_image(render.to_array(sample), ".png"), flushed=False)
             else:
                 write_numbers(sample, out / f"{i:06d}.npy")
         return f"{len(samples)} samples: {out}/"
     if out.suffix.lower() == ".npy":
         write_numbers(samples, out)
     else:
-        atomic.write(out, render.encoded(render.picture(samples, columns), out.suffix), flushed=False)
+        atomic.write_bytes(out, render.encode_image(render.render(samples, grid_columns), out.suffix), flushed=False)
     return f"{len(samples)} samples: {out}"
 
 
@@ -121,7 +126,7 @@ def write_numbers(samples: Tensor, path: Path) -> None:
     import numpy as np
 
     array = np.ascontiguousarray(samples.numpy())
-    with atomic.written(path, lambda: array.nbytes, flushed=False) as file:
+    with atomic.open_atomic(path, lambda: array.nbytes, flushed=False) as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
         file.write(array.data)
 

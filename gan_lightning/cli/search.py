@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from gan_lightning.cli.arguments import arguments
-from gan_lightning.cli.exit_codes import ending
-from gan_lightning.config.compose import Composer, switches
-from gan_lightning.config.errors import Refused, nearest
+from gan_lightning.cli.arguments import parse_arguments
+from gan_lightning.cli.exit_codes import exit_codes
+from gan_lightning.config.compose import Composer, parse_switches
+from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
-from gan_lightning.distributed.stopping import heeded
-from gan_lightning.training.summary import shown
+from gan_lightning.distributed.stopping import exit_on_signal
+from gan_lightning.run.directory import shorten_path
 
 if TYPE_CHECKING:
     from gan_lightning.sweep.search.study import Study
-from gan_lightning.sweep.search.conclusion import conclusion, counted
-from gan_lightning.sweep.search.objectives import directed
+from gan_lightning.sweep.search.conclusion import conclusion, count_states
+from gan_lightning.sweep.search.objectives import common_objectives
 
 SWITCHES = ("--config-dir", "-cd", "--config-name", "-cn")
 
@@ -60,36 +60,36 @@ class Request(BaseModel):
 
 def main() -> None:
     """The console script."""
-    with heeded(), ending(debug="debug=true" in sys.argv, foreign=True):
+    with exit_on_signal(), exit_codes(debug="debug=true" in sys.argv, foreign=True):
         try:
-            sys.exit(search(sys.argv[1:]))
+            sys.exit(run_search(sys.argv[1:]))
         except KeyboardInterrupt:
             sys.exit(128 + signal.SIGINT)
 
 
-def search(line: list[str]) -> int:
-    """Returns the exit code: 0 if a trial is finished. Raises Refused before any begins."""
+def run_search(line: list[str]) -> int:
+    """Returns the exit code: 0 if a trial is finished. Raises UserError before any begins."""
     fields = Request.model_fields
     own = [word for word in line if word.partition("=")[0] in fields or word in ("-h", "--help")]
     words = [word for word in line if word not in own]
     if strange := [word for word in words if word.startswith("-") and word.partition("=")[0] not in SWITCHES]:
-        raise Refused(*(f"{word}: not for a search; allowed: --config-dir, --config-name" for word in strange))
-    if misspelt := [why for word in words if (why := meant(word))]:
-        raise Refused(*misspelt)
-    request: Request = arguments(Request, own)
+        raise UserError(*(f"{word}: not for a search; allowed: --config-dir, --config-name" for word in strange))
+    if misspelt := [why for word in words if (why := suggest_argument(word))]:
+        raise UserError(*misspelt)
+    request: Request = parse_arguments(Request, own)
     if importlib.util.find_spec("optuna") is None:
-        raise Refused("gan-search: optuna is not installed; pip install 'gan-lightning[search]'")
+        raise UserError("gan-search: optuna is not installed; pip install 'gan-lightning[search]'")
     from gan_lightning.sweep.search.space import Space
 
-    asked = switches(words)
+    asked = parse_switches(words)
     composer = Composer(asked.config_dir, asked.config_name)
     space = Space(composer, asked.overrides)
     checked = space.checked()
-    study = prepared(request, space, checked)
+    study = prepare_study(request, space, checked)
     code = 1
     with study.joined(request.storage, checked[0]):
         try:
-            worked(study)
+            run_trials(study)
         except KeyboardInterrupt:
             code = 128 + signal.SIGINT
         finally:
@@ -98,35 +98,35 @@ def search(line: list[str]) -> int:
     return code if code > 1 or not study.ranked() else 0
 
 
-def meant(word: str) -> str | None:
+def suggest_argument(word: str) -> str | None:
     """A line for a word that is nearly one of the search's own, and none that a config begins with."""
     key = word.partition("=")[0]
     if key == "objective" or not difflib.get_close_matches(key, Request.model_fields, 1, 0.7):
         return None
-    return f"{word}: no such argument; {nearest(key, Request.model_fields)}"
+    return f"{word}: no such argument; {suggest(key, Request.model_fields)}"
 
 
-def prepared(request: Request, space: Any, checked: Sequence[Plain]) -> Study:
-    """The study, not opened yet. Raises Refused."""
-    from gan_lightning.sweep.search.study import Choice, Study
+def prepare_study(request: Request, space: Any, checked: Sequence[Plain]) -> Study:
+    """The study, not opened yet. Raises UserError."""
+    from gan_lightning.sweep.search.study import SearchSettings, Study
 
     name = request.study or "+".join(dict.fromkeys(str(plain["name"]) for plain in checked))
     if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise Refused(f"study={name}: should be a word: letters, digits and . _ + -, a letter or digit first")
+        raise UserError(f"study={name}: should be a word: letters, digits and . _ + -, a letter or digit first")
     steps = min(plain["trainer"]["max_steps"] for plain in checked)
     warm_up = steps // 4 if request.warm_up is None else request.warm_up
-    choice = Choice(request.trials, request.sampler, request.sampler_seed, request.prune, warm_up)
-    return Study(Path("search") / name, name, space, directed(request.objectives, checked), choice)
+    choice = SearchSettings(request.trials, request.sampler, request.sampler_seed, request.prune, warm_up)
+    return Study(Path("search") / name, name, space, common_objectives(request.objectives, checked), choice)
 
 
-def worked(study: Study) -> None:
+def run_trials(study: Study) -> None:
     """Take trials until there are none."""
     from gan_lightning.sweep.search.trial import Attempt
 
     before = Counter(trial.state.name for trial in study.trials)
     goals = ", ".join(f"{'most' if o.higher else 'least'} {o.name}" for o in study.objectives)
-    there = f"; {counted(before)} already" if before else ""
-    print(f"{study.choice.trials} trials for {goals}{there} → {shown(study.folder)}", flush=True)
+    there = f"; {count_states(before)} already" if before else ""
+    print(f"{study.choice.trials} trials for {goals}{there} → {shorten_path(study.folder)}", flush=True)
     study.work(Attempt(study))
 
 

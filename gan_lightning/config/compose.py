@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, errors
 
 from gan_lightning.config import hydra_policy
-from gan_lightning.config.errors import Refused, nearest, one_line
+from gan_lightning.config.errors import UserError, one_line, suggest
 from gan_lightning.config.hydra_internals import (
     BasicSweeper,
     ConfigLoaderImpl,
@@ -29,7 +29,7 @@ from gan_lightning.config.hydra_internals import (
     create_config_search_path,
     get_args_parser,
 )
-from gan_lightning.config.resolve import Plain, flat
+from gan_lightning.config.resolve import Plain, flatten
 
 LISTS = ("callback", "metric", "regularizer")  # groups whose options can be combined: regularizer=[r1,r2]
 
@@ -48,7 +48,7 @@ class Composer:
         search = create_config_search_path(str(config_dir()))
         if extra_dir is not None:
             if not Path(extra_dir).is_dir():
-                raise Refused(f"--config-dir: there is no folder {extra_dir}")
+                raise UserError(f"--config-dir: there is no folder {extra_dir}")
             search.prepend("command-line", f"file://{Path(extra_dir).resolve()}", SearchPathQuery(provider="schema"))
         self.name = config_name or "train"
         self.known: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
@@ -58,29 +58,29 @@ class Composer:
         GlobalHydra.instance().clear()  # Hydra's command makes its own
 
     def jobs(self, overrides: list[str], multirun: bool) -> list[list[str]]:
-        """What each job of a sweep overrides; a single run is a sweep of one. Raises Refused."""
+        """What each job of a sweep overrides; a single run is a sweep of one. Raises UserError."""
         try:
             parsed = self.parse(overrides)
             return BasicSweeper.split_arguments(parsed, None)[0] if multirun else [overrides]
         except HydraException as error:
-            raise Refused(one_line(error)) from None
+            raise UserError(one_line(error)) from None
 
     def compose(self, overrides: list[str]) -> DictConfig:
         """The config, interpolations kept.
 
-        Keys that the config does not have are let in: the check names all of them at once, with the nearest. Raises Refused.
+        Keys that the config does not have are let in: the check names all of them at once, with the nearest. Raises UserError.
         """
         parsed = self.parse(overrides)
         chosen = [o.input_line or "" for o in parsed if self.chooses(o)]
         if missing := [line for o in parsed if (line := self.no_option(o))]:
-            raise Refused(*missing)
+            raise UserError(*missing)
         found = copy.deepcopy(self.chosen(chosen)[0])
         typed = [(o, o.input_line or "") for o in parsed if not self.chooses(o)]
-        values = self.parse([word if added(o) or o.is_delete() else f"++{word}" for o, word in typed])
+        values = self.parse([word if is_added(o) or o.is_delete() else f"++{word}" for o, word in typed])
         try:
             ConfigLoaderImpl._apply_overrides_to_config(values, found)
         except (HydraException, errors.OmegaConfBaseException) as error:
-            raise Refused(one_line(error)) from None
+            raise UserError(one_line(error)) from None
         return found
 
     def chooses(self, override: Override) -> bool:
@@ -90,7 +90,7 @@ class Composer:
     def chosen(self, overrides: list[str]) -> tuple[DictConfig, DictConfig]:
         """What a choice of options gives before any value is put on top, and Hydra's own node.
 
-        Composed once for all the jobs that share it. Raises Refused.
+        Composed once for all the jobs that share it. Raises UserError.
         """
         key = tuple(overrides)
         if key not in self.known:
@@ -100,20 +100,20 @@ class Composer:
     def _composed(self, overrides: list[str]) -> tuple[DictConfig, DictConfig]:
         parsed = self.parse(overrides)
         if missing := self.elsewhere(parsed):
-            raise Refused(*missing)
+            raise UserError(*missing)
         try:
             found = self.hydra.compose_config(self.name, overrides, RunMode.RUN, from_shell=True, with_log_configuration=False)
         except MissingConfigException as error:
             group, _, option = (error.missing_cfg_file or "").rpartition("/")
-            raise Refused(
-                f"{group}={option}: no such option; {nearest(option, error.options or self.options(group))}"
+            raise UserError(
+                f"{group}={option}: no such option; {suggest(option, error.options or self.options(group))}"
             ) from None
         except (HydraException, errors.OmegaConfBaseException) as error:
-            raise Refused(one_line(error)) from None
+            raise UserError(one_line(error)) from None
         OmegaConf.set_struct(found, False)
         hydra = found.pop("hydra")
-        if lines := list(hydra_policy.mistakes(hydra, {o.key_or_group for o in parsed})):
-            raise Refused(*lines)
+        if lines := list(hydra_policy.find_policy_mistakes(hydra, {o.key_or_group for o in parsed})):
+            raise UserError(*lines)
         return found, hydra
 
     def elsewhere(self, overrides: list[Override]) -> list[str]:
@@ -121,26 +121,26 @@ class Composer:
         loaded = self.hydra.config_loader.repository.load_config(self.name)  # type: ignore[attr-defined]
         places = [OmegaConf.select(loaded.config, "hydra.searchpath")] if loaded else []
         places += [o.value() for o in overrides if o.key_or_group == "hydra.searchpath" and not o.is_delete()]
-        return [line for place in places if (line := hydra_policy.elsewhere(place))]
+        return [line for place in places if (line := hydra_policy.refuse_searchpath(place))]
 
     def refuse_new(self, overrides: list[str]) -> None:
-        """Raises Refused for what Hydra itself would stop at: keys that are new to the config, given without a plus."""
+        """Raises UserError for what Hydra itself would stop at: keys that are new to the config, given without a plus."""
         parsed = self.parse(overrides)
-        choices = [o.input_line or "" for o in parsed if self.chooses(o) or added(o)]
+        choices = [o.input_line or "" for o in parsed if self.chooses(o) or is_added(o)]
         known = OmegaConf.to_container(self.compose(choices), resolve=False)
         assert isinstance(known, dict)
-        leaves = flat({str(key): value for key, value in known.items()})
+        leaves = flatten({str(key): value for key, value in known.items()})
         lines = [
             f"{o.key_or_group}: not in this config; to add it: +{o.input_line}"
             for o in parsed
-            if not (self.chooses(o) or added(o) or o.is_delete())
+            if not (self.chooses(o) or is_added(o) or o.is_delete())
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in leaves)
         ]
         if lines:
-            raise Refused(*lines)
+            raise UserError(*lines)
 
     def refuse_unwritable(self, kind: Literal["run", "sweep"], overrides: list[str]) -> None:
-        """Raises Refused if the folder of `hydra.run.dir` or `hydra.sweep.dir` can't be made, before Hydra tries."""
+        """Raises UserError if the folder of `hydra.run.dir` or `hydra.sweep.dir` can't be made, before Hydra tries."""
         written = str(self.of_hydra(overrides)[kind]["dir"])
         known, unknown, _ = written.partition("${")  # what follows is known only when it starts
         if unknown:
@@ -150,10 +150,10 @@ class Composer:
             there = next((p for p in (folder, *folder.parents) if p.exists()), Path())
             if not (there.is_dir() and os.access(there, os.W_OK)):
                 why = "no folder" if not there.is_dir() else "not writable"
-                raise Refused(f"hydra.{kind}.dir={known}: {there} is {why}")
+                raise UserError(f"hydra.{kind}.dir={known}: {there} is {why}")
 
     def of_hydra(self, overrides: list[str]) -> Plain:
-        """Hydra's own node as these options make it, interpolations kept. Raises Refused."""
+        """Hydra's own node as these options make it, interpolations kept. Raises UserError."""
         parsed = self.parse(overrides)
         found = self.chosen([o.input_line or "" for o in parsed if self.chooses(o) and not o.is_sweep_override()])[1]
         return {str(k): v for k, v in OmegaConf.to_container(found, resolve=False).items()}  # type: ignore[union-attr]
@@ -188,39 +188,39 @@ class Composer:
         for choice in value if isinstance(value, list) else [value]:
             name = "null" if choice is None else str(choice)
             if name not in options and "/" not in name:
-                return f"{override.key_or_group}={name}: no such option; {nearest(name, options)}"
+                return f"{override.key_or_group}={name}: no such option; {suggest(name, options)}"
         return None
 
     def parse(self, overrides: list[str]) -> list[Override]:
-        """Hydra's reading of a command line. Raises Refused."""
+        """Hydra's reading of a command line. Raises UserError."""
         try:
             return OverridesParser.create(self.hydra.config_loader).parse_overrides(overrides)
         except HydraException as error:
-            raise Refused(one_line(error)) from None
+            raise UserError(one_line(error)) from None
 
 
-def quoted(text: str) -> str:
+def quote_value(text: str) -> str:
     """As a value that Hydra's grammar reads back as this text."""
     escaped = text.replace("'", "\\'")
     return f"'{escaped}'"
 
 
-def added(override: Override) -> bool:
+def is_added(override: Override) -> bool:
     """Whether it may name a new key: typed with + or ++."""
     return bool(override.is_add() or override.is_force_add())
 
 
-def switches(line: list[str]) -> argparse.Namespace:
-    """Hydra's own reading of a command line. Raises Refused."""
+def parse_switches(line: list[str]) -> argparse.Namespace:
+    """Hydra's own reading of a command line. Raises UserError."""
 
     def wrong(message: str) -> NoReturn:
-        raise Refused(message)
+        raise UserError(message)
 
     known = get_args_parser()
     known.error = wrong  # type: ignore[method-assign]
     asked = known.parse_args(line)
     if asked.experimental_rerun:  # Hydra unpickles it
-        raise Refused("--experimental-rerun: not here; to go on with a run: gan-train run=RUN_DIR")
+        raise UserError("--experimental-rerun: not here; to go on with a run: gan-train run=RUN_DIR")
     if asked.config_path:
-        raise Refused("--config-path: not here; to add configs of your own: --config-dir FOLDER")
+        raise UserError("--config-path: not here; to add configs of your own: --config-dir FOLDER")
     return asked

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from hydra.errors import OverrideParseException
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
+class UserError(Exception):
     """What a person asked for can't be done: one line a mistake, exit code 2."""
 
     code = 2
@@ -23,13 +23,13 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
         self.lines = lines
 
 
-class Unwritten(Refused):
+class WriteError(UserError):
     """What was made can't be kept: the disk is full, or its filesystem fails. A sentence, and an exit code of its own."""
 
     code = 74  # EX_IOERR in sysexits.h
 
 
-def refuse(error: Refused, debug: bool = False) -> int:
+def print_user_error(error: UserError, debug: bool = False) -> int:
     """One line a mistake on stderr; the exit code."""
     if debug:
         traceback.print_exc()
@@ -38,7 +38,7 @@ def refuse(error: Refused, debug: bool = False) -> int:
     return error.code
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
+def suggest(word: str, words: Iterable[str]) -> str:
     """How a refusal ends: the word that was probably meant, and what stands beside it."""
     known = sorted(set(words))
     parent, _, leaf = word.rpartition(".")

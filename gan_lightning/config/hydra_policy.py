@@ -29,7 +29,7 @@ LOG_FILE = "${hydra.runtime.output_dir}/${hydra.job.name}.log"
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
-def mistakes(hydra: DictConfig, typed: Iterable[str]) -> Iterator[str]:
+def find_policy_mistakes(hydra: DictConfig, typed: Iterable[str]) -> Iterator[str]:
     """What of the composed `hydra` node is refused, one line each; `typed`: the keys of the command line."""
     node: dict[str, Any] = {str(k): v for k, v in OmegaConf.to_container(hydra, resolve=False).items()}  # type: ignore[union-attr]
     for place, allowed in PLUGINS.items():
@@ -85,7 +85,7 @@ def entries(node: Any) -> list[tuple[str, Any]]:
     return [(str(key), value) for key, value in pairs]
 
 
-def elsewhere(path: Any) -> str | None:
+def refuse_searchpath(path: Any) -> str | None:
     """Why configs may not come from here: Hydra would import a package to look into it."""
     places = path if isinstance(path, list) else [path]
     wrong = [str(place) for place in places if "://" in str(place) and not str(place).startswith("file://")]

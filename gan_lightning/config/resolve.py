@@ -14,48 +14,48 @@ import yaml
 from omegaconf import DictConfig, OmegaConf, errors
 from omegaconf.resolvers import oc
 
-from gan_lightning.config.errors import Refused, one_line
+from gan_lightning.config.errors import UserError, one_line
 
 Plain = dict[str, Any]
 READABLE = ("HOME", "MLFLOW_TRACKING_URI", "TMPDIR", "USER")  # by a config, of the environment
 VARIABLES = "GAN_LIGHTNING_VARIABLES"
 
 
-def keys(node: Any, path: str = "") -> Iterator[str]:
+def leaf_keys(node: Any, path: str = "") -> Iterator[str]:
     """The dotted key of every leaf."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
-            yield from keys(value, f"{path}.{key}" if path else str(key))
+            yield from leaf_keys(value, f"{path}.{key}" if path else str(key))
     elif path:
         yield path
 
 
-def resolved(config: DictConfig) -> Plain:
-    """All interpolations followed. Raises Refused, naming the key."""
+def resolve(config: DictConfig) -> Plain:
+    """All interpolations followed. Raises UserError, naming the key."""
     written = OmegaConf.to_container(config, resolve=False)
-    if missing := [key for key, value in flat(dict(written)).items() if value == "???"]:  # type: ignore[arg-type]
-        raise Refused(*(f"{key}: missing; it is needed: {key}=…" for key in missing))
-    OmegaConf.register_new_resolver("oc.env", of_the_environment, replace=True)
+    if missing := [key for key, value in flatten(dict(written)).items() if value == "???"]:  # type: ignore[arg-type]
+        raise UserError(*(f"{key}: missing; it is needed: {key}=…" for key in missing))
+    OmegaConf.register_new_resolver("oc.env", read_environment, replace=True)
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except errors.OmegaConfBaseException as error:
         said = one_line(error).removeprefix("Refused raised while resolving interpolation: ")
-        raise Refused(f"{error.full_key}: {said}") from None
+        raise UserError(f"{error.full_key}: {said}") from None
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
 
-def of_the_environment(name: str, *default: Any) -> Any:
+def read_environment(name: str, *default: Any) -> Any:
     """`${oc.env:NAME}`, of the few that any config may read: a stranger's could carry a password into a file or a logger."""
     trusted = (*READABLE, *os.environ.get(VARIABLES, "").split(","))
     if name not in trusted:
-        raise Refused(f"reads {name} of the environment; allowed: {', '.join(READABLE)}; to allow it: {VARIABLES}={name}")
+        raise UserError(f"reads {name} of the environment; allowed: {', '.join(READABLE)}; to allow it: {VARIABLES}={name}")
     return oc.env(name, *default)
 
 
-def stored(path: Path) -> Plain:
+def load_resolved(path: Path) -> Plain:
     """A resolved config as it was written, read in C where there is libyaml: ten times as fast. Raises OSError, YAMLError."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_bytes())
     try:
@@ -67,7 +67,7 @@ def stored(path: Path) -> Plain:
 
 def differences(old: Plain, new: Plain) -> list[str]:
     """`key: old → new` for every leaf that differs."""
-    before, after = flat(old), flat(new)
+    before, after = flatten(old), flatten(new)
     return [
         f"{key}: {before.get(key, 'unset')} → {after.get(key, 'unset')}"
         for key in sorted(before.keys() | after.keys())
@@ -75,10 +75,10 @@ def differences(old: Plain, new: Plain) -> list[str]:
     ]
 
 
-def flat(plain: Plain) -> Plain:
+def flatten(plain: Plain) -> Plain:
     """Dotted key → leaf."""
     found: Plain = {}
-    for key in keys(plain):
+    for key in leaf_keys(plain):
         node: Any = plain
         for part in key.split("."):
             node = node[part]

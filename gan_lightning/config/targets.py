@@ -18,7 +18,7 @@ import typing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan_lightning.config.errors import nearest
+from gan_lightning.config.errors import suggest
 
 OPTIMIZERS = {f"torch.optim.{name}" for name in ("Adadelta", "Adagrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")}
 LOGGERS = {f"pytorch_lightning.loggers.{name}Logger" for name in ("CSV", "MLFlow", "TensorBoard", "Wandb")}
@@ -45,7 +45,7 @@ ROLES = {
     "augmentation": Role("gan_lightning.augmentation.base.Augmentation", "gan_lightning.augmentation"),
     "prior": Role("gan_lightning.prior.base.Prior", "gan_lightning.prior"),
     "data": Role("gan_lightning.data.base.Data", "gan_lightning.data"),
-    "metric.*": Role("gan_lightning.metric.base.Score", "gan_lightning.metric"),
+    "metric.*": Role("gan_lightning.metric.base.GenerativeMetric", "gan_lightning.metric"),
     "feature": Role("gan_lightning.metric.feature.base.Feature", "gan_lightning.metric.feature"),
     "callback.*": Role("pytorch_lightning.Callback", "gan_lightning.callback"),
     "checkpoint": Role("gan_lightning.callback.checkpoint.Checkpoint", "gan_lightning.callback"),
@@ -53,7 +53,7 @@ ROLES = {
     "optimizer.discriminator": Role("torch.optim.Optimizer", "torch.optim"),
     "optimizer.schedule": Role("gan_lightning.step.schedule.Schedule", "gan_lightning.step.schedule"),
     "trainer": Role("pytorch_lightning.Trainer", "pytorch_lightning"),
-    "trainer.strategy": Role("pytorch_lightning.strategies.Strategy", "gan_lightning.distributed.launcher"),
+    "trainer.strategy": Role("pytorch_lightning.strategies.Strategy", "gan_lightning.distributed.strategy"),
     "logger": Role("pytorch_lightning.loggers.logger.Logger", "pytorch_lightning.loggers"),
 }
 
@@ -63,12 +63,12 @@ def role(path: str) -> Role | None:
     return ROLES.get(path) or ROLES.get(path.rpartition(".")[0] + ".*")
 
 
-def refused(path: str, name: Any, wanted: Role | None) -> str | None:
+def refuse_target(path: str, name: Any, wanted: Role | None) -> str | None:
     """Why this target may not stand here: by its name, before anything is imported, then by its class."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return f"{path}._target_: {name} is no dotted name of a class"
     if wanted is None:
-        return f"{path}._target_: nothing with a target may stand here; {nearest(path, ROLES)}"
+        return f"{path}._target_: nothing with a target may stand here; {suggest(path, ROLES)}"
     module, _, cls = name.rpartition(".")
     trusted = [p for p in os.environ.get(PACKAGES, "").split(",") if p]
     ours = module == wanted.room or re.fullmatch(re.escape(wanted.room) + r"\.\w+", module) is not None
@@ -88,15 +88,15 @@ def refused(path: str, name: Any, wanted: Role | None) -> str | None:
         found = vars(importlib.import_module(module)).get(cls)
     except Exception as error:  # a module of the user's may fail in any way
         return f"{path}._target_: importing {module} fails: {type(error).__name__}: {error}"
-    base = located(wanted.base)
+    base = import_object(wanted.base)
     if not isinstance(found, type):
-        return f"{path}._target_: {module} has no class {cls}; {nearest(cls, classes(module, base))}"
+        return f"{path}._target_: {module} has no class {cls}; {suggest(cls, list_classes(module, base))}"
     if not issubclass(found, base) or (ours and found.__module__ != module):
-        return f"{path}._target_: {name} is no {base.__name__} of {wanted.room}; {nearest(cls, classes(module, base))}"
+        return f"{path}._target_: {name} is no {base.__name__} of {wanted.room}; {suggest(cls, list_classes(module, base))}"
     return None
 
 
-def classes(module: str, base: type) -> list[str]:
+def list_classes(module: str, base: type) -> list[str]:
     """The classes of this kind that a module defines."""
     return [
         n
@@ -105,7 +105,7 @@ def classes(module: str, base: type) -> list[str]:
     ]
 
 
-def located(name: str) -> Any:
+def import_object(name: str) -> Any:
     """What a dotted name means; only for names that were allowed."""
     module, _, attribute = name.rpartition(".")
     return getattr(importlib.import_module(module), attribute)
@@ -118,7 +118,7 @@ class Parameter(NamedTuple):
     default: Any  # ...: none
 
 
-def constructor(cls: type) -> dict[str, Parameter]:
+def constructor_parameters(cls: type) -> dict[str, Parameter]:
     """Key → what it takes, up the bases as long as a constructor passes `**kwargs` on."""
     found: dict[str, Parameter] = {}
     owners = [c for c in cls.__mro__ if "__init__" in vars(c)]
@@ -126,7 +126,7 @@ def constructor(cls: type) -> dict[str, Parameter]:
     for owner in owners:
         init = inspect.unwrap(vars(owner)["__init__"])
         own = list(inspect.signature(init).parameters.values())[1:]
-        hints = types_of(init)
+        hints = parameter_types(init)
         for p in own:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
                 needed = p.default is p.empty and owner is first  # a base's may be given by the class itself
@@ -136,7 +136,7 @@ def constructor(cls: type) -> dict[str, Parameter]:
     return found
 
 
-def types_of(init: Any) -> dict[str, Any]:
+def parameter_types(init: Any) -> dict[str, Any]:
     """Parameter → type; one that its module imports for type checkers only is left out."""
     found: dict[str, Any] = {}
     for name, annotation in inspect.get_annotations(init).items():
@@ -146,7 +146,7 @@ def types_of(init: Any) -> dict[str, Any]:
     return found
 
 
-def by_annotation(annotation: Any) -> Role | None:
+def role_by_annotation(annotation: Any) -> Role | None:
     """The role of a node inside another: a class of ours, or a dataset, that the parameter's annotation names."""
     for option in (annotation, *typing.get_args(annotation)):
         if isinstance(option, type) and option.__module__.startswith("gan_lightning."):

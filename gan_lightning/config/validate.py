@@ -15,9 +15,18 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.compose import config_dir
-from gan_lightning.config.errors import Refused, nearest
-from gan_lightning.config.resolve import Plain, resolved
-from gan_lightning.config.targets import ROLES, Parameter, Role, by_annotation, constructor, located, refused, role
+from gan_lightning.config.errors import UserError, suggest
+from gan_lightning.config.resolve import Plain, resolve
+from gan_lightning.config.targets import (
+    ROLES,
+    Parameter,
+    Role,
+    constructor_parameters,
+    import_object,
+    refuse_target,
+    role,
+    role_by_annotation,
+)
 
 READ = {"name", "seed", "debug", "objective", "fork"}  # by the commands themselves
 TRAINER = [  # what a config may choose of Lightning's Trainer
@@ -29,20 +38,20 @@ OPTIONAL = ("regularizer.*", "metric.*", "callback.*", "logger", "trainer.strate
 NEEDED = [place for place in ROLES if place not in OPTIONAL]
 
 
-def check(config: DictConfig) -> Plain:
-    """The config as a plain dict that can be built as it stands. Raises Refused with every mistake, one line each."""
-    plain = resolved(config)
+def validate(config: DictConfig) -> Plain:
+    """The config as a plain dict that can be built as it stands. Raises UserError with every mistake, one line each."""
+    plain = resolve(config)
     reads = dict(references(OmegaConf.to_container(config, resolve=False)))
     mistakes: dict[str, str] = {}  # by key: the first word on it is enough
-    for line in inspected(plain, set(reads.values())):
-        line = named(line, reads)
+    for line in find_mistakes(plain, set(reads.values())):
+        line = at_typed_key(line, reads)
         mistakes.setdefault(line.partition(": ")[0], line)
     if mistakes:
-        raise Refused(*mistakes.values())
+        raise UserError(*mistakes.values())
     return plain
 
 
-def named(line: str, reads: Mapping[str, str]) -> str:
+def at_typed_key(line: str, reads: Mapping[str, str]) -> str:
     """The mistake at the key that a person typed, not at the one that reads it."""
     path, colon, rest = line.partition(": ")
     while reader := next((r for r in reads if path == r or path.startswith(r + ".")), None):
@@ -50,7 +59,7 @@ def named(line: str, reads: Mapping[str, str]) -> str:
     return path + colon + rest
 
 
-def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
+def find_mistakes(plain: Plain, read: set[str]) -> Iterator[str]:
     """Every mistake that the config's words alone show."""
     for path, value in leaves(plain, every=True):
         for number in value if isinstance(value, list) else [value]:
@@ -73,13 +82,13 @@ def inspected(plain: Plain, read: set[str]) -> Iterator[str]:
     known |= {path[:dot] for path in known for dot in range(len(path)) if path[dot] == "."}
     for path, node in leaves(plain):
         if isinstance(node, dict):
-            yield from bound(path, node, role(path))
+            yield from find_node_mistakes(path, node, role(path))
         elif path in idle:
-            yield f"{path}: no such key; {nearest(path, known)}"
-    yield from own(plain)
+            yield f"{path}: no such key; {suggest(path, known)}"
+    yield from find_value_mistakes(plain)
 
 
-def own(plain: Plain) -> Iterator[str]:
+def find_value_mistakes(plain: Plain) -> Iterator[str]:
     """Mistakes in the few values that the commands read by themselves."""
     seed, name, debug, objective = (plain.get(key) for key in ("seed", "name", "debug", "objective"))
     if type(seed) is not int or not 0 <= seed < 2**32:
@@ -103,10 +112,10 @@ def is_read(path: str, read: set[str]) -> bool:
 
 def leaves(node: Any, path: str = "", every: bool = False) -> Iterator[tuple[str, Any]]:
     """Every outermost node with a target, and every value that stands outside one; `every`: the values inside, too."""
-    own = isinstance(node, dict) and "_target_" in node
-    if own or not isinstance(node, dict):
+    find_value_mistakes = isinstance(node, dict) and "_target_" in node
+    if find_value_mistakes or not isinstance(node, dict):
         yield path, node
-    if isinstance(node, dict) and (every or not own):
+    if isinstance(node, dict) and (every or not find_value_mistakes):
         for key, value in node.items():
             yield from leaves(value, f"{path}.{key}".lstrip("."), every)
 
@@ -122,20 +131,23 @@ def references(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str
             yield ".".join(here), ".".join([*(path[: len(path) + 1 - up] if up else ()), inner.lstrip(".")])
 
 
-def bound(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
+def find_node_mistakes(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
     """Every mistake of one node with a target, and of those inside it."""
-    if why := refused(path, node["_target_"], wanted):
+    if why := refuse_target(path, node["_target_"], wanted):
         yield why
         return
     if "_partial_" in node and not (node["_partial_"] is True and path in PARTIAL):
         yield f"{path}._partial_: {json.dumps(node['_partial_'])} may not stand here"
         return
-    target = located(node["_target_"])
-    parameters, given = constructor(target), given_to(path)
+    target = import_object(node["_target_"])
+    parameters, given = constructor_parameters(target), keys_set_by_framework(path)
     values = {k: v for k, v in node.items() if k not in ("_target_", "_partial_")}
     open_keys = [f"{path}.{k}" for k in parameters if k not in given and (path != "trainer" or k in TRAINER)]
     for key in values.keys() - parameters.keys():
-        yield f"{path}.{key}: no such key; {nearest(f'{path}.{key}', open_keys)}"
+        if new := next((name for name in RENAMED.get(key, ()) if name in parameters), None):
+            yield f"{path}.{key}: renamed; use {path}.{new}"
+            continue
+        yield f"{path}.{key}: no such key; {suggest(f'{path}.{key}', open_keys)}"
     for key in values.keys() & set(given):
         yield f"{path}.{key}: set by the framework, not by a config"
     for key in set(NEEDED_KEYS.get(path, ())) - values.keys():
@@ -143,19 +155,21 @@ def bound(path: str, node: Plain, wanted: Role | None) -> Iterator[str]:
     for key in parameters.keys() & values.keys():
         value = values[key]
         if isinstance(value, dict) and "_target_" in value:
-            yield from bound(f"{path}.{key}", value, role(f"{path}.{key}") or by_annotation(parameters[key].annotation))
+            yield from find_node_mistakes(
+                f"{path}.{key}", value, role(f"{path}.{key}") or role_by_annotation(parameters[key].annotation)
+            )
             del values[key]
     checked = {k: p for k, p in parameters.items() if k in values or (p.default is ... and k not in given and k not in node)}
-    found = list(validated(path, {k: v for k, v in values.items() if k in parameters}, checked))
+    found = list(find_type_mistakes(path, {k: v for k, v in values.items() if k in parameters}, checked))
     if not target.__module__.startswith("gan_lightning."):
         small = [k for k, v in values.items() if k in LEAST and isinstance(v, int | float) and v < LEAST[k]]
         found += [f"{path}.{k}: {values[k]} should be at least {LEAST[k]}" for k in small]
     yield from found
     if not found and (wanted == ROLES["optimizer.generator"]) and not values.keys() - parameters.keys():
-        yield from unfit(path, target, values)
+        yield from find_optimizer_mistakes(path, target, values)
 
 
-GIVEN = {  # what build.py hands to these places itself
+SET_BY_FRAMEWORK = {  # what build.py hands to these places itself
     "gan": (
         "generator",
         "discriminator",
@@ -180,17 +194,31 @@ GIVEN = {  # what build.py hands to these places itself
 LEAST = {"dampening": 0, "flush_logs_every_n_steps": 1, "version": 0}  # of libraries' numbers, which say no range
 PARTIAL = ("optimizer.generator", "optimizer.discriminator")
 NEEDED_KEYS = {  # what is read before there are objects
-    "gan": ("latent_dim", "d_steps_per_g_step", "accumulate", "packing"),
+    "gan": ("latent_dim", "d_steps_per_g_step", "accumulate_grad_batches", "packing"),
     "data": ("sample_shape", "num_classes", "batch_size"),
 }
 
 
-def given_to(path: str) -> tuple[str, ...]:
+RENAMED = {  # key of an earlier version → its name today, by constructor
+    "accumulate": ("accumulate_grad_batches",),
+    "bits": ("num_binary",),
+    "budget": ("max_image_mb",),
+    "every": ("every_n_steps",),
+    "fresh_z": ("resample_z",),
+    "head_start": ("discriminator_warmup_steps",),
+    "keep": ("save_last_k",),
+    "sides": ("one_sided",),
+    "until": ("decay_fraction", "warmup_fraction"),
+    "workers": ("num_workers",),
+}
+
+
+def keys_set_by_framework(path: str) -> tuple[str, ...]:
     """The keys that a config may not set here."""
-    return GIVEN.get(path) or GIVEN.get(path.rpartition(".")[0] + ".*") or ()
+    return SET_BY_FRAMEWORK.get(path) or SET_BY_FRAMEWORK.get(path.rpartition(".")[0] + ".*") or ()
 
 
-def validated(path: str, values: Plain, parameters: Mapping[str, Parameter]) -> Iterator[str]:
+def find_type_mistakes(path: str, values: Plain, parameters: Mapping[str, Parameter]) -> Iterator[str]:
     """Mistakes in the values' kinds and ranges, as pydantic sees them.
 
     Strict and in JSON mode: a list may stand for a tuple, `true` is no integer, "3" is no number.
@@ -218,7 +246,7 @@ def validated(path: str, values: Plain, parameters: Mapping[str, Parameter]) -> 
                 yield f"{path}.{key}: {json.dumps(values[key])} should be {allowed}"
 
 
-def unfit(path: str, optimizer: Any, values: Plain) -> Iterator[str]:
+def find_optimizer_mistakes(path: str, optimizer: Any, values: Plain) -> Iterator[str]:
     """An optimizer knows its own ranges: the key without which it can be made is the wrong one."""
     import torch
 

@@ -14,9 +14,9 @@ from gan_lightning.data.stream import Source, Stream
 from gan_lightning.step.types import Batch
 
 Shape = tuple[Annotated[int, Field(ge=1)], ...]  # (C, H, W), (C, T) or (D,)
-Classes = Annotated[int, Field(ge=0)]  # 0: unlabelled
+NumClasses = Annotated[int, Field(ge=0)]  # 0: unlabelled
 BatchSize = Annotated[int, Field(ge=1)]
-Workers = Annotated[int, Field(ge=0)]
+NumWorkers = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -47,15 +47,15 @@ class Data(pl.LightningDataModule):
     def __init__(
         self,
         sample_shape: Shape,
-        num_classes: Classes,
+        num_classes: NumClasses,
         batch_size: BatchSize = 64,
-        workers: Workers = 0,
+        num_workers: NumWorkers = 0,
         seed: Seed = 0,
         batches_per_step: BatchSize = 1,
     ) -> None:
         super().__init__()
         self.sample_shape, self.num_classes = tuple(sample_shape), num_classes
-        self.batch_size, self.workers, self.seed, self.batches_per_step = batch_size, workers, seed, batches_per_step
+        self.batch_size, self.num_workers, self.seed, self.batches_per_step = batch_size, num_workers, seed, batches_per_step
         self._splits: Splits | None = None
 
     @abstractmethod
@@ -94,4 +94,4 @@ class Data(pl.LightningDataModule):
             rounds=self.batches_per_step,
         )
         on_gpu = torch.cuda.is_available() and trainer.accelerator.__class__.__name__ == "CUDAAccelerator"
-        return DataLoader(stream, batch_size=None, num_workers=self.workers, pin_memory=on_gpu)
+        return DataLoader(stream, batch_size=None, num_workers=self.num_workers, pin_memory=on_gpu)

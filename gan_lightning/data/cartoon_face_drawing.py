@@ -45,7 +45,7 @@ class Face(NamedTuple):
     jitter: tuple[float, ...]
 
 
-def face(face_seed: int, index: int) -> Face:
+def sample_face(face_seed: int, index: int) -> Face:
     """Face `index`: the factors first, each from a uniform number of its own, then the jitter."""
     u = np.random.default_rng([Purpose.REAL, face_seed, index]).random(len(FACTORS) + len(JITTER))
     factors = tuple(int(len(values) * part) for values, part in zip(FACTORS.values(), u[: len(FACTORS)], strict=True))
@@ -67,20 +67,20 @@ def smooth(points: Sequence[tuple[float, float]], corners: Sequence[int] = (), s
     return np.concatenate(pieces)
 
 
-def mirrored(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def mirror(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The left half of an outline, from top to bottom or back, and its mirror image."""
     return [*points, *((1 - x, y) for x, y in reversed(points) if x != 0.5)]
 
 
 # outlines in the unit square, y downwards
-HEAD = smooth(mirrored([(0.5, 0.16), (0.32, 0.22), (0.245, 0.42), (0.262, 0.6), (0.34, 0.745), (0.44, 0.825), (0.5, 0.845)]))
-BODY = smooth(mirrored([(0.5, 0.9), (0.4, 0.9), (0.22, 0.95), (0.12, 1.2)]))
+HEAD = smooth(mirror([(0.5, 0.16), (0.32, 0.22), (0.245, 0.42), (0.262, 0.6), (0.34, 0.745), (0.44, 0.825), (0.5, 0.845)]))
+BODY = smooth(mirror([(0.5, 0.9), (0.4, 0.9), (0.22, 0.95), (0.12, 1.2)]))
 NECK = np.array([(0.43, 0.76), (0.57, 0.76), (0.58, 0.92), (0.5, 0.97), (0.42, 0.92)])
 COLLAR = np.array([(0.36, 0.9), (0.42, 0.88), (0.5, 0.97), (0.58, 0.88), (0.64, 0.9), (0.5, 1.04)])
 BEHIND = (
-    smooth(mirrored([(0.5, 0.06), (0.27, 0.12), (0.16, 0.36), (0.15, 0.58), (0.22, 0.76), (0.34, 0.74), (0.5, 0.7)])),
-    smooth(mirrored([(0.5, 0.06), (0.27, 0.12), (0.16, 0.36), (0.13, 0.62), (0.07, 0.9), (0.06, 1.2), (0.5, 1.2)]), (5, 6, 7)),
-    smooth(mirrored([(0.5, 0.06), (0.28, 0.12), (0.18, 0.32), (0.2, 0.52), (0.32, 0.62), (0.5, 0.62)])),
+    smooth(mirror([(0.5, 0.06), (0.27, 0.12), (0.16, 0.36), (0.15, 0.58), (0.22, 0.76), (0.34, 0.74), (0.5, 0.7)])),
+    smooth(mirror([(0.5, 0.06), (0.27, 0.12), (0.16, 0.36), (0.13, 0.62), (0.07, 0.9), (0.06, 1.2), (0.5, 1.2)]), (5, 6, 7)),
+    smooth(mirror([(0.5, 0.06), (0.28, 0.12), (0.18, 0.32), (0.2, 0.52), (0.32, 0.62), (0.5, 0.62)])),
 )
 TAIL = smooth(
     [(0.17, 0.26), (0.06, 0.3), (-0.02, 0.5), (0.0, 0.7), (0.06, 0.86), (0.13, 0.74), (0.17, 0.55), (0.19, 0.4)], (4,)
@@ -128,75 +128,75 @@ class Pen:
         return [left, top, left + width * self.scale, top + height * self.scale]
 
 
-def tinted(colour: Colour, by: Sequence[float], strength: float) -> Colour:
+def tint(colour: Colour, by: Sequence[float], strength: float) -> Colour:
     """The colour with each channel moved by up to `strength`."""
     red, green, blue = (min(255, max(0, round(c + strength * u))) for c, u in zip(colour, by, strict=True))
     return red, green, blue
 
 
-def mixed(colour: Colour, other: Colour, share: float) -> Colour:
+def mix(colour: Colour, other: Colour, share: float) -> Colour:
     """`share` of the other colour in this one."""
     red, green, blue = (round(c + share * (o - c)) for c, o in zip(colour, other, strict=True))
     return red, green, blue
 
 
-def draw(face: Face, side: int) -> Image.Image:
+def draw_face(sample_face: Face, side: int) -> Image.Image:
     """The face, side × side."""
-    hair, style, eyes, mouth, skin, pose, background = face.factors
-    x, y, size, turn, lids, *tints = face.jitter
-    image = Image.new("RGB", (FINER * side, FINER * side), sky := tinted(BACKGROUND[background], tints[6:], 8))
+    hair, style, eyes, mouth, skin, pose, background = sample_face.factors
+    x, y, size, turn, lids, *tints = sample_face.jitter
+    image = Image.new("RGB", (FINER * side, FINER * side), sky := tint(BACKGROUND[background], tints[6:], 8))
     pen = Pen(image, 0.025 * x, 0.02 * y, 0.94 + 0.04 * size)
     turned = (pose - 1) * (0.07 + 0.008 * turn) + (0.008 * turn if pose == 1 else 0)
-    strands, flesh = tinted(HAIR[hair], tints[:3], 12), tinted(SKIN[skin], tints[3:6], 6)
-    deep, edge = mixed(strands, INK, 0.3), mixed(strands, INK, 0.55)
+    strands, flesh = tint(HAIR[hair], tints[:3], 12), tint(SKIN[skin], tints[3:6], 6)
+    deep, edge = mix(strands, INK, 0.3), mix(strands, INK, 0.55)
 
-    pen.ellipse(0.5, 0.45, 0.95, 0.95, mixed(sky, WHITE, 0.45))
+    pen.ellipse(0.5, 0.45, 0.95, 0.95, mix(sky, WHITE, 0.45))
     if style == 2:
         for tail in TAILS:
             pen.shape(tail, strands, -0.3 * turned, edge)
     pen.shape(BEHIND[style], deep, -0.2 * turned, edge)
     pen.shape(BODY, CLOTH)
-    pen.shape(NECK, mixed(flesh, INK, 0.18))
+    pen.shape(NECK, mix(flesh, INK, 0.18))
     pen.shape(COLLAR, WHITE)
-    pen.shape(HEAD, flesh, 0.4 * turned, mixed(flesh, INK, 0.4))
+    pen.shape(HEAD, flesh, 0.4 * turned, mix(flesh, INK, 0.4))
 
     middle = 0.5 + turned
     for where in (-1, 1):  # what the head turns to comes closer to its edge, and narrower
         near = 1 - where * turned * 2.2
         centre = middle + where * 0.128 * near
-        pen.ellipse(centre + where * 0.035, 0.69, 0.1 * near, 0.05, mixed(flesh, (235, 80, 90), 0.35))
-        look(pen, centre, 0.57, 0.15 * near, 0.2 + 0.025 * lids, EYES[eyes])
+        pen.ellipse(centre + where * 0.035, 0.69, 0.1 * near, 0.05, mix(flesh, (235, 80, 90), 0.35))
+        draw_eye(pen, centre, 0.57, 0.15 * near, 0.2 + 0.025 * lids, EYES[eyes])
         pen.arc(centre, 0.455, 0.13 * near, 0.05, (200, 340), edge, 0.014)
-    pen.ellipse(middle + 0.4 * turned, 0.675, 0.02, 0.014, mixed(flesh, INK, 0.35))
-    speak(pen, middle, 0.755, mouth)
+    pen.ellipse(middle + 0.4 * turned, 0.675, 0.02, 0.014, mix(flesh, INK, 0.35))
+    draw_mouth(pen, middle, 0.755, mouth)
 
     pen.shape(FRINGE[style], strands, 0.5 * turned, edge)
-    pen.shape(SHINE, mixed(strands, WHITE, 0.45), 0.6 * turned)
+    pen.shape(SHINE, mix(strands, WHITE, 0.45), 0.6 * turned)
     if style == 2:
         for where in (-1, 1):
             pen.ellipse(0.5 + where * 0.315 + 0.1 * turned, 0.27, 0.085, 0.1, RIBBON)
     return image.reduce(FINER)
 
 
-def look(pen: Pen, x: float, y: float, width: float, height: float, colour: Colour) -> None:
+def draw_eye(pen: Pen, x: float, y: float, width: float, height: float, colour: Colour) -> None:
     """An eye: white, iris, pupil, the light from below and above, the lid with its lashes."""
     pen.ellipse(x, y, width, height, WHITE)
-    pen.ellipse(x, y + 0.01, 0.78 * width, 0.9 * height, mixed(colour, INK, 0.45))
+    pen.ellipse(x, y + 0.01, 0.78 * width, 0.9 * height, mix(colour, INK, 0.45))
     pen.ellipse(x, y + 0.028, 0.68 * width, 0.68 * height, colour)
-    pen.ellipse(x, y + 0.062, 0.46 * width, 0.24 * height, mixed(colour, WHITE, 0.5))
+    pen.ellipse(x, y + 0.062, 0.46 * width, 0.24 * height, mix(colour, WHITE, 0.5))
     pen.ellipse(x, y + 0.008, 0.3 * width, 0.42 * height, INK)
     pen.ellipse(x - 0.2 * width, y - 0.2 * height, 0.34 * width, 0.28 * height, WHITE)
     pen.ellipse(x + 0.18 * width, y + 0.24 * height, 0.16 * width, 0.14 * height, WHITE)
     pen.arc(x, y + 0.004, 1.12 * width, 1.08 * height, (188, 352), INK, 0.03)
 
 
-def speak(pen: Pen, x: float, y: float, mouth: int) -> None:
+def draw_mouth(pen: Pen, x: float, y: float, mouth: int) -> None:
     """A mouth: a smiling line, wide open, or a small round one."""
     if mouth == 0:
-        pen.arc(x, y - 0.04, 0.2, 0.1, (10, 170), mixed(LIP, INK, 0.35), 0.026)
+        pen.arc(x, y - 0.04, 0.2, 0.1, (10, 170), mix(LIP, INK, 0.35), 0.026)
     elif mouth == 1:
         pen.shape(OPEN, LIP, x, INK, y)
         pen.ellipse(x, y + 0.033, 0.08, 0.045, (244, 130, 140))
     else:
-        pen.ellipse(x, y, 0.085, 0.085, mixed(LIP, INK, 0.45))
+        pen.ellipse(x, y, 0.085, 0.085, mix(LIP, INK, 0.45))
         pen.ellipse(x, y + 0.01, 0.04, 0.04, (226, 96, 110))

@@ -19,8 +19,8 @@ from pydantic import Field
 from tqdm import tqdm
 
 from gan_lightning.data.base import DataError, Seed, Splits
-from gan_lightning.data.cartoon_face_drawing import FACTORS, draw, face
-from gan_lightning.data.image_folder import ImageFolder, Listing, alone
+from gan_lightning.data.cartoon_face_drawing import FACTORS, draw_face, sample_face
+from gan_lightning.data.image_folder import ImageFolder, Listing, one_writer
 
 SIDES = (32, 64, 128)
 DRAWING = 1  # raise it with every change of how faces look: folders drawn by others are then drawn again
@@ -47,8 +47,8 @@ class CartoonFaces(ImageFolder):
     ) -> None:
         super().__init__(root="", cache=cache, validation=validation, test=test, **shared)
         self.faces, self.face_seed = count, face_seed
-        name = f"{count}-{'x'.join(str(n) for n in self.sample_shape)}-seed{face_seed}-drawing{DRAWING}"
-        self.root = self.cache.absolute() / "cartoon_faces" / name
+        file_name = f"{count}-{'x'.join(str(n) for n in self.sample_shape)}-seed{face_seed}-drawing{DRAWING}"
+        self.root = self.cache.absolute() / "cartoon_faces" / file_name
 
     def listing(self) -> Listing:
         """The files that are there once they are drawn; draws none."""
@@ -62,12 +62,12 @@ class CartoonFaces(ImageFolder):
                 f"data.validation and data.test: {self.validation} and {self.test} leave nothing to train on; "
                 "allowed: two shares whose sum is below 1, such as 0.05 and 0.05"
             )
-        return Listing([Path(name(i)) for i in range(self.faces)], None, [])
+        return Listing([Path(file_name(i)) for i in range(self.faces)], None, [])
 
     def load(self) -> Splits:
         self.listing()
         if not self.drawn():
-            with alone(self.root):
+            with one_writer(self.root):
                 if not self.drawn():  # another process may have been here
                     self.draw()
         return super().load()
@@ -83,7 +83,7 @@ class CartoonFaces(ImageFolder):
         try:
             shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed: nobody else is here
             shutil.rmtree(self.root, ignore_errors=True)  # not whole, or we would not be here
-            export(partial, self.faces, self.sample_shape[1], self.face_seed)
+            export_faces(partial, self.faces, self.sample_shape[1], self.face_seed)
             partial.replace(self.root)
         except OSError as error:
             raise DataError(f"data.cache: {partial} can't be written ({error.strerror}); set data.cache=FOLDER") from error
@@ -91,18 +91,18 @@ class CartoonFaces(ImageFolder):
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def name(index: int) -> str:
+def file_name(index: int) -> str:
     """The file of face `index`: in the order of their names, they are in that of their indices."""
     return f"{index:06}.png"
 
 
-def export(folder: Path, count: int, side: int, face_seed: int = 0) -> None:
+def export_faces(folder: Path, count: int, side: int, face_seed: int = 0) -> None:
     """A new folder of `count` PNG files, and factors.csv: a line for each, with the names of its factors' values."""
     folder.mkdir(parents=True)
     with (folder / "factors.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["file", *FACTORS])
         for i in tqdm(range(count), unit=" faces", mininterval=1, disable=count <= 2000):
-            one = face(face_seed, i)
-            draw(one, side).save(folder / name(i), compress_level=1)
-            table.writerow([name(i), *(values[k] for values, k in zip(FACTORS.values(), one.factors, strict=True))])
+            one = sample_face(face_seed, i)
+            draw_face(one, side).save(folder / file_name(i), compress_level=1)
+            table.writerow([file_name(i), *(values[k] for values, k in zip(FACTORS.values(), one.factors, strict=True))])

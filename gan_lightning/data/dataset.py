@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from gan_lightning.data.base import Data, DataError, Splits
-from gan_lightning.data.decode import decode, fits_images
-from gan_lightning.data.store import split
-from gan_lightning.data.stream import positions
-from gan_lightning.step.seeding import Purpose, hashed
+from gan_lightning.data.decode import decode, require_image_shape
+from gan_lightning.data.store import split_indices
+from gan_lightning.data.stream import batch_positions
+from gan_lightning.step.seeding import Purpose, derive_seed
 from gan_lightning.step.types import Batch
 
 SAMPLE_KEYS = ("image", "x", "real")
@@ -33,7 +33,7 @@ TOLERANCE = 1e-3  # of floats, beyond [-1, 1]
 NO_STEP = 2**32 - 1  # what is drawn outside the stream: no batch has this number
 
 
-class Part(NamedTuple):
+class SplitPart(NamedTuple):
     """Which items of which data set."""
 
     key: str  # as it is typed
@@ -72,7 +72,7 @@ class UserDataset(Data):
             some.check()
         return Splits(*items)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[SplitPart]:
         """What belongs to train, validation and test. Raises DataError unless each data set can be read by number."""
         validation = self.validation if self.validation_dataset is None else 0.0
         test = self.test if self.test_dataset is None else 0.0
@@ -81,22 +81,22 @@ class UserDataset(Data):
                 f"data.validation and data.test: {validation} and {test} leave nothing to train on; "
                 "allowed: two shares whose sum is below 1, such as 0.05 and 0.05"
             )
-        train, held_out, reported = split(length("data.dataset", self.dataset), validation, test)
-        found = [Part("data.dataset", self.dataset, train)]
+        train, held_out, reported = split_indices(dataset_length("data.dataset", self.dataset), validation, test)
+        found = [SplitPart("data.dataset", self.dataset, train)]
         others = (("validation", self.validation_dataset, held_out), ("test", self.test_dataset, reported))
         for name, own, share in others:
             if own is None:
-                found.append(Part("data.dataset", self.dataset, share))
+                found.append(SplitPart("data.dataset", self.dataset, share))
             else:
                 key = f"data.{name}_dataset"
-                found.append(Part(key, own, np.arange(length(key, own))))
+                found.append(SplitPart(key, own, np.arange(dataset_length(key, own))))
         return found
 
 
 class Items:
     """A source that reads each item when it is asked for."""
 
-    def __init__(self, part: Part, sample_shape: tuple[int, ...], num_classes: int) -> None:
+    def __init__(self, part: SplitPart, sample_shape: tuple[int, ...], num_classes: int) -> None:
         self.key, self.dataset, self.index = part
         self.sample_shape, self.num_classes = sample_shape, num_classes
 
@@ -105,14 +105,14 @@ class Items:
 
     def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
         """Batch i: see `stream`."""
-        with drawn_from(hashed(Purpose.REAL, seed, i, rank)):
-            items = [self.item(int(at)) for at in positions(seed, i, n, rank, world, len(self), rounds)]
+        with seeded_rng(derive_seed(Purpose.REAL, seed, i, rank)):
+            items = [self.item(int(at)) for at in batch_positions(seed, i, n, rank, world, len(self), rounds)]
         labels = torch.tensor([label for _, label in items]) if self.num_classes else None
         return Batch(torch.stack([x for x, _ in items]), labels)
 
     def part(self, start: int, n: int) -> Batch:
         """N samples from place `start` on."""
-        with drawn_from(hashed(Purpose.REAL, 0, NO_STEP, start)):
+        with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP, start)):
             items = [self.item(at) for at in range(start, min(start + n, len(self)))]
         labels = torch.tensor([label for _, label in items]) if self.num_classes else None
         return Batch(torch.stack([x for x, _ in items]), labels)
@@ -121,7 +121,7 @@ class Items:
         """The first n, of one class if asked; nothing after the last of them is read."""
         wanted = label if self.num_classes else None
         found: list[Tensor] = []
-        with drawn_from(hashed(Purpose.REAL, 0, NO_STEP)):
+        with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP)):
             for at in range(len(self)):
                 if len(found) >= n:
                     break
@@ -134,7 +134,7 @@ class Items:
         """Read the first item, so that what is wrong with all of them is said before step 1."""
         if not len(self):
             return
-        with drawn_from(hashed(Purpose.REAL, 0, NO_STEP)):
+        with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP)):
             x, _ = self.item(0)
         if x.dim() == 3 and not x.abs().max() <= 1 + TOLERANCE:
             raise DataError(
@@ -146,8 +146,8 @@ class Items:
         """The sample at this place of the split, and its label, 0 where there are none."""
         number = int(self.index[at])
         name = f"{self.key}: item {number}"
-        x, y = taken_apart(self.dataset[number], name)
-        found = sample(x, self.sample_shape, name)
+        x, y = split_item(self.dataset[number], name)
+        found = to_sample(x, self.sample_shape, name)
         if not found.isfinite().all():
             raise DataError(f"{name} holds {int((~found.isfinite()).sum())} values that are not finite; repair or leave it out")
         return found, self.label(y, name) if self.num_classes else 0
@@ -171,7 +171,7 @@ class Items:
         return label
 
 
-def length(key: str, dataset: Dataset[Any]) -> int:
+def dataset_length(key: str, dataset: Dataset[Any]) -> int:
     """How many items it has. Raises DataError if it has none, or can't be read by number."""
     name = type(dataset).__name__
     try:
@@ -185,7 +185,7 @@ def length(key: str, dataset: Dataset[Any]) -> int:
     return total
 
 
-def taken_apart(item: Any, name: str) -> tuple[Any, Any]:
+def split_item(item: Any, name: str) -> tuple[Any, Any]:
     """Sample and label of an item; the label is None if it has none."""
     if isinstance(item, Mapping):
         sample_keys = [key for key in SAMPLE_KEYS if key in item]
@@ -199,10 +199,10 @@ def taken_apart(item: Any, name: str) -> tuple[Any, Any]:
     return item, None
 
 
-def sample(x: Any, sample_shape: tuple[int, ...], name: str) -> Tensor:  # -> (*sample_shape) float32
+def to_sample(x: Any, sample_shape: tuple[int, ...], name: str) -> Tensor:  # -> (*sample_shape) float32
     """An image, array or tensor as the GAN sees it."""
     if isinstance(x, Image.Image):
-        fits_images(sample_shape)
+        require_image_shape(sample_shape)
         try:
             x = decode(x, sample_shape)
         except DataError as error:
@@ -233,7 +233,7 @@ def layouts(x: Tensor) -> Iterator[Tensor]:
 
 
 @contextmanager
-def drawn_from(seed: int) -> Iterator[None]:
+def seeded_rng(seed: int) -> Iterator[None]:
     """What is drawn at random inside comes from this seed; outside, nothing is changed."""
     with isolate_rng(include_cuda=False):
         torch.default_generator.manual_seed(seed)

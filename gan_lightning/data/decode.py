@@ -29,7 +29,7 @@ MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 BACKGROUND = "white"
 
 
-def fits_images(sample_shape: tuple[int, ...]) -> None:
+def require_image_shape(sample_shape: tuple[int, ...]) -> None:
     """Raise DataError unless images can have this shape."""
     if len(sample_shape) != 3 or sample_shape[0] not in MODES:
         raise DataError(
@@ -44,7 +44,7 @@ def decode(image: Path | Image.Image, sample_shape: tuple[int, ...]) -> np.ndarr
     name = (getattr(image, "filename", "") or "an image") if isinstance(image, Image.Image) else image
     try:
         if isinstance(image, Image.Image):
-            whole = upright(image)
+            whole = apply_exif(image)
         else:
             if not S_ISREG(image.stat().st_mode):  # a pipe would be waited for
                 raise ValueError("no file that can be read from its start to its end")
@@ -52,8 +52,8 @@ def decode(image: Path | Image.Image, sample_shape: tuple[int, ...]) -> np.ndarr
             with image.open("rb") as file, Image.open(file, formats=FORMATS) as opened:
                 enough = 2 * max(height, width)  # a JPEG far larger than needed is read at 1/2, 1/4 or 1/8 of its size
                 opened.draft(None, (enough, enough))
-                whole = upright(opened)
-        pixels = np.asarray(cover(coloured(whole, MODES[channels]), height, width))
+                whole = apply_exif(opened)
+        pixels = np.asarray(cover_crop(convert_mode(whole, MODES[channels]), height, width))
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from None
     except OSError as error:
@@ -65,7 +65,7 @@ def decode(image: Path | Image.Image, sample_shape: tuple[int, ...]) -> np.ndarr
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
 
-def upright(image: Image.Image) -> Image.Image:
+def apply_exif(image: Image.Image) -> Image.Image:
     """Read the pixels and turn them as EXIF says."""
     image.load()
     try:
@@ -74,10 +74,10 @@ def upright(image: Image.Image) -> Image.Image:
         return image.copy()
 
 
-def coloured(image: Image.Image, mode: str) -> Image.Image:
+def convert_mode(image: Image.Image, mode: str) -> Image.Image:
     """The image in mode L, RGB or RGBA."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = eight_bits(image)
+        image = to_eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if mode != "RGBA":
@@ -87,7 +87,7 @@ def coloured(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
+def to_eight_bits(image: Image.Image) -> Image.Image:
     """16-bit grey → 8-bit grey, with alpha if one of its values is transparent."""
     wide = np.asarray(image)
     if wide.dtype.kind == "f" or (wide.size and (wide.min() < 0 or wide.max() > 65535)):
@@ -98,7 +98,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
     return grey
 
 
-def cover(image: Image.Image, height: int, width: int) -> Image.Image:
+def cover_crop(image: Image.Image, height: int, width: int) -> Image.Image:
     """Scale to cover height × width, and crop in the middle, both at once; an image of that size is left as it is."""
     scale = max(height / image.height, width / image.width)
     left = int(image.width * scale - width) // 2 / scale  # whole pixels of the result: cropping alone blurs nothing

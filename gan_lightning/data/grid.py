@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from gan_lightning.data.points import Points
-from gan_lightning.data.ring import plane
+from gan_lightning.data.ring import require_plane_points
 
 
 class Grid(Points):
@@ -26,4 +26,4 @@ class Grid(Points):
         self.modes, self.std = torch.cartesian_prod(line, line), std
 
     def count(self) -> None:
-        plane(self)
+        require_plane_points(self)

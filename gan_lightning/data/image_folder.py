@@ -24,8 +24,8 @@ from pydantic import Field
 from tqdm import tqdm
 
 from gan_lightning.data.base import Data, DataError, Splits
-from gan_lightning.data.decode import RULES, SUFFIXES, decode, fits_images
-from gan_lightning.data.store import Store, split
+from gan_lightning.data.decode import RULES, SUFFIXES, decode, require_image_shape
+from gan_lightning.data.store import Store, split_indices
 
 CACHE = "~/.cache/gan_lightning"
 MEBIBYTE = 2**20
@@ -67,7 +67,7 @@ class ImageFolder(Data):
         self.validation, self.test = validation, test
 
     def count(self) -> int:
-        return len(split(len(self.listing().files), self.validation, self.test)[0])
+        return len(split_indices(len(self.listing().files), self.validation, self.test)[0])
 
     def load(self) -> Splits:
         listing = self.listing()
@@ -75,7 +75,7 @@ class ImageFolder(Data):
         folder = self.cache.absolute() / "image_folder" / fingerprint
         samples = self.opened(folder, len(listing.files))
         if samples is None:
-            with alone(folder):
+            with one_writer(folder):
                 samples = self.opened(folder, len(listing.files))  # another process may have been here
                 if samples is None:
                     self.write(folder, listing, fingerprint)
@@ -84,11 +84,13 @@ class ImageFolder(Data):
             raise DataError(
                 f"data.cache: {folder} was written and can't be read back; check the disk, or set data.cache=FOLDER"
             )
-        return Splits(*(Store(samples, listing.labels, index) for index in split(len(samples), self.validation, self.test)))
+        return Splits(
+            *(Store(samples, listing.labels, index) for index in split_indices(len(samples), self.validation, self.test))
+        )
 
     def listing(self) -> Listing:
         """The images that are there, without opening any. Raises DataError unless they fit the config."""
-        fits_images(self.sample_shape)
+        require_image_shape(self.sample_shape)
         if self.validation + self.test >= 1:
             raise DataError(
                 f"data.validation and data.test: {self.validation} and {self.test} leave nothing to train on; "
@@ -97,7 +99,7 @@ class ImageFolder(Data):
         if not self.root.is_dir():
             found = "is a file, not a folder; unpack it" if self.root.exists() else "does not exist"
             raise DataError(f"data.root: {self.root.absolute()} {found}; set data.root to a folder of images")
-        files = images(self.root)
+        files = list_images(self.root)
         if not files:
             raise DataError(
                 f"data.root: {self.root.absolute()} holds no images ({' '.join(sorted(SUFFIXES))}), nor do its subfolders; "
@@ -109,13 +111,13 @@ class ImageFolder(Data):
         if len(classes) != self.num_classes:
             raise DataError(
                 f"data.num_classes: {self.num_classes}, but {len(classes)} subfolders of {self.root.absolute()} hold images"
-                f"{': ' + some(classes) if classes else ''}; set data.num_classes={len(classes)}"
+                f"{': ' + abbreviate(classes) if classes else ''}; set data.num_classes={len(classes)}"
                 f"{', or 0 to take all images unlabelled' if classes else ' to take the images unlabelled'}"
             )
         loose = [str(file) for file in files if len(file.parts) == 1]
         if loose:
             raise DataError(
-                f"data.root: {len(loose)} images lie in {self.root.absolute()} itself and so in no class: {some(loose)}; "
+                f"data.root: {len(loose)} images lie in {self.root.absolute()} itself and so in no class: {abbreviate(loose)}; "
                 "move them into the folder of a class, or set data.num_classes=0 to take all images unlabelled"
             )
         number = {name: label for label, name in enumerate(classes)}
@@ -151,10 +153,10 @@ class ImageFolder(Data):
         free = shutil.disk_usage(folder.parent).free
         if size + MEBIBYTE + 8 * count > free:
             raise DataError(
-                f"data.cache: {count:,} decoded images need {megabytes(size)} in {folder.parent}, where {megabytes(free)} are "
+                f"data.cache: {count:,} decoded images need {format_mebibytes(size)} in {folder.parent}, where {format_mebibytes(free)} are "
                 "free; free some space, set data.cache=FOLDER on a larger disk, or choose a smaller data.sample_shape"
             )
-        log.info("decoding %s images once into %s at %s", f"{count:,}", megabytes(size), folder)
+        log.info("decoding %s images once into %s at %s", f"{count:,}", format_mebibytes(size), folder)
         recipe = {
             "root": str(self.root.absolute()),
             "count": count,
@@ -209,7 +211,7 @@ class ImageFolder(Data):
             raise DataError("\n".join([head, *(f"data.root: {line}" for line in broken)]))
 
 
-def images(root: Path) -> list[Path]:
+def list_images(root: Path) -> list[Path]:
     """All images below `root`, relative to it, in order; hidden files and folders are skipped."""
     closed: list[str] = []
 
@@ -237,7 +239,7 @@ def images(root: Path) -> list[Path]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def one_writer(folder: Path) -> Iterator[None]:
     """Of all processes that would write `folder`, let in one at a time."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -255,12 +257,12 @@ def alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def some(names: list[str]) -> str:
+def abbreviate(names: list[str]) -> str:
     """The first few names, and how many more there are."""
     more = [f"and {len(names) - NAMED} more"] if len(names) > NAMED else []
     return ", ".join(names[:NAMED] + more)
 
 
-def megabytes(size: int) -> str:
+def format_mebibytes(size: int) -> str:
     """Bytes, for people."""
     return f"{size / MEBIBYTE:,.0f} MiB" if size >= 10 * MEBIBYTE else f"{size / MEBIBYTE:.1f} MiB"

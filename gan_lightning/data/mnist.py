@@ -65,8 +65,8 @@ class MNIST(Data):
                 "set data.download=true to fetch MNIST, or put its four files there"
             )
         path = self.raw / FILES[0]
-        with reading(path), opened(path) as file:
-            return train_share(header(file, path, IMAGES))
+        with read_errors(path), open_idx(path) as file:
+            return train_share(read_header(file, path, IMAGES))
 
     def load(self) -> Splits:
         self.count()
@@ -79,7 +79,7 @@ class MNIST(Data):
 
     def missing(self) -> list[str]:
         """Which of the four files are there neither unpacked nor packed."""
-        return [name for name in FILES if not (self.raw / name).is_file() and not packed(self.raw / name).is_file()]
+        return [name for name in FILES if not (self.raw / name).is_file() and not packed_path(self.raw / name).is_file()]
 
     def complete(self) -> None:
         """Download what is missing and unpack what is packed, one process at a time."""
@@ -116,7 +116,7 @@ class MNIST(Data):
     def part(self, images_name: str, labels_name: str) -> tuple[np.ndarray, np.ndarray | None]:
         """The images (N, 1, S, S) at the size asked for, and their labels (N,)."""
         images_path, labels_path = self.raw / images_name, self.raw / labels_name
-        images, labels = contents(images_path, IMAGES), contents(labels_path, LABELS)
+        images, labels = read_idx(images_path, IMAGES), read_idx(labels_path, LABELS)
         count = len(images) // SIDE**2
         if len(labels) != count:
             raise DataError(
@@ -144,18 +144,18 @@ def resized(images: Tensor, side: int) -> Tensor:  # (N, 1, 28, 28) -> (N, 1, si
     return torch.cat([part.round().to(torch.uint8) for part in parts])
 
 
-def packed(path: Path) -> Path:
+def packed_path(path: Path) -> Path:
     """Where the packed file of that name lies."""
     return path.with_name(path.name + ".gz")
 
 
-def opened(path: Path) -> BufferedIOBase:
+def open_idx(path: Path) -> BufferedIOBase:
     """The file's bytes, from the packed one if it is not there unpacked."""
-    return path.open("rb") if path.is_file() else gzip.open(packed(path), "rb")
+    return path.open("rb") if path.is_file() else gzip.open(packed_path(path), "rb")
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def read_errors(path: Path) -> Iterator[None]:
     """What goes wrong while a file is read is said with its name."""
     try:
         yield
@@ -163,7 +163,7 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(f"data.root: {path} can't be read ({error}); replace the file") from error
 
 
-def header(file: BufferedIOBase, path: Path, magic: int) -> int:
+def read_header(file: BufferedIOBase, path: Path, magic: int) -> int:
     """How many images or labels an IDX file says it holds; `file` is left where they begin."""
     size = 4 + 4 * (magic & 0xFF)  # the last byte is the number of dimensions, each four bytes
     start = file.read(size)
@@ -180,10 +180,10 @@ def header(file: BufferedIOBase, path: Path, magic: int) -> int:
     return count
 
 
-def contents(path: Path, magic: int) -> np.ndarray:  # -> (N * 28 * 28,) or (N,) uint8
+def read_idx(path: Path, magic: int) -> np.ndarray:  # -> (N * 28 * 28,) or (N,) uint8
     """All bytes after the header, as many as it promises."""
-    with reading(path), opened(path) as file:
-        expected = header(file, path, magic) * (SIDE**2 if magic == IMAGES else 1)
+    with read_errors(path), open_idx(path) as file:
+        expected = read_header(file, path, magic) * (SIDE**2 if magic == IMAGES else 1)
         found = np.frombuffer(bytearray(file.read()), dtype=np.uint8)
     if len(found) != expected:
         raise DataError(f"data.root: {path} holds {len(found):,} bytes, its header promises {expected:,}; replace the file")
@@ -192,7 +192,7 @@ def contents(path: Path, magic: int) -> np.ndarray:  # -> (N * 28 * 28,) or (N,)
 
 def unpack(path: Path) -> None:
     """Unpack the `.gz` beside `path`: under another name first, so that no half file ever has this one."""
-    with reading(packed(path)), opened(path) as file:
+    with read_errors(packed_path(path)), open_idx(path) as file:
         data = file.read()
     partial = path.with_name(path.name + ".partial")
     try:

@@ -18,14 +18,14 @@ from torchvision.utils import make_grid
 LEAST = 48  # pixels that a sample is shown with, at least
 
 
-def picture(samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:
+def render(samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:
     """(N, C, H, W), (N, C, T) or (N, D) -> (height, width, 3); `real` points are drawn behind generated ones."""
     samples = samples.detach().float().cpu()
     if samples.dim() == 4:
-        return grid(samples, columns)
+        return render_grid(samples, columns)
     if samples.dim() == 3:
-        return waves(samples)
-    return scatter(samples, real)
+        return render_signals(samples)
+    return render_points(samples, real)
 
 
 def to_uint8(images: Tensor) -> Tensor:  # [-1, 1] -> 0 … 255
@@ -33,7 +33,7 @@ def to_uint8(images: Tensor) -> Tensor:  # [-1, 1] -> 0 … 255
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def colours(images: Tensor) -> Tensor:  # (N, C, H, W) -> (N, 3, H, W)
+def to_rgb(images: Tensor) -> Tensor:  # (N, C, H, W) -> (N, 3, H, W)
     """Any number of channels as three: grey is repeated, two are joined by an empty third, a fourth is left out."""
     if images.shape[1] == 1:
         return images.expand(-1, 3, -1, -1)
@@ -42,14 +42,14 @@ def colours(images: Tensor) -> Tensor:  # (N, C, H, W) -> (N, 3, H, W)
     return images[:, :3]
 
 
-def grid(images: Tensor, columns: int) -> np.ndarray:
+def render_grid(images: Tensor, columns: int) -> np.ndarray:
     """Rows of `columns` images, small ones enlarged by whole numbers."""
     times = max(1, -(-LEAST // min(images.shape[2:])))
-    shown = to_uint8(colours(images)).repeat_interleave(times, 2).repeat_interleave(times, 3)
+    shown = to_uint8(to_rgb(images)).repeat_interleave(times, 2).repeat_interleave(times, 3)
     return make_grid(shown, nrow=columns, padding=2, pad_value=32).permute(1, 2, 0).numpy()
 
 
-def scatter(points: Tensor, real: Tensor | None) -> np.ndarray:
+def render_points(points: Tensor, real: Tensor | None) -> np.ndarray:
     """The first two coordinates; a histogram where there is one."""
     figure = _figure()
     axes = figure.subplots()
@@ -73,7 +73,7 @@ def scatter(points: Tensor, real: Tensor | None) -> np.ndarray:
     return _drawn(figure)
 
 
-def waves(signals: Tensor, rows: int = 4) -> np.ndarray:
+def render_signals(signals: Tensor, rows: int = 4) -> np.ndarray:
     """The first channel of the first signals, as a wave and as a spectrogram."""
     figure = _figure()
     shown = signals[:rows, 0].numpy()
@@ -96,20 +96,20 @@ def _drawn(figure: Figure) -> np.ndarray:
     return np.asarray(Image.open(held).convert("RGB"))
 
 
-def save(image: np.ndarray, path: Path) -> None:
+def save_image(image: np.ndarray, path: Path) -> None:
     """As PNG."""
     Image.fromarray(image).save(path)
 
 
-def encoded(image: np.ndarray, ending: str) -> bytes:
+def encode_image(image: np.ndarray, ending: str) -> bytes:
     """As a file with this ending has it, such as .png."""
     held = io.BytesIO()
     Image.fromarray(image).save(held, Image.registered_extensions()[ending.lower()])
     return held.getvalue()
 
 
-def whole(image: Tensor) -> np.ndarray:  # (C, H, W) in [-1, 1] -> (H, W) or (H, W, C) uint8
+def to_array(image: Tensor) -> np.ndarray:  # (C, H, W) in [-1, 1] -> (H, W) or (H, W, C) uint8
     """One image with all its channels: grey, RGB or RGBA."""
     if image.shape[0] not in (1, 3, 4):
-        image = colours(image[None])[0]
+        image = to_rgb(image[None])[0]
     return to_uint8(image).permute(1, 2, 0).squeeze(2).numpy()

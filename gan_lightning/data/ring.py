@@ -27,10 +27,10 @@ class Ring(Points):
         self.modes, self.std = radius * torch.stack([angle.cos(), angle.sin()], 1), std
 
     def count(self) -> None:
-        plane(self)
+        require_plane_points(self)
 
 
-def plane(data: Points) -> None:
+def require_plane_points(data: Points) -> None:
     """Raise DataError unless the config says unlabelled points in the plane."""
     if data.sample_shape != (2,):
         raise DataError(f"data.sample_shape: {list(data.sample_shape)} is no shape of points in the plane; allowed: [2]")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lightning.data.stream import positions
+from gan_lightning.data.stream import batch_positions
 from gan_lightning.step.types import Batch
 
 
@@ -28,7 +28,7 @@ class Store:
 
     def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
         """Batch i: see `stream`."""
-        at = positions(seed, i, n, rank, world, len(self), rounds)
+        at = batch_positions(seed, i, n, rank, world, len(self), rounds)
         return Batch(self.take(at), None if self.labels is None else self.labels[at])
 
     def part(self, start: int, n: int) -> Batch:
@@ -44,7 +44,7 @@ class Store:
         return self.take(here[:n])
 
 
-def split(total: int, validation: float, test: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def split_indices(total: int, validation: float, test: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices of train, validation and test: one fixed shuffle, the shares rounded down; the rest is train."""
     shuffled = np.random.default_rng(0).permutation(total)
     held_out, reported = int(total * validation), int(total * test)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from gan_lightning.step.seeding import Purpose, generator
+from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Batch
 
 
@@ -55,7 +55,7 @@ class Stream(IterableDataset[Batch]):
 BLOCK = 50  # places that are drawn together
 
 
-def in_places(start: int, n: int, block: Callable[[int], Tensor]) -> Tensor:  # -> (n, …)
+def draw_blocks(start: int, n: int, block: Callable[[int], Tensor]) -> Tensor:  # -> (n, …)
     """Places start … start + n − 1 of a line of blocks, each drawn for itself: whatever the batch, a place has its sample."""
     first, last = start // BLOCK, -(-(start + n) // BLOCK)
     drawn = [block(i) for i in range(first, max(last, first + 1))]
@@ -76,11 +76,13 @@ class Drawn:
 
     def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
         """Batch i of this rank: all ranks' batches are drawn, which costs less than to tell one another."""
-        return Batch(self.draw(n * world, generator(Purpose.REAL, seed, i))[share(n, rank, world, rounds)], None)
+        return Batch(
+            self.draw(n * world, seeded_generator(Purpose.REAL, seed, i))[rank_positions(n, rank, world, rounds)], None
+        )
 
     def part(self, start: int, n: int) -> Batch:
         """N samples of their own for each place, others for each split."""
-        drawn = in_places(start, n, lambda i: self.draw(BLOCK, generator(Purpose.REAL, self.fixed, 2**32 - 1, i)))
+        drawn = draw_blocks(start, n, lambda i: self.draw(BLOCK, seeded_generator(Purpose.REAL, self.fixed, 2**32 - 1, i)))
         return Batch(drawn, None)
 
     def first(self, n: int, label: int | None = None) -> Tensor:
@@ -89,22 +91,22 @@ class Drawn:
 
 
 @lru_cache(maxsize=3)
-def order(seed: int, epoch: int, total: int) -> Tensor:  # -> (total,)
+def permutation(seed: int, epoch: int, total: int) -> Tensor:  # -> (total,)
     """The epoch's permutation."""
-    return torch.randperm(total, generator=generator(Purpose.ORDER, seed, epoch))
+    return torch.randperm(total, generator=seeded_generator(Purpose.ORDER, seed, epoch))
 
 
-def share(n: int, rank: int, world: int, rounds: int = 1) -> Tensor:  # -> (n,)
+def rank_positions(n: int, rank: int, world: int, rounds: int = 1) -> Tensor:  # -> (n,)
     """Which places of a batch of n · world samples are a rank's: in each of the updates made with it, the next n / rounds."""
     return torch.arange(n * world).view(rounds, world, n // rounds)[:, rank].flatten()
 
 
-def positions(seed: int, i: int, n: int, rank: int, world: int, total: int, rounds: int = 1) -> Tensor:  # -> (n,)
+def batch_positions(seed: int, i: int, n: int, rank: int, world: int, total: int, rounds: int = 1) -> Tensor:  # -> (n,)
     """Which of `total` stored samples stand in batch i of `rank`."""
-    at = share(n, rank, world, rounds) + i * world * n
+    at = rank_positions(n, rank, world, rounds) + i * world * n
     epochs = at // total
     found = torch.empty(n, dtype=torch.long)
     for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
         here = epochs == epoch
-        found[here] = order(seed, epoch, total)[at[here] % total]
+        found[here] = permutation(seed, epoch, total)[at[here] % total]
     return found

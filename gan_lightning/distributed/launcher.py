@@ -20,26 +20,26 @@ from types import FrameType
 
 import torch.distributed as dist
 
-from gan_lightning.config.world_size import rank
+from gan_lightning.config.world_size import global_rank
 
 GRACE = 5.0  # seconds that the others have to end by themselves when one has failed
 
 
-def tell(reason: str, own: bool = False) -> None:
+def report_failure(reason: str, own: bool = False) -> None:
     """Leave word of why this rank fails, for who started it; `own`: not because another one did."""
     if folder := os.environ.get("GAN_LIGHTNING_WORD"):
         word = {"at": time.monotonic(), "reason": reason, "own": own}
-        Path(folder, f"{rank()}").write_text(json.dumps(word), encoding="utf-8")
+        Path(folder, f"{global_rank()}").write_text(json.dumps(word), encoding="utf-8")
 
 
-def launch(command: Sequence[str], processes: int) -> tuple[int, str | None]:
+def launch_ranks(command: Sequence[str], processes: int) -> tuple[int, str | None]:
     """A module of ours and its arguments, in so many processes. Returns the exit code, and what went wrong; None: nothing."""
     with TemporaryDirectory() as word:  # for what failing ranks leave behind
-        return launched(command, processes, Path(word))
+        return start_ranks(command, processes, Path(word))
 
 
-def launched(command: Sequence[str], processes: int, word: Path) -> tuple[int, str | None]:
-    """See `launch`."""
+def start_ranks(command: Sequence[str], processes: int, word: Path) -> tuple[int, str | None]:
+    """See `launch_ranks`."""
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     shared |= {"TORCHELASTIC_RUN_ID": "gan", "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
@@ -61,7 +61,7 @@ def launched(command: Sequence[str], processes: int, word: Path) -> tuple[int, s
     kept = {n: signal.signal(n, forward) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
     kept[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of them
     try:
-        return watched(ranks, word)
+        return monitor(ranks, word)
     finally:
         for child in ranks:
             child.kill()
@@ -70,17 +70,17 @@ def launched(command: Sequence[str], processes: int, word: Path) -> tuple[int, s
             signal.signal(number, handler)
 
 
-def watched(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str | None]:
+def monitor(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str | None]:
     """Wait for all of them, or for one that fails, or says that it will, and then not for long."""
     since: float | None = None
     while any(child.poll() is None for child in ranks):
         if since is None:
-            since = time.monotonic() if any(map(failing, ranks)) or any(word.iterdir()) else None
+            since = time.monotonic() if any(map(has_failed, ranks)) or any(word.iterdir()) else None
         elif time.monotonic() - since > GRACE:
             break
         time.sleep(0.05)
     codes = [child.poll() for child in ranks]
-    failed = next((i for i, child in enumerate(ranks) if failing(child)), None)
+    failed = next((i for i, child in enumerate(ranks) if has_failed(child)), None)
     if failed is None and None not in codes:
         return next((code for code in codes if code), 0), None
     told = {int(path.name): json.loads(path.read_text(encoding="utf-8")) for path in word.iterdir() if path.name.isdigit()}
@@ -101,6 +101,6 @@ def watched(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str 
     return codes[failed] or 1, f"rank {failed} ended with exit code {codes[failed]}"
 
 
-def failing(child: subprocess.Popen[bytes]) -> bool:
+def has_failed(child: subprocess.Popen[bytes]) -> bool:
     """Whether it has ended, and not because a signal told all of them to."""
     return bool(child.returncode) and not 128 < child.returncode < 160

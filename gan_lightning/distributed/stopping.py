@@ -1,8 +1,7 @@
-"""More than one process: who starts them, how they agree to end, and which one is to blame when they don't.
+"""How a process ends on a signal, and how several ranks end at the same step.
 
-Each rank is a command such as `gan-train run=RUN`, so all read one config. A rank that dies takes the others with it within
-seconds. No rank may leave alone, since the others would wait for its gradients for ever: one that wants to end says so, and all
-end two steps on.
+No rank may leave alone: the others would wait for its gradients for ever. A rank that wants to end publishes its request, and
+all ranks end two steps later.
 """
 
 from __future__ import annotations
@@ -15,38 +14,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-import torch.distributed as dist
-from torch.distributed import distributed_c10d
-
 from gan_lightning.distributed.slurm import requeue
 
-AHEAD = 2  # steps: no rank is further ahead of another than one, since they share their gradients
+AHEAD = 2  # steps: no rank is more than one step ahead of another, because they share their gradients
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
-class Agreement:
-    """What the ranks tell one another beside their gradients."""
-
-    def __init__(self) -> None:
-        shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
-        self.store = distributed_c10d.PrefixStore("gan", distributed_c10d._get_default_store()) if shared else None
-
-    def reached(self, step: int, wish: dict[str, Any] | None) -> dict[str, Any] | None:
-        """What this rank, or one before it, wished to end for, at the step where all of them end."""
-        if self.store is None:
-            return wish
-        if wish is not None:
-            self.store.compare_set("end", "", json.dumps({"at": step + AHEAD} | wish))
-        if not self.store.check(["end"]):
-            return None
-        end: dict[str, Any] = json.loads(self.store.get("end"))
-        return end if step >= end["at"] else None
-
-
-WATCHED = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-
-
-class TakenAway(SystemExit):
-    """A signal that came before there was anything to save."""
+class Preempted(SystemExit):
+    """Raise for a signal that arrives before there is a state to save; the exit code is 128 + the signal's number."""
 
     def __init__(self, caught: signal.Signals) -> None:
         super().__init__(128 + caught)
@@ -54,19 +29,44 @@ class TakenAway(SystemExit):
 
 
 @contextmanager
-def heeded() -> Iterator[None]:
-    """From the first moment on no signal kills this process unheard; training has a gentler way of its own."""
+def exit_on_signal() -> Iterator[None]:
+    """Turn SIGTERM, SIGUSR1 and SIGUSR2 into Preempted until training installs its own handlers.
+
+    Rank 0 of a SLURM job asks for it to be queued again.
+    """
 
     def leave(number: int, _: FrameType | None) -> None:
-        raise TakenAway(signal.Signals(number))
+        raise Preempted(signal.Signals(number))
 
-    kept = {number: signal.signal(number, leave) for number in WATCHED}
+    previous = {number: signal.signal(number, leave) for number in SIGNALS}
     try:
         yield
-    except TakenAway as away:
-        if os.environ.get("RANK", "0") == "0" and (queued := requeue(away.caught)):
-            print(f"job {queued} is queued again")
+    except Preempted as error:
+        if os.environ.get("RANK", "0") == "0" and (job := requeue(error.caught)):
+            print(f"job {job} is queued again")
         raise
     finally:
-        for number, handler in kept.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+class StopAgreement:
+    """Share requests to end training among the ranks, over the store of their process group; alone, without one."""
+
+    def __init__(self) -> None:
+        import torch.distributed as dist
+        from torch.distributed import distributed_c10d
+
+        shared = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        self.store = distributed_c10d.PrefixStore("gan", distributed_c10d._get_default_store()) if shared else None
+
+    def reached(self, step: int, request: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Publish this rank's request, if any, and return the first one once `step` is the step where all ranks end."""
+        if self.store is None:
+            return request
+        if request is not None:
+            self.store.compare_set("end", "", json.dumps({"at": step + AHEAD} | request))
+        if not self.store.check(["end"]):
+            return None
+        end: dict[str, Any] = json.loads(self.store.get("end"))
+        return end if step >= end["at"] else None

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 from pydantic import Field
 from pytorch_lightning.strategies import DDPStrategy
 
-from gan_lightning.model.layer.sync_batch_norm import synchronised
+from gan_lightning.model.layer.sync_batch_norm import synchronize_batch_norm
 
 
 class Parallel(DDPStrategy):
@@ -32,5 +32,5 @@ class Parallel(DDPStrategy):
         """Beforehand: the players' batch normalisation, not the average's, which never trains."""
         if self.sync_batchnorm and isinstance(self.model, pl.LightningModule):
             for name in ("generator", "discriminator"):
-                synchronised(getattr(self.model, name))
+                synchronize_batch_norm(getattr(self.model, name))
         super().setup(trainer)

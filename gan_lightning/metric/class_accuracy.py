@@ -18,39 +18,39 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from gan_lightning.data.base import Data, DataError
 from gan_lightning.data.stream import Source
-from gan_lightning.metric.base import Samples, Score, TooFew
+from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSamplesError
 from gan_lightning.metric.feature.base import Feature
 from gan_lightning.metric.reference import Reference
 
 FITTED_ON = 5000
 
 
-class ClassAccuracy(Score):
+class ClassAccuracy(GenerativeMetric):
     """Accuracy in [0, 1]; `class_accuracy_control` is that of the control, where there is one."""
 
-    higher: ClassVar[dict[str, bool]] = {"class_accuracy": True}
-    floored: ClassVar[tuple[str, ...]] = ("class_accuracy", "class_accuracy_control")
+    maximize: ClassVar[dict[str, bool]] = {"class_accuracy": True}
+    nonzero_floor: ClassVar[tuple[str, ...]] = ("class_accuracy", "class_accuracy_control")
     conditional: ClassVar[bool] = True
-    knows_train: ClassVar[bool] = True  # the classifier learned from them
+    uses_train_split: ClassVar[bool] = True  # the classifier learned from them
     right: Tensor
     control_right: Tensor
     seen: Tensor
 
-    def __init__(self, feature: Feature, num_samples: Samples = 1000, control: Feature | None = None) -> None:
+    def __init__(self, feature: Feature, num_samples: NumSamples = 1000, control: Feature | None = None) -> None:
         super().__init__(num_samples)
         self.feature, self.control = feature, control
         self.machine: SVC | None = None  # where the extractor does not read the class
         for state in ("right", "control_right", "seen"):
             self.add_state(state, torch.tensor(0), dist_reduce_fx="sum")
 
-    def unfit(self, data: Data) -> str | None:
+    def incompatibility(self, data: Data) -> str | None:
         if not data.num_classes:
             return "class accuracy needs labels, but the data are unlabelled (data.num_classes=0); use metric=none"
         if self.control is not None and not reads(self.control, data):
             return f"the control does not read the {data.num_classes} classes of samples of shape {list(data.sample_shape)}"
         return None
 
-    def bind(self, reference: Reference) -> None:
+    def set_reference(self, reference: Reference) -> None:
         data = reference.data
         if reads(self.feature, data):
             return
@@ -73,14 +73,14 @@ class ClassAccuracy(Score):
 
     def compute(self) -> dict[str, Tensor]:
         if not self.seen:
-            raise TooFew("class_accuracy: at least 1 generated sample is needed, not 0")
+            raise TooFewSamplesError("class_accuracy: at least 1 generated sample is needed, not 0")
         found = {"class_accuracy": self.right.double() / self.seen}
         return found | ({"class_accuracy_control": self.control_right.double() / self.seen} if self.control else {})
 
 
 def reads(feature: Feature, data: Data) -> bool:
     """Whether the extractor tells these data's classes apart."""
-    return list(feature.factors.values()) == [data.num_classes] and feature.unfit(data.sample_shape) is None
+    return list(feature.factors.values()) == [data.num_classes] and feature.incompatibility(data.sample_shape) is None
 
 
 def machine_read(machine: SVC, samples: Tensor) -> Tensor:  # (N, *sample_shape) -> (N,)

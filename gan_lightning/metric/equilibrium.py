@@ -14,27 +14,27 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
 from gan_lightning.data.base import DataError
-from gan_lightning.metric.base import Samples, Score, TooFew
-from gan_lightning.metric.reference import Judge, Reference
+from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSamplesError
+from gan_lightning.metric.reference import DiscriminatorFunction, Reference
 
 PART = 500
 
 
-class Equilibrium(Score):
+class Equilibrium(GenerativeMetric):
     """`auc` in [0, 1]."""
 
-    higher: ClassVar[dict[str, bool]] = {"auc": False}
-    asks_judge: ClassVar[bool] = True
+    maximize: ClassVar[dict[str, bool]] = {"auc": False}
+    uses_discriminator: ClassVar[bool] = True
     on_fake: list[Tensor]  # (n,) each
 
-    def __init__(self, num_samples: Samples = 1000) -> None:
+    def __init__(self, num_samples: NumSamples = 1000) -> None:
         super().__init__(num_samples)
         self.add_state("on_fake", [], dist_reduce_fx="cat")
 
-    def bind(self, reference: Reference) -> None:
+    def set_reference(self, reference: Reference) -> None:
         if reference.judge is None:
             raise DataError("metric.equilibrium: asks a discriminator, but there is none here; score a run, or leave it out")
-        self.judge: Judge = reference.judge
+        self.judge: DiscriminatorFunction = reference.judge
         self.real = reference.real(self.num_samples)
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
@@ -45,7 +45,7 @@ class Equilibrium(Score):
         fake = dim_zero_cat(self.on_fake) if len(self.on_fake) else torch.empty(0)
         for side, n in (("generated", len(fake)), ("real", len(self.real.real))):
             if not n:
-                raise TooFew(f"equilibrium: at least 1 {side} sample is needed, not 0")
+                raise TooFewSamplesError(f"equilibrium: at least 1 {side} sample is needed, not 0")
         samples, labels = self.real
         places = torch.split(torch.arange(len(samples)), PART)
         on_real = torch.cat([self.judge(samples[at], None if labels is None else labels[at]) for at in places])

@@ -13,11 +13,11 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from gan_lightning.data.stream import BLOCK, in_places
+from gan_lightning.data.stream import BLOCK, draw_blocks
 from gan_lightning.gan import GAN
-from gan_lightning.metric.base import Score
-from gan_lightning.metric.reference import Judge, Reference, size
-from gan_lightning.step.seeding import Purpose, generator
+from gan_lightning.metric.base import GenerativeMetric
+from gan_lightning.metric.reference import DiscriminatorFunction, Reference, reference_size
+from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Batch
 
 BATCH = 500
@@ -26,7 +26,7 @@ Weights = Literal["ema", "raw"]
 BatchNorm = Literal["running", "batch"]
 
 
-class Samples(Protocol):
+class SampleSource(Protocol):
     """Anything that has a sample in each place: a generator, a split of the data, a folder."""
 
     def part(self, start: int, n: int) -> Batch:
@@ -34,7 +34,7 @@ class Samples(Protocol):
         ...
 
 
-class Generated:
+class GeneratedSamples:
     """What a generator draws; the classes are asked for in turn."""
 
     def __init__(
@@ -51,28 +51,30 @@ class Generated:
         if weights == "raw" or batch_norm == "batch":
             self.network = copy.deepcopy(self.network).eval()
         if batch_norm == "batch":
-            for module in normalising(self.network):
+            for module in batch_norm_layers(self.network):
                 module.train()
         self.gan, self.num_classes, self.seed, self.purpose = gan, num_classes, seed, purpose
 
     @torch.inference_mode()
     def part(self, start: int, n: int) -> Batch:
         """Samples start … start + n − 1 and the labels they were asked for."""
-        z = in_places(start, n, self._block).to(self.gan.device)
+        z = draw_blocks(start, n, self._block).to(self.gan.device)
         labels = torch.arange(start, start + n) % self.num_classes if self.num_classes else None
         samples: Tensor = self.network(z, None if labels is None else labels.to(self.gan.device))
         return Batch(samples.float().cpu(), labels)
 
     def _block(self, i: int) -> Tensor:  # -> (BLOCK, latent_dim)
-        return self.gan.prior.draw(BLOCK, self.gan.latent_dim, torch.device("cpu"), generator(self.purpose, self.seed, i))
+        return self.gan.prior.sample(
+            BLOCK, self.gan.latent_dim, torch.device("cpu"), seeded_generator(self.purpose, self.seed, i)
+        )
 
 
-def normalising(network: nn.Module) -> list[nn.Module]:
+def batch_norm_layers(network: nn.Module) -> list[nn.Module]:
     """Its layers whose output depends on the batch's statistics in training and on running ones afterwards."""
     return [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
 
-def judging(gan: GAN) -> Judge:
+def discriminator_function(gan: GAN) -> DiscriminatorFunction:
     """The discriminator's word outside of training: it remembers nothing, and sees samples as they are, not augmented."""
 
     @torch.inference_mode()
@@ -91,14 +93,14 @@ def judging(gan: GAN) -> Judge:
 
 
 @torch.inference_mode()
-def measure(scores: Mapping[str, Score], source: Samples) -> dict[str, float]:
+def evaluate_metrics(scores: Mapping[str, GenerativeMetric], source: SampleSource) -> dict[str, float]:
     """Every number of every score, each batch drawn once for all of them; the ranks share the work.
 
     Raises TooFew.
     """
     shared = torch.distributed.is_available() and torch.distributed.is_initialized()
     rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if shared else (0, 1)
-    held = size(source) if isinstance(source, Sized) else None
+    held = reference_size(source) if isinstance(source, Sized) else None
     wanted = {name: min(s.num_samples, held or s.num_samples) for name, s in scores.items()}
     for score in scores.values():
         score.reset()
@@ -116,12 +118,12 @@ def measure(scores: Mapping[str, Score], source: Samples) -> dict[str, float]:
     return {key: float(value) for score in scores.values() for key, value in score.compute().items()}
 
 
-def floor(scores: Mapping[str, Score], reference: Reference) -> dict[str, float]:
+def evaluate_floor(scores: Mapping[str, GenerativeMetric], reference: Reference) -> dict[str, float]:
     """The same numbers of real samples in place of generated ones: what a perfect generator would get.
 
     Training samples, or held-out ones where training samples are what is compared with. Nothing where none are held out.
     """
-    held_out = {n: score for n, score in scores.items() if score.knows_train or reference.split == "train"}
+    held_out = {n: score for n, score in scores.items() if score.uses_train_split or reference.split == "train"}
     others = {n: score for n, score in scores.items() if n not in held_out}
-    found = measure(others, reference.data.splits.train)
-    return found | (measure(held_out, reference.floor) if size(reference.floor) else {})
+    found = evaluate_metrics(others, reference.data.splits.train)
+    return found | (evaluate_metrics(held_out, reference.floor) if reference_size(reference.floor) else {})

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
 from gan_lightning.data.base import Data
-from gan_lightning.metric.base import Samples, Score, TooFew
+from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSamplesError
 from gan_lightning.metric.feature.base import Feature
 from gan_lightning.metric.multinomial import expected_kl
 from gan_lightning.metric.reference import Reference
@@ -27,35 +27,35 @@ SURE = 0.7
 MOST = 1_000_000  # joint cells
 
 
-class FactorCoverage(Score):
+class FactorCoverage(GenerativeMetric):
     """`joint_kl` in nats, `cells` a count, `values` the share of single values that are seen legibly, `confident` a share."""
 
-    higher: ClassVar[dict[str, bool]] = {
+    maximize: ClassVar[dict[str, bool]] = {
         "joint_kl_excess": False,
         "joint_kl": False,
         "cells": True,
         "values": True,
         "confident": True,
     }
-    floored: ClassVar[tuple[str, ...]] = ("joint_kl",)
+    nonzero_floor: ClassVar[tuple[str, ...]] = ("joint_kl",)
     read: list[Tensor]  # (n, factors) each: the values
     sure: list[Tensor]  # (n,) each: 1 where every factor is
 
-    def __init__(self, feature: Feature, num_samples: Samples = 2500) -> None:
+    def __init__(self, feature: Feature, num_samples: NumSamples = 2500) -> None:
         super().__init__(num_samples)
         self.feature, self.sizes = feature, tuple(feature.factors.values())
         self.expected: list[Tensor] = []  # a distribution for each factor
         self.add_state("read", [], dist_reduce_fx="cat")
         self.add_state("sure", [], dist_reduce_fx="cat")
 
-    def unfit(self, data: Data) -> str | None:
+    def incompatibility(self, data: Data) -> str | None:
         if not self.sizes:
             return "factor coverage needs a feature that reads factors, such as feature=digits; this one reads none"
         if prod(self.sizes) > MOST:
             return f"factor coverage counts {MOST} joint cells at most, but the feature's factors make {prod(self.sizes)}"
-        return self.feature.unfit(data.sample_shape)
+        return self.feature.incompatibility(data.sample_shape)
 
-    def bind(self, reference: Reference) -> None:
+    def set_reference(self, reference: Reference) -> None:
         reads = [logits.argmax(1) for logits in reference.reading(self.feature).logits]
         counts = [read.bincount(minlength=k) + 1 for read, k in zip(reads, self.sizes, strict=True)]
         self.expected = [count.double() / count.sum() for count in counts]
@@ -73,7 +73,7 @@ class FactorCoverage(Score):
     def compute(self) -> dict[str, Tensor]:
         read, sure = (dim_zero_cat(x) if len(x) else torch.empty(0, len(self.sizes)).long() for x in (self.read, self.sure))
         if not len(read):
-            raise TooFew("factor_coverage: at least 1 generated sample is needed, not 0")
+            raise TooFewSamplesError("factor_coverage: at least 1 generated sample is needed, not 0")
         legible = read[read[:, 0] >= 0]
         cell = torch.zeros(len(legible), dtype=torch.long)
         for value, size in zip(legible.T, self.sizes, strict=True):

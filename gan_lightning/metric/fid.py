@@ -12,18 +12,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_lightning.metric.feature_metric import FeatureScore
+from gan_lightning.metric.base import FeatureMetric
 from gan_lightning.metric.reference import Reference
 
 
-class FID(FeatureScore):
+class FID(FeatureMetric):
     """In squared units of the features; 0 for the same mean and covariance. It falls with the number of samples."""
 
-    higher: ClassVar[dict[str, bool]] = {"fid": False}
-    floored: ClassVar[tuple[str, ...]] = ("fid",)
+    maximize: ClassVar[dict[str, bool]] = {"fid": False}
+    nonzero_floor: ClassVar[tuple[str, ...]] = ("fid",)
 
-    def bind(self, reference: Reference) -> None:
-        super().bind(reference)
+    def set_reference(self, reference: Reference) -> None:
+        super().set_reference(reference)
         self.root = root(self.real - self.real.mean(0)) if len(self.real) >= self.least else torch.empty(0, 0)
 
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:

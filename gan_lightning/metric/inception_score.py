@@ -14,20 +14,20 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.base import Data
-from gan_lightning.metric.base import Samples, Score, TooFew
+from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSamplesError
 from gan_lightning.metric.feature.base import Feature
 
 
-class InceptionScore(Score):
+class InceptionScore(GenerativeMetric):
     """The effective number of classes that are drawn and recognised."""
 
-    higher: ClassVar[dict[str, bool]] = {"inception_score": True}
-    floored: ClassVar[tuple[str, ...]] = ("inception_score",)
+    maximize: ClassVar[dict[str, bool]] = {"inception_score": True}
+    nonzero_floor: ClassVar[tuple[str, ...]] = ("inception_score",)
     shares: Tensor
     negentropy: Tensor
     seen: Tensor
 
-    def __init__(self, feature: Feature, num_samples: Samples = 2500) -> None:
+    def __init__(self, feature: Feature, num_samples: NumSamples = 2500) -> None:
         super().__init__(num_samples)
         self.feature = feature
         classes = next(iter(feature.factors.values()), 1)
@@ -35,10 +35,10 @@ class InceptionScore(Score):
         self.add_state("negentropy", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("seen", torch.tensor(0), dist_reduce_fx="sum")
 
-    def unfit(self, data: Data) -> str | None:
+    def incompatibility(self, data: Data) -> str | None:
         if not self.feature.factors:
             return "the Inception score needs a feature that reads classes, such as feature=digits; this one reads none"
-        return self.feature.unfit(data.sample_shape)
+        return self.feature.incompatibility(data.sample_shape)
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         if not len(samples):
@@ -50,6 +50,6 @@ class InceptionScore(Score):
 
     def compute(self) -> dict[str, Tensor]:
         if not self.seen:
-            raise TooFew("inception_score: at least 1 generated sample is needed, not 0")
+            raise TooFewSamplesError("inception_score: at least 1 generated sample is needed, not 0")
         mean = self.shares / self.seen
         return {"inception_score": (self.negentropy / self.seen - torch.xlogy(mean, mean).sum()).exp()}

@@ -13,21 +13,21 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_lightning.metric.feature_metric import FeatureScore, spaced
+from gan_lightning.metric.base import FeatureMetric, evenly_spaced
 from gan_lightning.metric.reference import Reference
 
 COMPARED = 10_000  # real samples at most
 PART = 500
 
 
-class KID(FeatureScore):
+class KID(FeatureMetric):
     """It may fall a little below 0."""
 
-    higher: ClassVar[dict[str, bool]] = {"kid": False}
+    maximize: ClassVar[dict[str, bool]] = {"kid": False}
 
-    def bind(self, reference: Reference) -> None:
-        super().bind(reference)
-        self.real = spaced(self.real, COMPARED)
+    def set_reference(self, reference: Reference) -> None:
+        super().set_reference(reference)
+        self.real = evenly_spaced(self.real, COMPARED)
         self.among = among(self.real)
 
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:

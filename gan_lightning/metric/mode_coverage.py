@@ -26,7 +26,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from gan_lightning.data.base import Data
 from gan_lightning.data.points import Points
-from gan_lightning.metric.base import Samples, Score, TooFew
+from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSamplesError
 from gan_lightning.metric.multinomial import expected_kl
 from gan_lightning.metric.reference import Reference
 
@@ -35,10 +35,10 @@ COMPARED = 2500  # real samples of the energy distance
 PART = 500
 
 
-class ModeCoverage(Score):
+class ModeCoverage(GenerativeMetric):
     """`modes` is a count, `high_quality` a share in [0, 1], `reverse_kl` in nats; `spread` and `energy` are 1 at best."""
 
-    higher: ClassVar[dict[str, bool]] = {
+    maximize: ClassVar[dict[str, bool]] = {
         "reverse_kl": False,
         "modes": True,
         "high_quality": True,
@@ -46,22 +46,22 @@ class ModeCoverage(Score):
         "ks": False,
         "energy": False,
     }
-    floored: ClassVar[tuple[str, ...]] = ("reverse_kl", "ks", "energy")
+    nonzero_floor: ClassVar[tuple[str, ...]] = ("reverse_kl", "ks", "energy")
     heard: list[Tensor]  # (n, D) each
 
-    def __init__(self, num_samples: Samples = 2500) -> None:
+    def __init__(self, num_samples: NumSamples = 2500) -> None:
         super().__init__(num_samples)
         self.centres, self.std, self.real, self.among = torch.zeros(1, 1), 1.0, torch.zeros(1, 1), torch.tensor(0.0)
         self.add_state("heard", [], dist_reduce_fx="cat")
 
-    def unfit(self, data: Data) -> str | None:
+    def incompatibility(self, data: Data) -> str | None:
         if not isinstance(data, Points):
             return "mode coverage needs data whose modes are known, such as data=ring or data=grid; use metric=none"
         if not data.std:
             return "mode coverage needs modes that have a width, such as those of data=ring; use metric=distance"
         return None
 
-    def bind(self, reference: Reference) -> None:
+    def set_reference(self, reference: Reference) -> None:
         assert isinstance(reference.data, Points)
         self.centres, self.std = reference.data.modes.double(), reference.data.std
         self.real = reference.real(COMPARED).real.double()
@@ -73,7 +73,7 @@ class ModeCoverage(Score):
     def compute(self) -> dict[str, Tensor]:
         samples = dim_zero_cat(self.heard).double() if len(self.heard) else self.centres[:0]
         if not len(samples):
-            raise TooFew("mode_coverage: at least 1 generated sample is needed, not 0")
+            raise TooFewSamplesError("mode_coverage: at least 1 generated sample is needed, not 0")
         points = samples[samples.isfinite().all(1)]  # what is no point is near no mode
         distance, mode = torch.cdist(points, self.centres.to(points.device)).min(1)
         good = distance <= NEAR * self.std

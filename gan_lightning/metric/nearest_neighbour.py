@@ -18,42 +18,41 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 from torchmetrics.utilities import dim_zero_cat
 
-from gan_lightning.metric.base import Samples
+from gan_lightning.metric.base import FeatureMetric, NumSamples, evenly_spaced
 from gan_lightning.metric.feature.base import Feature
-from gan_lightning.metric.feature_metric import FeatureScore, spaced
 from gan_lightning.metric.pairs import PART, distances
-from gan_lightning.metric.reference import Reference, parts
+from gan_lightning.metric.reference import Reference, iterate_batches
 
 SIDE = 32
 HELD_OUT = 2000
 
 
-class NearestNeighbour(FeatureScore):
+class NearestNeighbour(FeatureMetric):
     """`copying` is about 1 without copies, and below 0.9 suspicious; `two_sample` is an accuracy."""
 
-    higher: ClassVar[dict[str, bool]] = {"copying": True, "two_sample": False}
-    floored: ClassVar[tuple[str, ...]] = ("two_sample",)
-    knows_train: ClassVar[bool] = True
+    maximize: ClassVar[dict[str, bool]] = {"copying": True, "two_sample": False}
+    nonzero_floor: ClassVar[tuple[str, ...]] = ("two_sample",)
+    uses_train_split: ClassVar[bool] = True
     from_train: list[Tensor]  # (n,) each
 
-    def __init__(self, feature: Feature, num_samples: Samples = 1000) -> None:
+    def __init__(self, feature: Feature, num_samples: NumSamples = 1000) -> None:
         super().__init__(feature, num_samples)
         self.train_values, self.held_out = torch.empty(0, 0), torch.tensor(float("nan"))
         self.add_state("from_train", [], dist_reduce_fx="cat")
 
-    def bind(self, reference: Reference) -> None:
-        super().bind(reference)
-        self.train_values = torch.cat([values(batch.real) for batch in parts(reference.data.splits.train)])
-        held_out = [values(batch.real) for batch in parts(reference.source)]
+    def set_reference(self, reference: Reference) -> None:
+        super().set_reference(reference)
+        self.train_values = torch.cat([values(batch.real) for batch in iterate_batches(reference.data.splits.train)])
+        held_out = [values(batch.real) for batch in iterate_batches(reference.source)]
         if held_out:
-            self.held_out = nearest(spaced(torch.cat(held_out), HELD_OUT), self.train_values).median()
+            self.held_out = nearest(evenly_spaced(torch.cat(held_out), HELD_OUT), self.train_values).median()
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         super().update(samples, labels)
         self.from_train.append(nearest(values(samples), self.train_values))
 
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-        real = spaced(real, len(fake))
+        real = evenly_spaced(real, len(fake))
         return {
             "copying": dim_zero_cat(self.from_train).median() / self.held_out,
             "two_sample": leave_one_out(real, fake),

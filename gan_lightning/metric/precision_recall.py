@@ -15,21 +15,21 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_lightning.metric.feature_metric import FeatureScore, spaced
+from gan_lightning.metric.base import FeatureMetric, evenly_spaced
 from gan_lightning.metric.pairs import PART, distances
 
 NEAR, WIDE = 3, 5  # k of precision and recall, of density and coverage
 
 
-class PrecisionRecall(FeatureScore):
+class PrecisionRecall(FeatureMetric):
     """Shares in [0, 1]; `density` is about 1 for real samples and may be more."""
 
-    higher: ClassVar[dict[str, bool]] = {"precision": True, "recall": True, "density": True, "coverage": True}
-    floored: ClassVar[tuple[str, ...]] = ("precision", "recall", "density", "coverage")
+    maximize: ClassVar[dict[str, bool]] = {"precision": True, "recall": True, "density": True, "coverage": True}
+    nonzero_floor: ClassVar[tuple[str, ...]] = ("precision", "recall", "density", "coverage")
     least: ClassVar[int] = WIDE + 1
 
     def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-        real = spaced(real, len(fake))
+        real = evenly_spaced(real, len(fake))
         fake_near, _ = radii(fake)
         real_near, real_wide = radii(real)
         recalled = torch.zeros(len(real), dtype=torch.bool)

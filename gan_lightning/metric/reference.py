@@ -31,13 +31,13 @@ MOST = 50_000  # reference samples
 DRAWN = 10_000  # of a source that does not end
 
 Split = Literal["train", "validation", "test"]
-Judge = Callable[[Tensor, Tensor | None], Tensor]  # samples, labels -> D's logits
+DiscriminatorFunction = Callable[[Tensor, Tensor | None], Tensor]  # samples, labels -> D's logits
 
 
 class Reference:
     """Real samples of `split`; `judge` is the discriminator's word on a batch, None where there is no discriminator."""
 
-    def __init__(self, data: Data, split: Split = "validation", judge: Judge | None = None) -> None:
+    def __init__(self, data: Data, split: Split = "validation", judge: DiscriminatorFunction | None = None) -> None:
         self.data, self.split, self.judge = data, split, judge
 
     @property
@@ -53,15 +53,15 @@ class Reference:
 
     def real(self, n: int | None = None) -> Batch:
         """The reference samples in their order, or n of them at even distances: a folder's stand class by class."""
-        return gathered(self.source, n)
+        return gather_samples(self.source, n)
 
     def train(self, n: int | None = None) -> Batch:
         """Training samples, likewise."""
-        return gathered(self.data.splits.train, n)
+        return gather_samples(self.data.splits.train, n)
 
     def reading(self, feature: Feature) -> Reading:
         """What an extractor says of the reference samples."""
-        return read(self.source, feature)
+        return read_features(self.source, feature)
 
     def features(self, feature: Feature) -> Tensor:  # -> (N, F)
         """The features alone."""
@@ -69,28 +69,28 @@ class Reference:
 
     def train_features(self, feature: Feature) -> Tensor:  # -> (N, F)
         """Those of training samples."""
-        return read(self.data.splits.train, feature).features
+        return read_features(self.data.splits.train, feature).features
 
 
-def size(source: object) -> int:
+def reference_size(source: object) -> int:
     """How many samples of a source are looked at."""
     return min(len(source), MOST) if isinstance(source, Sized) else DRAWN
 
 
-def parts(source: Source, n: int | None = None) -> Iterator[Batch]:
+def iterate_batches(source: Source, n: int | None = None) -> Iterator[Batch]:
     """All samples that are looked at, or the first n, a part at a time."""
-    total = size(source) if n is None else n
+    total = reference_size(source) if n is None else n
     for start in range(0, total, PART):
         yield source.part(start, min(PART, total - start))
 
 
-def gathered(source: Source, n: int | None = None) -> Batch:
+def gather_samples(source: Source, n: int | None = None) -> Batch:
     """All of them in one batch, or n."""
-    total = size(source) if n is None or isinstance(source, Sized) else n
+    total = reference_size(source) if n is None or isinstance(source, Sized) else n
     chosen = torch.arange(min(n or total, total)) * total // min(n or total, total)
     real: list[Tensor] = []
     labels: list[Tensor] = []
-    for i, batch in enumerate(parts(source, total)):
+    for i, batch in enumerate(iterate_batches(source, total)):
         here = chosen[(chosen >= i * PART) & (chosen < (i + 1) * PART)] - i * PART
         real.append(batch.real[here])
         if batch.labels is not None:
@@ -98,27 +98,27 @@ def gathered(source: Source, n: int | None = None) -> Batch:
     return Batch(torch.cat(real), torch.cat(labels) if labels else None)
 
 
-def read(source: Source, feature: Feature) -> Reading:
+def read_features(source: Source, feature: Feature) -> Reading:
     """The reading of a whole source, from the cache if it is there."""
     told = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer}".encode())
-    for batch in parts(source):
+    for batch in iterate_batches(source):
         told.update(batch.real.contiguous().numpy().data)
     folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE).expanduser() / "reference"
     path = folder / f"{told.hexdigest()}.safetensors"
-    if (known := opened(path)) is not None:
+    if (known := load_reading(path)) is not None:
         return known
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if (known := opened(path)) is not None:  # another process was here
+        if (known := load_reading(path)) is not None:  # another process was here
             return known
-        said = [feature(batch.real) for batch in parts(source)]
+        said = [feature(batch.real) for batch in iterate_batches(source)]
         logits = tuple(torch.cat(factor).contiguous() for factor in zip(*(r.logits for r in said), strict=True))
         found = Reading(torch.cat([r.features for r in said]).contiguous(), logits)
-        atomic.write(path, save({"features": found.features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}))
+        atomic.write_bytes(path, save({"features": found.features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}))
     return found
 
 
-def opened(path: Path) -> Reading | None:
+def load_reading(path: Path) -> Reading | None:
     """A reading that was kept; None: there is none, or it is damaged."""
     try:
         held = load_file(path)

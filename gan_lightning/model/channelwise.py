@@ -15,8 +15,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, with_class
-from gan_lightning.model.layer.doubling import Shape, image
+from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.model.layer.doubling import Shape, image_shape
 from gan_lightning.step.types import Output
 
 Count = Annotated[int, Field(ge=1)]
@@ -30,7 +30,7 @@ class Generator(nn.Module):
         self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 256, depth: Count = 2
     ) -> None:
         super().__init__()
-        channels, height, breadth = image(sample_shape)
+        channels, height, breadth = image_shape(sample_shape)
         self.num_classes = num_classes
         self.codes = nn.Sequential(
             nn.Linear(latent_dim + num_classes, channels * width, bias=False), nn.Unflatten(1, (channels, width))
@@ -41,7 +41,7 @@ class Generator(nn.Module):
         self.decoder = nn.Sequential(*layers, nn.Linear(width, height * breadth), nn.Unflatten(1, (height, breadth)))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
-        codes = self.codes(with_class(z, labels, self.num_classes))
+        codes = self.codes(concat_class(z, labels, self.num_classes))
         return torch.tanh(self.decoder(codes.flatten(0, 1)).unflatten(0, codes.shape[:2]))
 
 
@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 256, depth: Count = 2) -> None:
         super().__init__()
-        channels, height, breadth = image(sample_shape)
+        channels, height, breadth = image_shape(sample_shape)
         layers: list[nn.Module] = []
         for inputs in [height * breadth, *[width] * (depth - 1)]:
             layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]

@@ -15,8 +15,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, with_class
-from gan_lightning.model.layer.doubling import Shape, doubling, image
+from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.model.layer.doubling import Shape, doubling, image_shape
 from gan_lightning.step.types import Output
 
 Count = Annotated[int, Field(ge=1)]
@@ -29,7 +29,7 @@ def widths(width: int, times: int) -> list[int]:
     return [width * min(2**i, 8) for i in range(times)]
 
 
-def initialise(network: nn.Module) -> None:
+def initialize(network: nn.Module) -> None:
     """Weights from N(0, 0.02), scales of batch normalisation from N(1, 0.02), biases 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
@@ -45,7 +45,7 @@ class Generator(nn.Module):
 
     def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128) -> None:
         super().__init__()
-        channels, *size = image(sample_shape, MAX_CHANNELS)
+        channels, *size = image_shape(sample_shape, MAX_CHANNELS)
         height, breadth, times = doubling(*size)
         maps = widths(width, times)[::-1]
         self.num_classes = num_classes
@@ -57,10 +57,10 @@ class Generator(nn.Module):
         for before, after in itertools.pairwise(maps):
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1))
-        initialise(self)
+        initialize(self)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
-        return torch.tanh(self.layers(with_class(z, labels, self.num_classes)[..., None, None]))
+        return torch.tanh(self.layers(concat_class(z, labels, self.num_classes)[..., None, None]))
 
 
 class Discriminator(nn.Module):
@@ -68,7 +68,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128) -> None:
         super().__init__()
-        channels, *size = image(sample_shape)
+        channels, *size = image_shape(sample_shape)
         height, breadth, times = doubling(*size)
         maps = widths(width, times)
         layers: list[nn.Module] = [nn.Conv2d(channels, maps[0], 4, 2, 1), nn.LeakyReLU(0.2)]
@@ -77,7 +77,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Flatten())
         self.num_features = maps[-1] * height * breadth
         self.head = Projection(self.num_features, num_classes)
-        initialise(self)
+        initialize(self)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
         return self.head(self.layers(x), labels)

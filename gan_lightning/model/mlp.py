@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, with_class
+from gan_lightning.model.layer.condition import Projection, concat_class
 from gan_lightning.model.layer.doubling import Shape
 from gan_lightning.step.types import Output
 
@@ -41,7 +41,7 @@ class Generator(nn.Module):
         self.out = nn.Linear(width, math.prod(sample_shape))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, *sample_shape)
-        x = self.out(self.hidden(with_class(z, labels, self.num_classes))).unflatten(1, self.sample_shape)
+        x = self.out(self.hidden(concat_class(z, labels, self.num_classes))).unflatten(1, self.sample_shape)
         return torch.tanh(x) if len(self.sample_shape) == 3 else x
 
 

@@ -20,8 +20,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, with_class
-from gan_lightning.model.layer.doubling import Shape, image
+from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.model.layer.doubling import Shape, image_shape
 from gan_lightning.step.types import Output
 
 CELL = 4
@@ -35,7 +35,7 @@ def cells(sample_shape: Shape) -> tuple[int, int, int]:
 
     Raises ValueError where the shape is no image's or a side no multiple of CELL.
     """
-    channels, height, breadth = image(sample_shape)
+    channels, height, breadth = image_shape(sample_shape)
     if height % CELL or breadth % CELL:
         near = "×".join(str(max(CELL, round(side / CELL) * CELL)) for side in (height, breadth))
         raise ValueError(f"{height}×{breadth} can't be cut into cells of {CELL}×{CELL}; near it: {near}")
@@ -66,7 +66,7 @@ class Generator(nn.Module):
         self.palette = nn.Sequential(nn.Linear(hidden + inputs, colours * channels), nn.Unflatten(1, (colours, channels)))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
-        z = with_class(z, labels, self.num_classes)
+        z = concat_class(z, labels, self.num_classes)
         units = self.map(z)
         masks = self.logits(units).softmax(1)
         colours = torch.tanh(self.palette(torch.cat([units, z], 1)))

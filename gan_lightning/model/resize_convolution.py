@@ -14,8 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, with_class
-from gan_lightning.model.layer.doubling import Shape, doubling, image
+from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.model.layer.doubling import Shape, doubling, image_shape
 from gan_lightning.step.types import Output
 
 Count = Annotated[int, Field(ge=1)]
@@ -27,7 +27,7 @@ class Generator(nn.Module):
 
     def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 32) -> None:
         super().__init__()
-        channels, *side = image(sample_shape)
+        channels, *side = image_shape(sample_shape)
         height, breadth, times = doubling(side[0], side[1], least=4)
         wide = 2 * width
         self.num_classes = num_classes
@@ -44,7 +44,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
-        return torch.tanh(self.layers(self.start(with_class(z, labels, self.num_classes))))
+        return torch.tanh(self.layers(self.start(concat_class(z, labels, self.num_classes))))
 
 
 class Discriminator(nn.Module):
@@ -52,7 +52,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 32) -> None:
         super().__init__()
-        channels, *side = image(sample_shape)
+        channels, *side = image_shape(sample_shape)
         height, breadth, times = doubling(side[0], side[1], least=4)
         wide = 2 * width
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.2)]

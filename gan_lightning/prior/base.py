@@ -1,38 +1,38 @@
-"""Where z comes from."""
+"""The base of all priors: the distribution of the latents z."""
 
 import torch
 from torch import Tensor
 
 
 class Prior:
-    """A distribution on R^dim, and the way between two of its points."""
+    """Sample latents from a distribution on R^dim, and interpolate between two of them."""
 
-    def draw(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:  # -> (n, dim)
-        """N points; `generator` None: the device's default one."""
+    def sample(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:  # -> (n, dim)
+        """Return n latents on `device`; without a `generator`, from torch's default one."""
         raise NotImplementedError
 
-    def truncated(self, n: int, dim: int, limit: float, generator: torch.Generator) -> Tensor:  # -> (n, dim)
-        """N points nearer the middle, on the CPU: better samples, less variety (Brock et al. 2019, section 3.1).
+    def sample_truncated(self, n: int, dim: int, limit: float, generator: torch.Generator) -> Tensor:  # -> (n, dim)
+        """Return n latents on the CPU with every coordinate in [−limit, limit]: better samples, less variety.
 
-        Raises ValueError where the distribution has no tails to cut.
+        Brock et al. 2019, section 3.1. Raises ValueError where the distribution has no tails to truncate.
         """
         raise ValueError(f"truncation cuts a Gaussian's tails; the prior is {type(self).__name__}, which has none")
 
-    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:  # (N, dim), (N, dim), (N,) -> (N, dim)
-        """From start (share 0) to end (share 1) through points that are as likely as both."""
-        return torch.lerp(start, end, share.unsqueeze(1))
+    def interpolate(self, start: Tensor, end: Tensor, weight: Tensor) -> Tensor:  # (N, dim), (N, dim), (N,) -> (N, dim)
+        """Return latents between `start` (weight 0) and `end` (weight 1) that are as likely as both."""
+        return torch.lerp(start, end, weight.unsqueeze(1))
 
 
-def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:  # (N, dim), (N, dim), (N,) -> (N, dim)
-    """Along the great circle, the length going in a straight line (Shoemake 1985; for GANs White 2016, section 2.1).
+def slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:  # (N, dim), (N, dim), (N,) -> (N, dim)
+    """Interpolate along the great circle, the length linearly (Shoemake 1985; for GANs White 2016, section 2.1).
 
-    In many dimensions a Gaussian lives on a shell, and the chord between two of its points passes far inside it. The
-    straight line where the points are parallel or opposite, and in one dimension.
+    In many dimensions a Gaussian's samples lie near a sphere, and the chord between two of them passes far inside it. Falls
+    back to the straight line where the points are parallel or opposite, and in one dimension.
     """
-    share = share.unsqueeze(1)
+    weight = weight.unsqueeze(1)
     lengths = start.norm(dim=1, keepdim=True), end.norm(dim=1, keepdim=True)
     cosine = ((start / lengths[0]) * (end / lengths[1])).sum(1, keepdim=True)
     angle = cosine.clamp(-1, 1).acos()
-    turned = torch.sin((1 - share) * angle) * start / lengths[0] + torch.sin(share * angle) * end / lengths[1]
-    curved = turned / angle.sin() * torch.lerp(*lengths, share)
-    return torch.where(cosine.abs() > 1 - 1e-6, torch.lerp(start, end, share), curved)
+    direction = torch.sin((1 - weight) * angle) * start / lengths[0] + torch.sin(weight * angle) * end / lengths[1]
+    curved = direction / angle.sin() * torch.lerp(*lengths, weight)
+    return torch.where(cosine.abs() > 1 - 1e-6, torch.lerp(start, end, weight), curved)

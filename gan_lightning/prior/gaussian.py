@@ -1,4 +1,4 @@
-"""z ~ N(0, I): the noise that G turns into samples."""
+"""z ~ N(0, I), the usual prior (Goodfellow et al. 2014)."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,14 @@ from gan_lightning.prior.base import Prior, slerp
 
 
 class Gaussian(Prior):
-    """The default."""
+    """Sample every coordinate from N(0, 1)."""
 
-    def draw(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
         return torch.randn(n, dim, device=device, generator=generator)
 
-    def truncated(self, n: int, dim: int, limit: float, generator: torch.Generator) -> Tensor:
+    def sample_truncated(self, n: int, dim: int, limit: float, generator: torch.Generator) -> Tensor:
         z = torch.empty(n, dim)
         return torch.nn.init.trunc_normal_(z, a=-limit, b=limit, generator=generator)
 
-    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        return slerp(start, end, share)
+    def interpolate(self, start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+        return slerp(start, end, weight)

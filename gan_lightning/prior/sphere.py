@@ -1,4 +1,4 @@
-"""z uniform on the sphere of radius √dim: a Gaussian with its length made certain (Karras et al. 2018, appendix A.1)."""
+"""z uniform on the sphere of radius √dim: a Gaussian normalised to its typical length (Karras et al. 2018, appendix A.1)."""
 
 import torch
 from torch import Tensor
@@ -7,11 +7,11 @@ from gan_lightning.prior.base import Prior, slerp
 
 
 class Sphere(Prior):
-    """A shell; its points have variance 1 in every coordinate."""
+    """Sample from the sphere; every coordinate has variance 1."""
 
-    def draw(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
         z = torch.randn(n, dim, device=device, generator=generator)
         return z * (dim**0.5 / z.norm(dim=1, keepdim=True))
 
-    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        return slerp(start, end, share)
+    def interpolate(self, start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+        return slerp(start, end, weight)

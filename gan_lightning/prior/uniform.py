@@ -7,7 +7,7 @@ from gan_lightning.prior.base import Prior
 
 
 class Uniform(Prior):
-    """A cube."""
+    """Sample every coordinate from [−1, 1]."""
 
-    def draw(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
         return torch.rand(n, dim, device=device, generator=generator) * 2 - 1

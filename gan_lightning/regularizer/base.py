@@ -1,4 +1,4 @@
-"""A term beside the loss, for either player or both."""
+"""The base of all regularizers: a term beside the loss, for either player or both."""
 
 from typing import Annotated, ClassVar
 
@@ -7,21 +7,22 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from gan_lightning.step.schedule import Constant, Schedule
-from gan_lightning.step.types import Turn
+from gan_lightning.step.types import StepContext
 
 Weight = Annotated[float, Field(ge=0)]
 Interval = Annotated[int, Field(ge=1)]
 
 
 class Regularizer(nn.Module):
-    """Override `discriminator`, `generator` or both. Buffers are its state, parameters its head (D's optimizer trains it).
+    """Add a weighted per-sample term to a player's loss: override `discriminator`, `generator` or both.
 
-    `weight` multiplies the term, `schedule` lets the weight change over the run, and `interval` computes it only every so
-    many steps, then with so many times the weight (lazy regularization, Karras et al. 2020, appendix B).
+    The term is multiplied by `weight` · `schedule`(progress) and computed every `interval` steps, then with `interval` times
+    the weight (lazy regularization, Karras et al. 2020, appendix B). Buffers are its state; its parameters, such as an
+    auxiliary head, are trained by the discriminator's optimizer.
     """
 
-    differentiates: ClassVar[tuple[str, ...]] = ()  # of "real", "fake": whose gradient it reads from `turn.gradients`
-    scale: Tensor  # (), the weight at this step: a buffer, so that an iteration needs nothing from the host
+    needs_input_gradient: ClassVar[tuple[str, ...]] = ()  # of "real", "fake": whose `context.input_gradients` it reads
+    scale: Tensor  # (), the weight at this step: a buffer, so that an iteration reads nothing from the host
 
     def __init__(self, weight: Weight = 1.0, interval: Interval = 1, schedule: Schedule | None = None) -> None:
         super().__init__()
@@ -29,19 +30,19 @@ class Regularizer(nn.Module):
         self.register_buffer("scale", torch.tensor(float(weight * interval)), persistent=False)
 
     def advance(self, progress: float) -> None:
-        """Set the scale for this step."""
+        """Set the scale for the step at `progress` in [0, 1]."""
         self.scale.fill_(self.weight * self.interval * self.schedule(progress))
 
-    def bind(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Meet the networks before training: the place to build a head of the right width."""
+    def setup(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        """Build what depends on the networks, such as a head as wide as D's features; called once, before training."""
 
-    def discriminator(self, turn: Turn) -> Tensor | None:  # -> (N,)
-        """The unweighted term in D's turn; None: nothing to say."""
+    def discriminator(self, context: StepContext) -> Tensor | None:  # -> (N,)
+        """Return the unweighted term of D's update, or None."""
         return None
 
-    def generator(self, turn: Turn) -> Tensor | None:  # -> (N,)
-        """The unweighted term in G's turn; None: nothing to say."""
+    def generator(self, context: StepContext) -> Tensor | None:  # -> (N,)
+        """Return the unweighted term of G's update, or None."""
         return None
 
-    def constrain(self, discriminator: nn.Module) -> None:
-        """Act on D after its update: weight clipping, projections."""
+    def project(self, discriminator: nn.Module) -> None:
+        """Change D's weights in place after its update, as weight clipping does."""

@@ -16,24 +16,26 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
-from gan_lightning.config.world_size import several
-from gan_lightning.distributed.rendezvous import WAIT, Common, all_say, first_says
+from gan_lightning.config.world_size import is_distributed
+from gan_lightning.distributed.rendezvous import WAIT, SharedError, all_gather, broadcast_from_rank_zero
 
-SHARED = 30.0  # seconds until a file that one machine wrote is seen by another
+VISIBLE_WITHIN = 30.0  # seconds until a file that one machine wrote is seen by another
 
 
-def begun(path: str, config: DictConfig, overrides: Sequence[str]) -> Run:
+def begin_on_rank_zero(path: str, config: DictConfig, overrides: Sequence[str]) -> Run:
     """`Run.begin`, by the first rank; the others open what it made. Raises Refused."""
     from gan_lightning.run.directory import Run
 
-    if not several():
+    if not is_distributed():
         return Run.begin(path, config, overrides)
-    folder = Path(first_says("begun", lambda: str(Run.begin(path, config, overrides).path)))
-    until = time.monotonic() + SHARED
+    folder = Path(broadcast_from_rank_zero("begun", lambda: str(Run.begin(path, config, overrides).path)))
+    until = time.monotonic() + VISIBLE_WITHIN
     while not (there := (folder / "config.yaml").is_file()) and time.monotonic() < until:
         time.sleep(0.1)
-    words = all_say("seen", {"host": socket.gethostname(), "seen": there}, SHARED + WAIT)
+    words = all_gather("seen", {"host": socket.gethostname(), "seen": there}, VISIBLE_WITHIN + WAIT)
     if blind := [f"rank {i} on {word['host']}" for i, word in enumerate(words) if not word["seen"]]:
         made = f"the run directory that rank 0 made on {words[0]['host']}"
-        raise Common(f"{folder}: {made} can't be seen by {', '.join(blind)}; hydra.run.dir= on a filesystem that all share")
+        raise SharedError(
+            f"{folder}: {made} can't be seen by {', '.join(blind)}; hydra.run.dir= on a filesystem that all share"
+        )
     return Run(folder)

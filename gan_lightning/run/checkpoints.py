@@ -24,7 +24,7 @@ def select(saved: Mapping[int, Path], which: str | int, best_step: int | None) -
     if which == "latest":
         return list(saved.values())[-1]
     if which == "best":
-        if best_step not in saved:
+        if best_step is None or best_step not in saved:
             raise UserError(
                 f"checkpoint=best: no score was recorded in this run; there are: latest, {', '.join(map(str, saved))}"
             )
@@ -55,7 +55,7 @@ def damage(path: Path) -> str | None:
             return file.testzip()
 
     try:
-        if name := atomic.retried(bad_member):
+        if name := atomic.retry(bad_member):
             return f"{name} is damaged"
     except Exception as error:  # a damaged archive fails in many ways
         return one_line(error)

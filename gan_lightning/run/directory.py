@@ -28,7 +28,9 @@ from gan_lightning.run import checkpoints, lock
 from gan_lightning.run.result import finite, read_result
 from gan_lightning.storage import atomic
 
-OWN_FILES = re.compile(r"config(\.resolved)?\.yaml|result\.json|\.lock\.owner|step=\d+\.ckpt|probe")  # written by the lock's holder
+OWN_FILES = re.compile(
+    r"config(\.resolved)?\.yaml|result\.json|\.lock\.owner|step=\d+\.ckpt|probe"
+)  # written by the lock's holder
 UNCOMPARED = ("name", "debug")  # keys that may differ between a run's config and the one asked for
 
 
@@ -129,7 +131,7 @@ class Run:
             atomic.write_text(self.path / "result.json", json.dumps(finite(self.result), indent=2) + "\n")
         except OSError as error:
             if not reported:
-                print(f"{self.path / 'result.json'}: not written: {atomic.why(error)}", file=sys.stderr)
+                print(f"{self.path / 'result.json'}: not written: {atomic.reason(error)}", file=sys.stderr)
         else:
             self.unwritten = {}
 
@@ -145,7 +147,7 @@ class Run:
                 stack.enter_context(lock.locked(self.path))
                 atomic.make_folder(self.path / "checkpoints")
                 for folder in (self.path, self.path / "checkpoints"):
-                    for path in atomic.left_over(folder, OWN_FILES):
+                    for path in atomic.find_temporaries(folder, OWN_FILES):
                         path.unlink(missing_ok=True)
                     atomic.try_writing(folder)
             except OSError as error:
@@ -224,7 +226,7 @@ def unusable(folder: Path, error: OSError) -> UserError:
     """Return the error for a run directory that can't be written: UserError if it may not be, WriteError if the disk fails."""
     failing = error.errno in atomic.FAILING and error.errno not in atomic.FORBIDDEN
     kind = WriteError if failing else UserError
-    return kind(f"run={folder}: nothing can be written here: {atomic.why(error)}")
+    return kind(f"run={folder}: nothing can be written here: {atomic.reason(error)}")
 
 
 def shorten_path(path: Path) -> Path:

@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from gan_lightning.config.errors import Refused
-from gan_lightning.storage.atomic import alive, write_text
+from gan_lightning.config.errors import UserError
+from gan_lightning.storage.atomic import is_alive, write_text
 
 PATIENCE = 5.0  # seconds that a new owner may need to write its record
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
@@ -43,7 +43,7 @@ class Owner(NamedTuple):
     def this(cls) -> Owner:
         """The process that asks."""
         job, restarts = (os.environ.get(f"SLURM_{name}", "") for name in ("JOB_ID", "RESTART_COUNT"))
-        return cls(socket.gethostname(), os.getpid(), boot(), job, int(restarts or 0))
+        return cls(socket.gethostname(), os.getpid(), boot_id(), job, int(restarts or 0))
 
     def near(self) -> bool:
         """Whether it runs, or ran, on this machine, where the kernel's lock tells."""
@@ -57,10 +57,10 @@ class Owner(NamedTuple):
 
     def busy(self) -> bool:
         """Whether it still holds what it recorded, as one who does not hold the lock can tell."""
-        return alive(self.pid) if self.near() else not self.over()
+        return is_alive(self.pid) if self.near() else not self.over()
 
 
-def boot() -> str:
+def boot_id() -> str:
     """The running kernel's id; empty where it has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -68,7 +68,7 @@ def boot() -> str:
         return ""
 
 
-def recorded(folder: Path) -> Owner | None:
+def read_owner(folder: Path) -> Owner | None:
     """Who said that the folder is theirs."""
     try:
         return Owner(**json.loads((folder / ".lock.owner").read_text(encoding="utf-8")))
@@ -77,13 +77,13 @@ def recorded(folder: Path) -> Owner | None:
 
 
 @contextmanager
-def owned(folder: Path) -> Iterator[None]:
-    """The folder is this process's meanwhile. Raises Refused, naming another's host and pid, and OSError."""
+def locked(folder: Path) -> Iterator[None]:
+    """The folder is this process's meanwhile. Raises UserError, naming another's host and pid, and OSError."""
     with ExitStack() as stack:
         _lock(folder, stack)
-        other = recorded(folder)
+        other = read_owner(folder)
         if other is not None and not other.over():
-            raise Refused(taken(folder, other))
+            raise UserError(describe_owner(folder, other))
         record = folder / ".lock.owner"
         write_text(record, json.dumps(Owner.this()._asdict()) + "\n")
         try:
@@ -108,16 +108,16 @@ def _acquire(lock: BaseFileLock, folder: Path, stack: ExitStack) -> None:
         try:
             stack.enter_context(lock.acquire(timeout=0))
         except Timeout:
-            other = recorded(folder)
-            known = other is not None and (alive(other.pid) or not other.near())
+            other = read_owner(folder)
+            known = other is not None and (is_alive(other.pid) or not other.near())
             if known or time.monotonic() > until:
-                raise Refused(taken(folder, other)) from None
+                raise UserError(describe_owner(folder, other)) from None
             time.sleep(0.05)
         else:
             return
 
 
-def taken(folder: Path, other: Owner | None) -> str:
+def describe_owner(folder: Path, other: Owner | None) -> str:
     """What to tell one who comes second."""
     if other is None:
         return f"run={folder}: another process is training here"

@@ -1,7 +1,7 @@
-"""How a number changes over a run: progress in [0, 1] → factor.
+"""Schedules: how a number changes over a run, progress in [0, 1] → factor.
 
-A schedule holds no state. Learning rates, penalty weights and whatever else moves are functions of the step, so a resumed
-run needs nothing restored, and `trainer.max_steps=` moves all of them together.
+A schedule holds no state. Learning rates and penalty weights are functions of the step, so a resumed run has nothing to
+restore, and `trainer.max_steps=` stretches all of them together.
 """
 
 import math
@@ -9,26 +9,27 @@ from typing import Annotated
 
 from pydantic import Field
 
-Share = Annotated[float, Field(gt=0, le=1)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
 Factor = Annotated[float, Field(ge=0)]
 
 
 class Schedule:
-    """progress in [0, 1] → the factor that a base value is multiplied with."""
+    """Map progress in [0, 1] to the factor that a base value is multiplied by."""
 
     def __call__(self, progress: float) -> float:
+        """Return the factor, at least 0, at `progress` = step / max_steps."""
         raise NotImplementedError
 
 
 class Constant(Schedule):
-    """1 throughout."""
+    """Return 1 throughout."""
 
     def __call__(self, progress: float) -> float:
         return 1.0
 
 
 class Cosine(Schedule):
-    """From 1 to `final` along half a cosine (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
+    """Decay from 1 to `final` along half a cosine (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
 
     def __init__(self, final: Factor = 0.0) -> None:
         self.final = final
@@ -38,20 +39,20 @@ class Cosine(Schedule):
 
 
 class Geometric(Schedule):
-    """From 1 to `final` by equal ratios over the first `until` of the run, then `final`."""
+    """Decay from 1 to `final` by equal ratios over the first `decay_fraction` of the run, then stay there."""
 
-    def __init__(self, final: Annotated[float, Field(gt=0)], until: Share = 1.0) -> None:
-        self.final, self.until = final, until
+    def __init__(self, final: Annotated[float, Field(gt=0)], decay_fraction: Fraction = 1.0) -> None:
+        self.final, self.decay_fraction = final, decay_fraction
 
     def __call__(self, progress: float) -> float:
-        return self.final ** min(progress / self.until, 1.0)
+        return self.final ** min(progress / self.decay_fraction, 1.0)
 
 
 class Ramp(Schedule):
-    """From `start` to 1 in a straight line over the first `until` of the run, then 1."""
+    """Rise linearly from `start` to 1 over the first `warmup_fraction` of the run, then stay there."""
 
-    def __init__(self, start: Factor = 0.0, until: Share = 0.1) -> None:
-        self.start, self.until = start, until
+    def __init__(self, start: Factor = 0.0, warmup_fraction: Fraction = 0.1) -> None:
+        self.start, self.warmup_fraction = start, warmup_fraction
 
     def __call__(self, progress: float) -> float:
-        return self.start + (1 - self.start) * min(progress / self.until, 1.0)
+        return self.start + (1 - self.start) * min(progress / self.warmup_fraction, 1.0)

@@ -34,10 +34,10 @@ class DiskFull(OSError):  # noqa: N818 - it is what a person is told
     """No room for a file: its size and what is free, in bytes, once the attempt has been cleaned away."""
 
     def __init__(self, target: Path, need: int, have: int) -> None:
-        super().__init__(errno.ENOSPC, f"disk full: need {size(need)}, have {size(have)}", str(target))
+        super().__init__(errno.ENOSPC, f"disk full: need {format_bytes(need)}, have {format_bytes(have)}", str(target))
 
 
-class replacing:  # noqa: N801 - read as a word: with replacing(target) as temporary
+class ReplaceFile:
     """A temporary file beside `target` that takes its place if the block ends well, and is gone if not."""
 
     def __init__(self, target: Path, flushed: bool = True) -> None:
@@ -57,7 +57,7 @@ class replacing:  # noqa: N801 - read as a word: with replacing(target) as tempo
             self._discard()
             raise
         if self.flushed:
-            flush_folder(self.target.parent)
+            fsync_folder(self.target.parent)
 
     def _discard(self) -> None:
         with suppress(OSError):
@@ -65,13 +65,13 @@ class replacing:  # noqa: N801 - read as a word: with replacing(target) as tempo
 
 
 @contextmanager
-def written(target: Path, need: Callable[[], int], flushed: bool = True) -> Iterator[BinaryIO]:
+def open_atomic(target: Path, need: Callable[[], int], flushed: bool = True) -> Iterator[BinaryIO]:
     """A file to write to, which takes `target`'s name when all of it is on the disk; `need()` is asked where it has no room.
 
     Raises DiskFull, or what else the filesystem says of `target`. Not `flushed`: a power cut may take it back.
     """
     try:
-        with replacing(target, flushed) as temporary, temporary.open("wb") as file:
+        with ReplaceFile(target, flushed) as temporary, temporary.open("wb") as file:
             yield file
             file.flush()
             if flushed:
@@ -84,22 +84,22 @@ def written(target: Path, need: Callable[[], int], flushed: bool = True) -> Iter
         raise OSError(error.errno, error.strerror, str(target)) from None
 
 
-def write(target: Path, data: bytes, flushed: bool = True) -> None:
-    """A file, whole or not at all: see `written`. Raises OSError when it failed more than a few times."""
+def write_bytes(target: Path, data: bytes, flushed: bool = True) -> None:
+    """A file, whole or not at all: see `open_atomic`. Raises OSError when it failed more than a few times."""
 
     def once() -> None:
-        with written(target, lambda: len(data), flushed) as file:
+        with open_atomic(target, lambda: len(data), flushed) as file:
             file.write(data)
 
-    retried(once)
+    retry(once)
 
 
 def write_text(target: Path, text: str) -> None:
     """A small file, whole or not at all. Raises OSError when it failed more than a few times."""
-    write(target, text.encode())
+    write_bytes(target, text.encode())
 
 
-def retried(action: Callable[[], Answer]) -> Answer:
+def retry(action: Callable[[], Answer]) -> Answer:
     """The action's answer. What a filesystem may get over is tried again; the last try's OSError is raised."""
     for pause in PAUSES:
         try:
@@ -111,15 +111,15 @@ def retried(action: Callable[[], Answer]) -> Answer:
     return action()
 
 
-def made(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """The folder is there, and so it is after a power cut."""
     if not folder.is_dir():
-        made(folder.parent)
+        make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        flush_folder(folder.parent)
+        fsync_folder(folder.parent)
 
 
-def flush_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Names that were given in a folder are on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -130,23 +130,23 @@ def flush_folder(folder: Path) -> None:
 
 def try_writing(folder: Path) -> None:
     """Raises OSError if no file can be made in the folder."""
-    temporary = replacing(folder / "probe").temporary
+    temporary = ReplaceFile(folder / "probe").temporary
     temporary.touch()
     temporary.unlink()
 
 
-def left_over(folder: Path, owned: re.Pattern[str]) -> list[Path]:
+def find_temporaries(folder: Path, owned: re.Pattern[str]) -> list[Path]:
     """Temporary files whose writer is gone: those for `owned` names, which only the caller writes, and of this host's dead."""
     found = []
     for path in folder.glob(".*.tmp"):
         if (m := TEMPORARY.fullmatch(path.name)) and (
-            owned.fullmatch(m["target"]) or (m["host"] == socket.gethostname() and not alive(int(m["pid"])))
+            owned.fullmatch(m["target"]) or (m["host"] == socket.gethostname() and not is_alive(int(m["pid"])))
         ):
             found.append(path)
     return sorted(found)
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Whether this machine runs such a process; one that has ended and only waits for its parent's notice does not run."""
     try:
         os.kill(pid, 0)
@@ -161,12 +161,12 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def why(error: OSError) -> str:
+def reason(error: OSError) -> str:
     """What a filesystem said, in a few words."""
     return error.strerror or str(error) or type(error).__name__
 
 
-def size(n: float) -> str:
+def format_bytes(n: float) -> str:
     """Bytes as a person reads them."""
     for unit in UNITS:
         if n < 1024 or unit == UNITS[-1]:

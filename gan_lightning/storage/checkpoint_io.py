@@ -14,7 +14,7 @@ import torch
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 
 from gan_lightning.storage import safe_load
-from gan_lightning.storage.atomic import made, retried, written
+from gan_lightning.storage.atomic import make_folder, open_atomic, retry
 
 
 class DurableCheckpointIO(CheckpointIO):
@@ -25,32 +25,32 @@ class DurableCheckpointIO(CheckpointIO):
         target = Path(path)
 
         def once() -> None:
-            made(target.parent)
-            with written(target, lambda: length(checkpoint)) as file:
+            make_folder(target.parent)
+            with open_atomic(target, lambda: count_bytes(checkpoint)) as file:
                 try:
                     torch.save(checkpoint, file)
                 except RuntimeError as error:  # torch's writer hides what the disk said
                     raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
-        retried(once)
+        retry(once)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Plain data only: a checkpoint from a stranger runs no code."""
-        return safe_load.checkpoint(Path(path), map_location or "cpu")
+        return safe_load.load_checkpoint(Path(path), map_location or "cpu")
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete, if it is there."""
         Path(path).unlink(missing_ok=True)
 
 
-def length(checkpoint: dict[str, Any]) -> int:
+def count_bytes(checkpoint: dict[str, Any]) -> int:
     """How many bytes its file has."""
-    counter = Counter()
+    counter = ByteCounter()
     torch.save(checkpoint, counter)
     return counter.length
 
 
-class Counter(io.BytesIO):
+class ByteCounter(io.BytesIO):
     """A file that keeps nothing."""
 
     length = 0

@@ -17,12 +17,12 @@ PARTS = {"state_dict", "optimizer_states", "loops", "global_step"}  # of a check
 NAMED = re.compile(r"GLOBAL ([\w.]+)")  # what a pickle would have called
 
 
-class Distrusted(Exception):  # noqa: N818 - it is an answer, not a fault
+class UnsafeFileError(Exception):
     """What a file holds can't be read as plain data: one line."""
 
 
-def read(file: Path | io.BytesIO, device: Any = "cpu") -> Any:
-    """What the file holds. Raises Distrusted, having run nothing of it, and OSError."""
+def load(file: Path | io.BytesIO, device: Any = "cpu") -> Any:
+    """What the file holds. Raises UnsafeFileError, having run nothing of it, and OSError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch wonders at pickles that it did not write: it need not tell us
@@ -33,17 +33,19 @@ def read(file: Path | io.BytesIO, device: Any = "cpu") -> Any:
         said = str(error)
         if "weights only load failed" in said.lower() or "weights_only=True" in said:
             called = NAMED.search(said)
-            raise Distrusted(f"holds more than plain data{f' ({called[1]})' if called else ''} and was not loaded") from None
+            raise UnsafeFileError(
+                f"holds more than plain data{f' ({called[1]})' if called else ''} and was not loaded"
+            ) from None
         line = next((line for line in said.splitlines() if line.strip()), type(error).__name__)
-        raise Distrusted(f"can't be read: {line}") from None
+        raise UnsafeFileError(f"can't be read: {line}") from None
 
 
-def checkpoint(file: Path, device: Any = "cpu") -> dict[str, Any]:
-    """A run's checkpoint. Raises Distrusted, also if it is none, and OSError."""
-    held = read(file, device)
+def load_checkpoint(file: Path, device: Any = "cpu") -> dict[str, Any]:
+    """A run's checkpoint. Raises UnsafeFileError, also if it is none, and OSError."""
+    held = load(file, device)
     state = held.get("state_dict") if isinstance(held, dict) else None
     tensors = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items())
     if not tensors or not held.keys() >= PARTS:
-        raise Distrusted("is no checkpoint of a run")
+        raise UnsafeFileError("is no checkpoint of a run")
     found: dict[str, Any] = held
     return found

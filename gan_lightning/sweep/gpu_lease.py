@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 PATIENCE = 0.5  # seconds between two looks for a free one
 
 
-def visible() -> list[str]:
+def visible_gpus() -> list[str]:
     """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes."""
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [word.strip() for word in named.split(",") if word.strip() not in ("", "-1")]
@@ -29,26 +29,26 @@ def visible() -> list[str]:
 
 
 @contextmanager
-def leased(count: int) -> Iterator[None]:
+def lease_gpus(count: int) -> Iterator[None]:
     """So many GPUs are this process's meanwhile, and the only ones it sees; it waits until they are free.
 
     On a machine with fewer, or none, nothing is leased: training itself tells what is missing.
     """
-    there = visible()
+    there = visible_gpus()
     if not 0 < count <= len(there):
         yield
         return
     folder = Path(tempfile.gettempdir()) / f"gan_lightning-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
-        while len(held := taken(folder, there, count, stack)) < count:
+        while len(held := try_locks(folder, there, count, stack)) < count:
             stack.close()  # never hold a part: two jobs would wait for each other
             time.sleep(PATIENCE)
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
         yield
 
 
-def taken(folder: Path, there: list[str], count: int, stack: ExitStack) -> list[str]:
+def try_locks(folder: Path, there: list[str], count: int, stack: ExitStack) -> list[str]:
     """Those that could be locked, at most `count`."""
     held: list[str] = []
     for name in there:

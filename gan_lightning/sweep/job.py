@@ -21,24 +21,24 @@ from omegaconf import DictConfig
 from threadpoolctl import threadpool_limits
 
 from gan_lightning.config import preflight, world_size
-from gan_lightning.config.errors import Refused, one_line
-from gan_lightning.config.resolve import resolved
-from gan_lightning.distributed.rendezvous import agreed
-from gan_lightning.distributed.stopping import TakenAway, heeded
-from gan_lightning.run.begin import begun
+from gan_lightning.config.errors import UserError, one_line
+from gan_lightning.config.resolve import resolve
+from gan_lightning.distributed.rendezvous import agree_on_config
+from gan_lightning.distributed.stopping import Preempted, exit_on_signal
+from gan_lightning.run.begin import begin_on_rank_zero
 from gan_lightning.run.directory import Run
-from gan_lightning.sweep.gpu_lease import leased
+from gan_lightning.sweep.gpu_lease import lease_gpus
 from gan_lightning.training.fit import train
 
-ALONE = "SUBMITIT_EXECUTOR"  # submitit has given the job a process already
-KEPT = [
+SUBMITIT = "SUBMITIT_EXECUTOR"  # submitit has given the job a process already
+PRELOADED = [
     "gan_lightning.training.fit",
     "gan_lightning.data.digits",
     "gan_lightning.metric.class_accuracy",
     "gan_lightning.metric.fid",
 ]
-SILENT = "ended without a word"
-GLANCE = 0.1  # seconds between two looks at a run that may be ended early
+NO_REASON = "ended without a word"
+POLL_SECONDS = 0.1  # seconds between two looks at a run that may be ended early
 
 
 def job(config: DictConfig) -> None:
@@ -48,30 +48,30 @@ def job(config: DictConfig) -> None:
     path = Path(task.runtime.output_dir)
     print(f"\njob {task.job.num}: {path.name}", flush=True)
     try:
-        agreed(lambda: config, lambda: None)  # where srun has started several tasks for this one job
-        run = begun(str(path), config, overrides)
-    except Refused as error:
+        agree_on_config(lambda: config, lambda: None)  # where srun has started several tasks for this one job
+        run = begin_on_rank_zero(str(path), config, overrides)
+    except UserError as error:
         print(*error.lines, sep="\n", file=sys.stderr)
     else:
-        if ALONE not in os.environ:
-            isolated(run)
-        elif code := trained(run.path):
+        if SUBMITIT not in os.environ:
+            run_in_subprocess(run)
+        elif code := train_run(run.path):
             sys.exit(code)  # no result for submitit: the cluster's own word on the job counts, and it may be queued again
 
 
-def isolated(run: Run, unwanted: Callable[[], bool] | None = None) -> None:
+def run_in_subprocess(run: Run, unwanted: Callable[[], bool] | None = None) -> None:
     """Train in a child of a process that has imported everything already: it starts at once, and its memory goes with it.
 
     `unwanted` is asked while it trains; once it says yes, the run is stopped as by ^C, which no cluster takes for its own
     signal: its state is saved.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(KEPT)
-    child = context.Process(target=apart, args=(run.path, dict(os.environ)))
+    context.set_forkserver_preload(PRELOADED)
+    child = context.Process(target=child_main, args=(run.path, dict(os.environ)))
     child.start()
     try:
         while unwanted is not None and child.is_alive():
-            child.join(GLANCE)
+            child.join(POLL_SECONDS)
             if child.is_alive() and unwanted():
                 assert child.pid is not None
                 os.kill(child.pid, signal.SIGINT)
@@ -79,29 +79,29 @@ def isolated(run: Run, unwanted: Callable[[], bool] | None = None) -> None:
         child.join()
     except BaseException as error:  # this process is to end: the child saves what it has, and goes with it
         assert child.pid is not None
-        os.kill(child.pid, error.caught if isinstance(error, TakenAway) else signal.SIGINT)
+        os.kill(child.pid, error.caught if isinstance(error, Preempted) else signal.SIGINT)
         child.join()
         raise
-    settle(run, f"killed by {signal.Signals(-child.exitcode).name}" if child.exitcode and child.exitcode < 0 else SILENT)
+    mark_dead(run, f"killed by {signal.Signals(-child.exitcode).name}" if child.exitcode and child.exitcode < 0 else NO_REASON)
 
 
-def settle(run: Run, how: str) -> None:
+def mark_dead(run: Run, how: str) -> None:
     """A run whose process is gone is not running: if it left no word, write down `how` it ended, as far as that is known."""
     if run.result.get("status") == "running":
         run.record(status="failed", reason=how)
 
 
-def apart(path: Path, environment: dict[str, str]) -> NoReturn:
+def child_main(path: Path, environment: dict[str, str]) -> NoReturn:
     """The child. It leaves the terminal's process group, so that ^C reaches it through its parent and once."""
     os.setpgid(0, 0)
     os.environ.clear()
     os.environ.update(environment)
-    threading.Thread(target=follow, daemon=True).start()
-    with heeded():
-        sys.exit(trained(path))
+    threading.Thread(target=exit_with_parent, daemon=True).start()
+    with exit_on_signal():
+        sys.exit(train_run(path))
 
 
-def follow() -> None:
+def exit_with_parent() -> None:
     """End as if by SLURM when the parent is gone, whatever took it."""
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -109,17 +109,17 @@ def follow() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def trained(path: Path) -> int:
+def train_run(path: Path) -> int:
     """Train a run to its end. Returns the exit code; a mistake goes to stderr, and its first line to result.json."""
     run = Run(path)
     try:
-        plain = resolved(run.config)
-        wanted = 0 if plain["trainer"].get("accelerator") == "cpu" else world_size.ranks(plain)
+        plain = resolve(run.config)
+        wanted = 0 if plain["trainer"].get("accelerator") == "cpu" else world_size.world_size(plain)
         threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
         torch.set_num_threads(threads)
-        with leased(wanted), threadpool_limits(threads):
-            return train(run, preflight.rehearsed(run.config))
-    except Refused as error:
+        with lease_gpus(wanted), threadpool_limits(threads):
+            return train(run, preflight.validate_and_preflight(run.config))
+    except UserError as error:
         print(*error.lines, sep="\n", file=sys.stderr)
         return error.code
     except Exception as error:

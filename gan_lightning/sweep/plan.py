@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from gan_lightning.config import hydra_policy
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused, Unwritten, one_line
-from gan_lightning.config.preflight import rehearse
+from gan_lightning.config.errors import UserError, WriteError, one_line
+from gan_lightning.config.preflight import preflight
 from gan_lightning.config.resolve import Plain
-from gan_lightning.config.validate import check
-from gan_lightning.config.world_size import ranks
+from gan_lightning.config.validate import validate
+from gan_lightning.config.world_size import world_size
 from gan_lightning.storage import atomic
 
 LONGEST = 255  # bytes of a file's name
@@ -48,20 +48,20 @@ class Plan(NamedTuple):
     jobs: list[Job]
 
     def save(self) -> None:
-        """Write `sweep.json`; jobs of other commands in the same directory stay in it. Raises Refused."""
+        """Write `sweep.json`; jobs of other commands in the same directory stay in it. Raises UserError."""
         path = self.folder / FILE
-        there = recorded(self.folder) or {"jobs": []}
+        there = read_plan(self.folder) or {"jobs": []}
         own = [{"directory": job.directory, "overrides": job.overrides} for job in self.jobs]
         others = [entry for entry in there["jobs"] if entry["directory"] not in {job.directory for job in self.jobs}]
         try:
-            atomic.made(self.folder)
+            atomic.make_folder(self.folder)
             atomic.write_text(path, json.dumps({"line": self.line, "jobs": [*others, *own]}, indent=1) + "\n")
         except OSError as error:
-            kind = Unwritten if error.errno in atomic.FAILING else Refused
-            raise kind(f"hydra.sweep.dir={self.folder}: nothing can be written here: {atomic.why(error)}") from None
+            kind = WriteError if error.errno in atomic.FAILING else UserError
+            raise kind(f"hydra.sweep.dir={self.folder}: nothing can be written here: {atomic.reason(error)}") from None
 
 
-def recorded(folder: Path) -> Plain | None:
+def read_plan(folder: Path) -> Plain | None:
     """What `sweep.json` says; None: there is none, or it can't be read."""
     try:
         found: Any = json.loads((folder / FILE).read_text(encoding="utf-8"))
@@ -71,13 +71,13 @@ def recorded(folder: Path) -> Plain | None:
     return found if whole else None
 
 
-def planned(composer: Composer, line: list[str]) -> Plan:
-    """Every job of a command line. Raises Refused with the mistakes of all of them."""
+def plan_sweep(composer: Composer, line: list[str]) -> Plan:
+    """Every job of a command line. Raises UserError with the mistakes of all of them."""
     own = [word for o, word in zip(composer.parse(line), line, strict=True) if o.key_or_group.startswith(("hydra.", "hydra/"))]
     refuse_hydra(composer, own)
     try:
         hydra = composer.of_hydra(line)
-    except Refused:  # a mistake that the jobs share: each of them tells it
+    except UserError:  # a mistake that the jobs share: each of them tells it
         hydra = composer.of_hydra(own)
     swept = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
     words = [*swept, *(word for word in line if word not in own)]
@@ -85,86 +85,88 @@ def planned(composer: Composer, line: list[str]) -> Plan:
     named = {o.key_or_group for o in composer.parse(words) if o.is_sweep_override()}
     left_out = set(hydra["job"]["config"]["override_dirname"]["exclude_keys"]) - named
     jobs, folders, said = [], [], []
-    rehearsals: dict[str, Refused | None] = {}  # by config, seed apart: shapes and sizes don't hang on it
+    rehearsals: dict[str, UserError | None] = {}  # by config, seed apart: shapes and sizes don't hang on it
     for overrides in tqdm(points, "checking", delay=2, mininterval=1, unit="job", leave=False, file=sys.stderr):
         try:
             config = composer.compose([*own, *overrides])
             composer.refuse_new(overrides)
-            plain = check(config)
-            again(as_here(plain) if hydra["launcher"]["_target_"] in hydra_policy.ELSEWHERE else plain, rehearsals)
-        except Refused as error:
+            plain = validate(config)
+            preflight_once(as_local(plain) if hydra["launcher"]["_target_"] in hydra_policy.ELSEWHERE else plain, rehearsals)
+        except UserError as error:
             said.append((overrides, error.lines))
             continue
-        jobs.append(Job(overrides, directory(composer.parse(overrides), left_out), plain))
-        folders.append(swept_to(config, hydra["sweep"]["dir"]))
+        jobs.append(Job(overrides, job_directory(composer.parse(overrides), left_out), plain))
+        folders.append(sweep_folder(config, hydra["sweep"]["dir"]))
     if said:
         lines = [f"{' '.join(overrides)}: {line}" if len(points) > 1 else line for overrides, told in said for line in told]
         total = [f"{len(said)} of {len(points)} jobs are invalid, nothing was launched"] if len(points) > 1 else []
-        raise Refused(*lines, *total)
-    return Plan(common(folders), line, own, jobs)
+        raise UserError(*lines, *total)
+    return Plan(common_folder(folders), line, own, jobs)
 
 
 def refuse_hydra(composer: Composer, own: list[str]) -> None:
-    """Raises Refused for what a sweep may not ask of Hydra."""
+    """Raises UserError for what a sweep may not ask of Hydra."""
     for override in composer.parse(own):
         if override.is_sweep_override():
-            raise Refused(f"{override.input_line}: how jobs are run can't be swept; give one value")
+            raise UserError(f"{override.input_line}: how jobs are run can't be swept; give one value")
         if override.key_or_group == "hydra.sweep.subdir":
-            raise Refused(f"{override.input_line}: the directories of jobs are named by their overrides; use hydra.sweep.dir=")
+            raise UserError(
+                f"{override.input_line}: the directories of jobs are named by their overrides; use hydra.sweep.dir="
+            )
 
 
-def again(plain: Plain, known: dict[str, Refused | None]) -> None:
-    """Rehearse what was not rehearsed before. Raises Refused."""
+def preflight_once(plain: Plain, known: dict[str, UserError | None]) -> None:
+    """Rehearse what was not rehearsed before. Raises UserError."""
     key = json.dumps({k: v for k, v in plain.items() if k != "seed"}, sort_keys=True)
     if key not in known:
         known[key] = None
         try:
-            rehearse(plain)
-        except Refused as error:
+            preflight(plain)
+        except UserError as error:
             known[key] = error
     if (found := known[key]) is not None:
         raise found
 
 
-def as_here(plain: Plain) -> Plain:
+def as_local(plain: Plain) -> Plain:
     """A config as far as this machine can try it: its GPUs and nodes are those of a cluster."""
-    here = {"accelerator": "cpu", "num_nodes": 1, "devices": ranks(plain)}
+    here = {"accelerator": "cpu", "num_nodes": 1, "devices": world_size(plain)}
     return plain | {"trainer": plain["trainer"] | here}
 
 
-def directory(overrides: Iterable[Override], left_out: set[str]) -> str:
+def job_directory(overrides: Iterable[Override], left_out: set[str]) -> str:
     """A file name for a job: its overrides, sorted; those of `left_out` keys are not told."""
-    name = ",".join(sorted(short(o) for o in overrides if o.key_or_group not in left_out)) or "default"
+    name = ",".join(sorted(short_override(o) for o in overrides if o.key_or_group not in left_out)) or "default"
     if len(name.encode()) <= LONGEST:
         return name
-    mark = f"~{hashed(name)}"
+    mark = f"~{short_hash(name)}"
     return name.encode()[: LONGEST - len(mark)].decode(errors="ignore") + mark
 
 
-def short(override: Override) -> str:
+def short_override(override: Override) -> str:
     """`key=value` without a slash: of a path its last part, and a hash of the whole."""
     key, equals, value = (override.input_line or "").partition("=")
     if "/" in value:
         last = value.strip("'\"[]{}/").rpartition("/")[2]
-        value = f"{last}~{hashed(value)}"
+        value = f"{last}~{short_hash(value)}"
     return key.replace("/", ".") + equals + value
 
 
-def hashed(text: str) -> str:
+def short_hash(text: str) -> str:
     """Eight hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def swept_to(config: DictConfig, written: str) -> str:
-    """`hydra.sweep.dir` as this job sees it. Raises Refused."""
+def sweep_folder(config: DictConfig, written: str) -> str:
+    """`hydra.sweep.dir` as this job sees it. Raises UserError."""
     try:
         seen = OmegaConf.merge(config, {"hydra": {"sweep": {"dir": written}}})
         return str(Path(seen.hydra.sweep.dir).expanduser())
     except Exception as error:  # whatever an interpolation raises
-        raise Refused(f"hydra.sweep.dir: {one_line(error)}") from None
+        raise UserError(f"hydra.sweep.dir: {one_line(error)}") from None
 
 
-def common(folders: Iterable[str]) -> Path:
+def common_folder(folders: Iterable[str]) -> Path:
     """One directory for all: `multirun/ring`, or `multirun/ring+digits` if the jobs' names differ."""
     unique = [Path(folder) for folder in dict.fromkeys(folders)]
     return unique[0].with_name("+".join(path.name for path in unique)) if len(unique) > 1 else unique[0]

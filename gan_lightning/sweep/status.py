@@ -9,8 +9,8 @@ from typing import NamedTuple
 import yaml
 
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused
-from gan_lightning.config.resolve import Plain, stored
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.resolve import Plain, load_resolved
 from gan_lightning.run import lock
 from gan_lightning.run.directory import Run
 from gan_lightning.sweep.plan import Job
@@ -26,7 +26,7 @@ class Kind(StrEnum):
     ELSEWHERE = "in the hands of another process"
 
 
-class Standing(NamedTuple):
+class JobStatus(NamedTuple):
     """A job, and where it stands."""
 
     job: Job
@@ -34,42 +34,42 @@ class Standing(NamedTuple):
     result: Plain  # result.json, empty if there is none
 
 
-def standing(folder: Path, job: Job, composer: Composer) -> Standing:
-    """Where it stands. Raises Refused if its directory holds a run with another config, or one that can't be read."""
+def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
+    """Where it stands. Raises UserError if its directory holds a run with another config, or one that can't be read."""
     path = folder / job.directory
     if not (path / "config.yaml").is_file():
-        return Standing(job, Kind.NEW, {})
+        return JobStatus(job, Kind.NEW, {})
     run = Run(path)
-    if known(path) != job.plain and (changed := run.changes(composer.compose(job.overrides))):
+    if load_known_config(path) != job.plain and (changed := run.changes(composer.compose(job.overrides))):
         cure = f"choose another hydra.sweep.dir=, or go on with it: gan-train run={path}"
-        raise Refused(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}")
+        raise UserError(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}")
     result = run.result
-    if (other := lock.recorded(path)) is not None and other.busy():
+    if (other := lock.read_owner(path)) is not None and other.busy():
         kind = Kind.ELSEWHERE
     elif run.finished(job.plain["trainer"]["max_steps"]):
         kind = Kind.FINISHED
     else:
         kind = Kind.FAILED if result.get("status") == "failed" else Kind.UNFINISHED
-    return Standing(job, kind, result)
+    return JobStatus(job, kind, result)
 
 
-def known(path: Path) -> Plain | None:
+def load_known_config(path: Path) -> Plain | None:
     """The resolved config beside a run's own; None: it can't be read. Quicker than to resolve it again."""
     try:
-        return stored(path / "config.resolved.yaml")
+        return load_resolved(path / "config.resolved.yaml")
     except (OSError, yaml.YAMLError):
         return None
 
 
-def standings(folder: Path, jobs: list[Job], composer: Composer) -> list[Standing]:
-    """Where all of them stand. Raises Refused with the mistakes of all."""
-    found: list[Standing] = []
+def job_statuses(folder: Path, jobs: list[Job], composer: Composer) -> list[JobStatus]:
+    """Where all of them stand. Raises UserError with the mistakes of all."""
+    found: list[JobStatus] = []
     said: list[str] = []
     for job in jobs:
         try:
-            found.append(standing(folder, job, composer))
-        except Refused as error:
+            found.append(job_status(folder, job, composer))
+        except UserError as error:
             said += error.lines
     if said:
-        raise Refused(*said, f"nothing was launched: {len(jobs) - len(found)} of {len(jobs)} jobs can't be gone on with")
+        raise UserError(*said, f"nothing was launched: {len(jobs) - len(found)} of {len(jobs)} jobs can't be gone on with")
     return found

@@ -117,7 +117,7 @@ def training_errors(run: Run, checkpoint: Path | None) -> Iterator[None]:
         own = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(run.path)
         if not (own or error.errno in atomic.FAILING):
             raise
-        raise run.write_error(f"{error.filename or 'the run directory'}: {atomic.why(error)}") from None
+        raise run.write_error(f"{error.filename or 'the run directory'}: {atomic.reason(error)}") from None
     except Exception as error:
         follows = isinstance(error, RuntimeError)  # a lost connection to another rank raises one too
         report_failure(f"{type(error).__name__}: {one_line(error)}", own=not follows)

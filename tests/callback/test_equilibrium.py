@@ -5,20 +5,20 @@ import json
 import pytest
 import pytorch_lightning as pl
 import torch
-from games import fit, make_gan
+from tiny_gan import fit, make_gan
 
 from gan_lightning.callback.equilibrium import Equilibrium
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused
-from gan_lightning.metric.base import Score
+from gan_lightning.config.errors import UserError
+from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.run.directory import Run
 
 GOOD = {"auc": 0.52, "high_quality": 0.95, "reverse_kl_excess": 0.01}
 BOUNDS = {"at_least": {"high_quality": 0.9}, "at_most": {"reverse_kl_excess": 0.02}}
 
 
-class Numbers(Score):
-    higher = {"auc": False, "high_quality": True, "reverse_kl_excess": False}  # noqa: RUF012
+class Numbers(GenerativeMetric):
+    maximize = {"auc": False, "high_quality": True, "reverse_kl_excess": False}  # noqa: RUF012
 
 
 @pytest.fixture
@@ -97,19 +97,25 @@ def test_the_same_evaluation_counts_once(run):
     ],
 )
 def test_it_wants_a_word_on_the_samples(run, given, said):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(UserError) as refused:
         Equilibrium(run, {"numbers": Numbers()}, **given)
     (line,) = refused.value.lines
     assert line.startswith(f"callback.equilibrium: {said}")
 
 
 def test_it_wants_the_auc():
-    assert Equilibrium.unfit(["fid"], at_most={"fid": 1.0}) == "no metric gives auc; allowed: fid"
-    assert Equilibrium.unfit(["fid", "auc"], at_most={"fid": 1.0}) is None
+    assert Equilibrium.incompatibility(["fid"], at_most={"fid": 1.0}) == "no metric gives auc; allowed: fid"
+    assert Equilibrium.incompatibility(["fid", "auc"], at_most={"fid": 1.0}) is None
 
 
 # ── as a person sees it ──────────────────────────────────────────────────────────────────────────────────────────────────
-RING = ("experiment=equilibrium", "model.width=8", "data.batch_size=16", "trainer.accelerator=cpu", "callback.scores.every=2")
+RING = (
+    "experiment=equilibrium",
+    "model.width=8",
+    "data.batch_size=16",
+    "trainer.accelerator=cpu",
+    "callback.scores.every_n_steps=2",
+)
 EASY = ("callback.equilibrium.auc_at_most=1", "callback.equilibrium.at_least.high_quality=0")
 EASY = (*EASY, "callback.equilibrium.at_most.reverse_kl_excess=9", "trainer.max_steps=20")
 
@@ -142,7 +148,7 @@ def test_a_dead_discriminator_is_trained_on(command, tmp_path, monkeypatch):
     """It reads auc 0.5 in a real run, and only the bounds on the samples keep the run going."""
     from gan_lightning.config import instantiate
 
-    original = instantiate.players
+    original = instantiate.build_networks
 
     def players(plain):
         both = original(plain)
@@ -150,7 +156,7 @@ def test_a_dead_discriminator_is_trained_on(command, tmp_path, monkeypatch):
             torch.nn.init.zeros_(p)
         return both
 
-    monkeypatch.setattr(instantiate, "players", players)
+    monkeypatch.setattr(instantiate, "build_networks", players)
     line = (*RING, "optimizer.discriminator.lr=0", "trainer.max_steps=12")
     done = command("gan-train", *line, "hydra.run.dir=dead")
     assert done.code == 0, done.err

@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 import pytorch_lightning as pl
 import torch
-from games import equal, fit, make_gan
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_gan import NoSync
+from tiny_gan import equal, fit, make_gan
 from torch import nn
 
 from gan_lightning.callback.checkpoint import Checkpoint
@@ -26,6 +26,7 @@ from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.run.directory import Run
 from gan_lightning.step.types import Batch
+from gan_lightning.training.restore import load_state
 
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "metric=none")
 AT = 37
@@ -63,17 +64,17 @@ class At(pl.Callback):
 
 # ── not finite ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 class Poisoned(R1):
-    def discriminator(self, turn):
+    def discriminator(self, context):
         self.calls = getattr(self, "calls", 0) + 1
-        return super().discriminator(turn) * (float("nan") if self.calls == AT else 1)
+        return super().discriminator(context) * (float("nan") if self.calls == AT else 1)
 
 
 class Root(Regularizer):
     """Finite itself, with a slope that is not: what a norm does at 0."""
 
-    def discriminator(self, turn):
+    def discriminator(self, context):
         self.calls = getattr(self, "calls", 0) + 1
-        return (turn.on_real.logits * 0).abs().sqrt() if self.calls == AT else turn.on_real.logits * 0
+        return (context.real_output.logits * 0).abs().sqrt() if self.calls == AT else context.real_output.logits * 0
 
 
 def spoil(name, value):
@@ -166,14 +167,18 @@ def test_a_state_that_is_not_finite_is_never_saved(run, capsys, part):
             STATES[part](gan).view(-1)[0] = float("nan")
 
     # nothing but Checkpoint looks: a spoilt average would be overwritten by the next update, hence at a step that is saved
-    fit(gan, steps=8, callbacks=[At(6, after=after), At(7, after=after), At(8, after=after), Checkpoint(run, every=2, keep=9)])
+    fit(
+        gan,
+        steps=8,
+        callbacks=[At(6, after=after), At(7, after=after), At(8, after=after), Checkpoint(run, every_n_steps=2, save_last_k=9)],
+    )
     assert list(run.checkpoints) == [2, 4]
     assert capsys.readouterr().err.count("nothing is saved of such a state") == 1
 
 
 def test_a_finite_state_is_saved_to_the_end(run):
     """The negative control of the test above."""
-    fit(make_gan(), steps=7, callbacks=[Checkpoint(run, every=2, keep=9)])
+    fit(make_gan(), steps=7, callbacks=[Checkpoint(run, every_n_steps=2, save_last_k=9)])
     assert list(run.checkpoints) == [2, 4, 6, 7]
 
 
@@ -185,7 +190,11 @@ def test_the_best_is_one_that_was_saved(run):
         best(5, 0.9)(gan)
         spoil("discriminator.hidden.0.weight", float("nan"))(gan, None)
 
-    fit(make_gan(), steps=9, callbacks=[At(3, after=best(3, 0.5)), At(5, after=worse), Checkpoint(run, every=4, keep=1)])
+    fit(
+        make_gan(),
+        steps=9,
+        callbacks=[At(3, after=best(3, 0.5)), At(5, after=worse), Checkpoint(run, every_n_steps=4, save_last_k=1)],
+    )
     assert (run.best_step, run.result["best_objective"], list(run.checkpoints)) == (3, 0.5, [3, 4])
 
 
@@ -235,7 +244,7 @@ LOSSES = [Minimax, NonSaturating, LeastSquares, Hinge, Wasserstein, Relativistic
 @pytest.mark.parametrize("n", [1, 8])
 def test_a_healthy_game_is_left_alone(run, loss, n):
     penalty = GradientPenalty() if loss is Wasserstein else R1(0.1)
-    fit(make_gan(loss=loss(), regularizers={"penalty": penalty}), n=n, steps=300, callbacks=[Health(run, every=10)])
+    fit(make_gan(loss=loss(), regularizers={"penalty": penalty}), n=n, steps=300, callbacks=[Health(run, every_n_steps=10)])
     assert alarms(run) == []
 
 
@@ -248,12 +257,12 @@ def test_a_batch_of_one_dirac_game_is_left_alone(run):
         regularizers={"r1": R1(1.0)},
         optimizers={"generator": sgd, "discriminator": sgd},
     )
-    fit(gan, n=1, shape=(1,), steps=300, callbacks=[Health(run, every=10)])
+    fit(gan, n=1, shape=(1,), steps=300, callbacks=[Health(run, every_n_steps=10)])
     assert alarms(run) == []
 
 
 def test_a_head_start_is_no_trouble_of_the_generators(run):
-    fit(make_gan(generator=Constant(), head_start=300), steps=300, callbacks=[Health(run)])
+    fit(make_gan(generator=Constant(), discriminator_warmup_steps=300), steps=300, callbacks=[Health(run)])
     assert alarms(run) == []
 
 
@@ -261,7 +270,7 @@ def test_a_schedule_that_ends_at_nothing_freezes_nobody(run):
     def ends(progress):
         return 1.0 if progress < 0.1 else 1e-9
 
-    fit(make_gan(schedule=ends), steps=300, callbacks=[Health(run, every=10)])
+    fit(make_gan(schedule=ends), steps=300, callbacks=[Health(run, every_n_steps=10)])
     assert alarms(run) == []
 
 
@@ -281,11 +290,11 @@ def test_what_shows_that_d_wins(run, sign, value):
 class Scored(pl.Callback):
     """Plants scores, one dict an evaluation."""
 
-    def __init__(self, run, evaluations, every=10):
-        self.run, self.evaluations, self.every = run, evaluations, every
+    def __init__(self, run, evaluations, every_n_steps=10):
+        self.run, self.evaluations, self.every_n_steps = run, evaluations, every_n_steps
 
     def on_train_batch_end(self, trainer, *rest):
-        i, rest = divmod(trainer.global_step, self.every)
+        i, rest = divmod(trainer.global_step, self.every_n_steps)
         if rest == 0 and i <= len(self.evaluations):
             self.run.scores = trainer.global_step, self.evaluations[i - 1]
 
@@ -306,7 +315,7 @@ def modes(*found):
     ],
 )
 def test_scores_that_fall(run, capsys, evaluations, said):
-    fit(make_gan(), steps=80, callbacks=[Scored(run, evaluations), Health(run, every=10)])
+    fit(make_gan(), steps=80, callbacks=[Scored(run, evaluations), Health(run, every_n_steps=10)])
     assert alarms(run) == said
     over = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" is over")]
     assert over == (["step 50: collapse is over"] if evaluations[0].get("modes") == 3 else [])
@@ -316,7 +325,7 @@ def test_scores_that_fall(run, capsys, evaluations, said):
 def test_a_run_is_the_same_without_it(run):
     given = {"num_classes": 3, "loss": Relativistic()}
     watched, alone = make_gan(**given), make_gan(**given)
-    _, one = fit(watched, steps=30, num_classes=3, callbacks=[Health(run, every=3)])
+    _, one = fit(watched, steps=30, num_classes=3, callbacks=[Health(run, every_n_steps=3)])
     _, other = fit(alone, steps=30, num_classes=3)
     assert equal(one, other)
     assert equal(watched.state_dict(), alone.state_dict())
@@ -356,7 +365,13 @@ def poisoned(monkeypatch, step):
 
 def test_a_run_fails_in_a_sentence(command, tmp_path, monkeypatch):
     poisoned(monkeypatch, 25)
-    line = (*TINY, "trainer.max_steps=90", "checkpoint.every=10", "callback.health.every=20", "hydra.run.dir=run")
+    line = (
+        *TINY,
+        "trainer.max_steps=90",
+        "checkpoint.every_n_steps=10",
+        "callback.health.every_n_steps=20",
+        "hydra.run.dir=run",
+    )
     done = command("gan-train", *line)
     assert (done.code, "Traceback" in done.err) == (1, False)
     found = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -366,7 +381,7 @@ def test_a_run_fails_in_a_sentence(command, tmp_path, monkeypatch):
     assert found["reason"].endswith("is not finite since step 26")
     run = Run(tmp_path / "run")
     assert list(run.checkpoints) == [10, 20]
-    state, _ = run.state()
+    state, _ = load_state(run)
     assert all(x.isfinite().all() for x in state.values() if x.is_floating_point())
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
@@ -376,7 +391,7 @@ def test_a_run_fails_in_a_sentence(command, tmp_path, monkeypatch):
 
 def test_without_a_watcher_it_goes_on_unsaved(command, tmp_path, monkeypatch):
     poisoned(monkeypatch, 25)
-    line = (*TINY, "trainer.max_steps=60", "checkpoint.every=10", "hydra.run.dir=run", "~callback.health")
+    line = (*TINY, "trainer.max_steps=60", "checkpoint.every_n_steps=10", "hydra.run.dir=run", "~callback.health")
     done = command("gan-train", *line)
     assert (done.code, done.err.count("nothing is saved of such a state")) == (0, 1)
     assert list(Run(tmp_path / "run").checkpoints) == [10, 20]

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from games import Folder, make_gan
+from tiny_gan import Folder, make_gan
 from torch import nn
 
 from gan_lightning.callback.optimal_discriminator import OptimalDiscriminator

@@ -24,7 +24,7 @@ def by_hand(steps, gamma, rate=0.1):
 
 @pytest.mark.parametrize(("regularizer", "gamma"), [("none", 0.0), ("r1", 0.1)])
 def test_the_path_by_hand(command, tmp_path, regularizer, gamma):
-    line = ("experiment=dirac", f"regularizer={regularizer}", "callback.trajectory.every=5", "hydra.run.dir=run")
+    line = ("experiment=dirac", f"regularizer={regularizer}", "callback.trajectory.every_n_steps=5", "hydra.run.dir=run")
     assert command("gan-train", *line, "trainer.max_steps=60").code == 0
     assert command("gan-train", "run=run", "trainer.max_steps=100").code == 0
     found = path(tmp_path / "run")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from games import LATENT, Folder, Terms, equal, fit, make_gan
+from tiny_gan import LATENT, Folder, Terms, equal, fit, make_gan
 from torch import nn
 
 from gan_lightning.callback import base
@@ -16,7 +16,7 @@ from gan_lightning.callback.vanishing_gradient import VanishingGradient
 from gan_lightning.loss.minimax import Minimax
 from gan_lightning.loss.non_saturating import NonSaturating
 from gan_lightning.model import mlp, resize_convolution
-from gan_lightning.step.seeding import Purpose, generator
+from gan_lightning.step.seeding import Purpose, seeded_generator
 
 SHAPE = (1, 8, 8)
 UNLABELLED = SimpleNamespace(num_classes=0)
@@ -36,7 +36,7 @@ def game(**given):
         "generator": resize_convolution.Generator(LATENT, SHAPE, width=4),
         "discriminator": Forgetful(SHAPE, width=16, depth=1),
     }
-    return make_gan(SHAPE, loss=Minimax(), head_start=4, **players, **given)
+    return make_gan(SHAPE, loss=Minimax(), discriminator_warmup_steps=4, **players, **given)
 
 
 class After(Terms):
@@ -60,15 +60,15 @@ def played(folder, name, *watchers):
 
 
 def test_watching_changes_nothing(tmp_path):
-    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every=1, num_samples=16)
+    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every_n_steps=1, num_samples=16)
     assert equal(played(tmp_path, "alone"), played(tmp_path, "watched", watcher))
     assert [row["step"] for row in watcher.rows] == list(range(9))
 
 
 def test_a_trace_would_be_seen(tmp_path, monkeypatch):
     """The negative control of the test above."""
-    monkeypatch.setattr(base, "untouched", lambda gan: nullcontext())
-    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every=1, num_samples=16)
+    monkeypatch.setattr(base, "state_restored", lambda gan: nullcontext())
+    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every_n_steps=1, num_samples=16)
     assert not equal(played(tmp_path, "alone"), played(tmp_path, "watched", watcher))
 
 
@@ -77,7 +77,7 @@ def test_the_gradient_is_that_of_a_backward_pass(tmp_path):
     row = VanishingGradient(Folder(tmp_path), SimpleNamespace(num_classes=3), num_samples=12).measure(gan)
     for name, loss in (("minimax", Minimax()), ("non_saturating", NonSaturating())):
         other = copy.deepcopy(gan)
-        z = other.prior.draw(12, LATENT, torch.device("cpu"), generator(Purpose.PICTURE, 0, 2))
+        z = other.prior.sample(12, LATENT, torch.device("cpu"), seeded_generator(Purpose.PICTURE, 0, 2))
         labels = torch.arange(12) % 3
         logits = other.discriminator(other.generator(z, labels), labels).logits
         loss.generator(None, logits).mean().backward()
@@ -89,19 +89,19 @@ def test_the_gradient_is_that_of_a_backward_pass(tmp_path):
 
 
 def test_rows_stand_in_equal_ratios_and_then_at_equal_distances(tmp_path):
-    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every=10)
-    due = [step for step in range(701) if watcher.due(step, SimpleNamespace(head_start=600))]
+    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every_n_steps=10)
+    due = [step for step in range(701) if watcher.due(step, SimpleNamespace(discriminator_warmup_steps=600))]
     assert due[:4] == [0, 1, 2, 3]
     head = [step for step in due if step <= 600]
     assert head[-1] == 600
     assert 13 <= len(head) <= 15
     assert due[len(head) :] == list(range(610, 701, 10))
-    none = [step for step in range(21) if watcher.due(step, SimpleNamespace(head_start=0))]
+    none = [step for step in range(21) if watcher.due(step, SimpleNamespace(discriminator_warmup_steps=0))]
     assert none == [0, 10, 20]
 
 
 def test_recovery_by_hand(tmp_path):
-    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every=10)
+    watcher = VanishingGradient(Folder(tmp_path), UNLABELLED, every_n_steps=10)
     said = [0.9, *[0.0] * 3, *[0.25] * 4, 0.2, 0.3, 0.3]
     watcher.rows = [{"step": 100 + 10 * i, "discriminator_of_fake": d} for i, d in enumerate(said)]
     assert watcher.recovered_after(100) == 90  # 0.25, 0.25, 0.25, 0.2, 0.3 is the first row of five that means 0.25
@@ -115,8 +115,14 @@ def rows(folder):
 
 
 def test_the_experiment_shows_it_and_goes_on_after_a_stop(command, tmp_path):
-    line = ["experiment=vanishing_gradient", "metric=none", "gan.head_start=60", "model.width=8", "data.batch_size=16"]
-    line += ["callback.vanishing_gradient.every=5", "logger=csv"]
+    line = [
+        "experiment=vanishing_gradient",
+        "metric=none",
+        "gan.discriminator_warmup_steps=60",
+        "model.width=8",
+        "data.batch_size=16",
+    ]
+    line += ["callback.vanishing_gradient.every_n_steps=5", "logger=csv"]
     assert command("gan-train", *line, "trainer.max_steps=80", "hydra.run.dir=whole").code == 0
     found = rows(tmp_path / "whole")
     assert all(row["ratio"] == pytest.approx(row["predicted_ratio"], rel=0.05) for row in found)

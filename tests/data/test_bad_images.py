@@ -249,7 +249,7 @@ LINE = ("experiment=anime_faces", "data.root=images", "data.sample_shape=[3,32,3
 def test_the_command_says_them_before_the_first_step(command, tmp_path, workers):
     made(tmp_path, REFUSED, "empty.png", "cut_half.jpg", "loop.png")
     made(tmp_path, CONVERTED, *CONVERTED)
-    done = command("gan-train", *LINE, "data.batch_size=2", f"data.workers={workers}")
+    done = command("gan-train", *LINE, "data.batch_size=2", f"data.num_workers={workers}")
     assert done.code == 2
     lines = done.err.strip().splitlines()
     assert len(lines) == 4

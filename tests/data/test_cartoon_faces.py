@@ -15,8 +15,8 @@ from PIL import Image
 
 from gan_lightning.data import cartoon_face_drawing, cartoon_faces
 from gan_lightning.data.base import DataError
-from gan_lightning.data.cartoon_face_drawing import FACTORS, JITTER, Face, draw, face
-from gan_lightning.data.cartoon_faces import CartoonFaces, export
+from gan_lightning.data.cartoon_face_drawing import FACTORS, JITTER, Face, draw_face, sample_face
+from gan_lightning.data.cartoon_faces import CartoonFaces, export_faces
 from gan_lightning.data.image_folder import ImageFolder
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "draw_cartoon_faces.py"
@@ -32,39 +32,43 @@ def faces(cache, **changes):
 
 
 def pixels(one, side=32):
-    return np.asarray(draw(one, side)).astype(float)
+    return np.asarray(draw_face(one, side)).astype(float)
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     """All faces that are drawn from here on."""
-    seen, original = [], cartoon_face_drawing.draw
+    seen, original = [], cartoon_face_drawing.draw_face
 
     def watched(one, side):
         seen.append(one)
         return original(one, side)
 
-    monkeypatch.setattr(cartoon_face_drawing, "draw", watched)
+    monkeypatch.setattr(cartoon_faces, "draw_face", watched)
     return seen
 
 
 @pytest.fixture(scope="module")
 def many():
     """The factors of 20,000 faces."""
-    return np.array([face(0, i).factors for i in range(20000)])
+    return np.array([sample_face(0, i).factors for i in range(20000)])
 
 
 def test_a_face_is_a_function_of_seed_and_index():
-    assert face(3, 5) == face(3, 5)
-    assert face(3, 5) != face(5, 3)
-    assert len({face(seed, i).jitter for seed in range(10) for i in range(10)}) == 100
-    assert (pixels(face(3, 5)) == pixels(face(3, 5))).all()
+    assert sample_face(3, 5) == sample_face(3, 5)
+    assert sample_face(3, 5) != sample_face(5, 3)
+    assert len({sample_face(seed, i).jitter for seed in range(10) for i in range(10)}) == 100
+    assert (pixels(sample_face(3, 5)) == pixels(sample_face(3, 5))).all()
 
 
 def test_the_faces_stay_what_they_are():
     """Another numpy, another order of drawing: the factors are the same for ever."""
-    assert [face(0, i).factors for i in range(3)] == [(1, 0, 2, 0, 1, 2, 0), (2, 2, 2, 2, 1, 1, 2), (3, 0, 2, 2, 1, 1, 2)]
-    assert face(0, 0).jitter[:2] == pytest.approx((-0.88970675, -0.45006126))
+    assert [sample_face(0, i).factors for i in range(3)] == [
+        (1, 0, 2, 0, 1, 2, 0),
+        (2, 2, 2, 2, 1, 1, 2),
+        (3, 0, 2, 2, 1, 1, 2),
+    ]
+    assert sample_face(0, 0).jitter[:2] == pytest.approx((-0.88970675, -0.45006126))
 
 
 def test_every_value_is_equally_likely(many):
@@ -90,7 +94,7 @@ def test_factors_are_independent(many):
 
 
 def test_jitter_fills_its_range_and_hangs_on_no_factor(many):
-    jitter = np.array([face(0, i).jitter for i in range(5000)])
+    jitter = np.array([sample_face(0, i).jitter for i in range(5000)])
     assert np.abs(jitter.mean(0)).max() < 4.5 / np.sqrt(3 * 5000)
     assert jitter.min() < -0.99
     assert jitter.max() > 0.99
@@ -117,20 +121,20 @@ def test_every_jitter_shows(name):
 
 
 def test_no_two_faces_are_alike():
-    images = np.stack([pixels(face(0, i)).ravel() for i in range(300)])
+    images = np.stack([pixels(sample_face(0, i)).ravel() for i in range(300)])
     assert len(np.unique(images, axis=0)) == 300
 
 
 @pytest.mark.parametrize("side", [32, 64, 128])
 def test_a_face_has_the_size_asked_for_and_is_the_same_at_all(side):
-    image = draw(face(0, 7), side)
+    image = draw_face(sample_face(0, 7), side)
     assert (image.mode, image.size) == ("RGB", (side, side))
     small = np.asarray(image.reduce(side // 16)).astype(float)
-    assert np.abs(small - np.asarray(draw(face(0, 7), 128).reduce(8))).mean() < 4
+    assert np.abs(small - np.asarray(draw_face(sample_face(0, 7), 128).reduce(8))).mean() < 4
 
 
 def test_the_exported_folder(tmp_path):
-    export(tmp_path / "faces", 12, 64, face_seed=4)
+    export_faces(tmp_path / "faces", 12, 64, face_seed=4)
     names = [f"{i:06}.png" for i in range(12)]
     assert sorted(path.name for path in (tmp_path / "faces").iterdir()) == [*names, "factors.csv"]
     with (tmp_path / "faces" / "factors.csv").open(newline="") as file:
@@ -138,16 +142,16 @@ def test_the_exported_folder(tmp_path):
     for i, row in enumerate(rows):
         assert row["file"] == names[i]
         assert list(row)[1:] == list(FACTORS)
-        assert tuple(FACTORS[name].index(row[name]) for name in FACTORS) == face(4, i).factors
+        assert tuple(FACTORS[name].index(row[name]) for name in FACTORS) == sample_face(4, i).factors
         with Image.open(tmp_path / "faces" / names[i]) as image:
-            assert (np.asarray(image) == np.asarray(draw(face(4, i), 64))).all()
+            assert (np.asarray(image) == np.asarray(draw_face(sample_face(4, i), 64))).all()
 
 
 def test_any_reader_of_folders_reads_it(tmp_path):
-    export(tmp_path / "faces", 12, 64)
+    export_faces(tmp_path / "faces", 12, 64)
     read = ImageFolder(str(tmp_path / "faces"), str(tmp_path / "cache"), 0, 0, sample_shape=(3, 64, 64), num_classes=0)
     assert read.count() == 12
-    assert (read.splits.train.samples[5].transpose(1, 2, 0) == np.asarray(draw(face(0, 5), 64))).all()
+    assert (read.splits.train.samples[5].transpose(1, 2, 0) == np.asarray(draw_face(sample_face(0, 5), 64))).all()
 
 
 def test_the_script_draws_what_anime_faces_trains_on(command, tmp_path, monkeypatch):
@@ -177,7 +181,7 @@ def test_the_splits_are_the_faces(tmp_path):
     assert sorted(np.concatenate([part.index for part in data.splits])) == list(range(20))
     for part in data.splits:
         for i, x in zip(part.index, part.first(20), strict=True):
-            expected = torch.from_numpy(pixels(face(0, i))).permute(2, 0, 1) / 127.5 - 1
+            expected = torch.from_numpy(pixels(sample_face(0, i))).permute(2, 0, 1) / 127.5 - 1
             torch.testing.assert_close(x, expected.float())
     assert data.splits.train.batch(seed=0, i=0, n=4).labels is None
 
@@ -220,14 +224,14 @@ def test_a_folder_that_lost_a_face_is_drawn_anew(tmp_path, drawn):
 
 @forked
 def test_processes_that_start_at_once_draw_once(tmp_path, monkeypatch):
-    original = cartoon_face_drawing.draw
+    original = cartoon_face_drawing.draw_face
 
     def counted(one, side):
         with (tmp_path / "counter").open("ab", buffering=0) as file:
             file.write(b".")
         return original(one, side)
 
-    monkeypatch.setattr(cartoon_face_drawing, "draw", counted)
+    monkeypatch.setattr(cartoon_faces, "draw_face", counted)
     context = multiprocessing.get_context("fork")
     start = context.Barrier(3)
 
@@ -241,18 +245,18 @@ def test_processes_that_start_at_once_draw_once(tmp_path, monkeypatch):
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0] * 3
-    expected = b"".join(np.asarray(original(face(0, i), 32)).transpose(2, 0, 1).tobytes() for i in range(20))
+    expected = b"".join(np.asarray(original(sample_face(0, i), 32)).transpose(2, 0, 1).tobytes() for i in range(20))
     assert {(tmp_path / f"result{number}").read_bytes() for number in range(3)} == {expected}
     assert (tmp_path / "counter").stat().st_size == 20
 
 
 @forked
 def test_a_process_that_is_killed_while_it_draws_leaves_no_half(tmp_path, monkeypatch):
-    context, last = multiprocessing.get_context("fork"), face(0, 11)
+    context, last = multiprocessing.get_context("fork"), sample_face(0, 11)
 
     def work():
-        original = cartoon_face_drawing.draw
-        monkeypatch.setattr(cartoon_face_drawing, "draw", lambda one, side: os._exit(9) if one == last else original(one, side))
+        original = cartoon_face_drawing.draw_face
+        monkeypatch.setattr(cartoon_faces, "draw_face", lambda one, side: os._exit(9) if one == last else original(one, side))
         faces(tmp_path).load()
 
     process = context.Process(target=work)

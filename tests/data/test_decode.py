@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from gan_lightning.data.base import DataError
-from gan_lightning.data.decode import decode, fits_images
+from gan_lightning.data.decode import decode, require_image_shape
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 COLOURS = np.array([[RED, GREEN, BLUE], [(0, 0, 0), (255, 255, 255), (10, 20, 30)]], dtype=np.uint8)  # (2, 3, 3)
@@ -266,9 +266,9 @@ def test_a_broken_file_is_named(tmp_path, make, said):
 @pytest.mark.parametrize("shape", [(), (64,), (64, 64), (2, 64, 64), (5, 64, 64), (64, 64, 3), (1, 3, 64, 64)])
 def test_no_shape_of_images(shape):
     with pytest.raises(DataError, match=r"data\.sample_shape: .* allowed: \[C,H,W\]"):
-        fits_images(shape)
+        require_image_shape(shape)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 16), (4, 1, 1)])
 def test_shapes_of_images(shape):
-    fits_images(shape)
+    require_image_shape(shape)

@@ -406,7 +406,7 @@ def test_threads_that_start_at_once_decode_once(root, tmp_path, monkeypatch):
 def test_without_the_lock_they_would_not(root, tmp_path, monkeypatch):
     """The test above can fail."""
     monkeypatch.setattr(
-        image_folder, "alone", lambda folder: contextlib.nullcontext(folder.parent.mkdir(parents=True, exist_ok=True))
+        image_folder, "one_writer", lambda folder: contextlib.nullcontext(folder.parent.mkdir(parents=True, exist_ok=True))
     )
     results = in_threads(root, tmp_path / "counter", monkeypatch)
     all_good = results == [[10 * i for i in range(20)]] * 4

@@ -7,8 +7,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from gan_lightning.data.points import Mixture
-from gan_lightning.data.store import Store, split
-from gan_lightning.data.stream import Stream, order, positions
+from gan_lightning.data.store import Store, split_indices
+from gan_lightning.data.stream import Stream, batch_positions, permutation
 from gan_lightning.step.types import Batch
 
 TOTAL = 10
@@ -18,7 +18,7 @@ MIXTURE = Mixture(torch.tensor([[0.0, 0.0], [5.0, 5.0]]), 0.1)
 
 def line(seed, n, batches, rank=0, world=1, total=TOTAL, start=0):
     """The samples of some batches, one after the other."""
-    return torch.cat([positions(seed, i, n, rank, world, total) for i in range(start, start + batches)]).tolist()
+    return torch.cat([batch_positions(seed, i, n, rank, world, total) for i in range(start, start + batches)]).tolist()
 
 
 def taken(stream, n, workers=0, skip=0):
@@ -46,9 +46,9 @@ def test_the_order_does_not_depend_on_the_batch_size(n):
 
 
 def test_a_batch_is_a_function_of_seed_number_and_rank():
-    forth = [positions(2, i, 4, 0, 1, TOTAL).tolist() for i in range(20)]
-    order.cache_clear()
-    back = [positions(2, i, 4, 0, 1, TOTAL).tolist() for i in reversed(range(20))]
+    forth = [batch_positions(2, i, 4, 0, 1, TOTAL).tolist() for i in range(20)]
+    permutation.cache_clear()
+    back = [batch_positions(2, i, 4, 0, 1, TOTAL).tolist() for i in reversed(range(20))]
     assert forth == back[::-1]
 
 
@@ -60,8 +60,8 @@ def test_three_seeds_give_three_orders():
 def test_ranks_share_the_same_global_batches(world):
     n = 3
     for i in range(12):
-        parts = [positions(0, i, n, rank, world, TOTAL).tolist() for rank in range(world)]
-        assert sum(parts, []) == positions(0, i, n * world, 0, 1, TOTAL).tolist()  # noqa: RUF017
+        parts = [batch_positions(0, i, n, rank, world, TOTAL).tolist() for rank in range(world)]
+        assert sum(parts, []) == batch_positions(0, i, n * world, 0, 1, TOTAL).tolist()  # noqa: RUF017
 
 
 @pytest.mark.parametrize("world", [1, 2, 5])
@@ -72,14 +72,14 @@ def test_ranks_together_see_every_sample_once_an_epoch(world):
 
 
 def test_a_far_batch_is_reached_at_once():
-    assert sorted(positions(0, 10**9, TOTAL, 0, 1, TOTAL).tolist()) == list(range(TOTAL))
+    assert sorted(batch_positions(0, 10**9, TOTAL, 0, 1, TOTAL).tolist()) == list(range(TOTAL))
 
 
 def test_a_cached_order_is_not_disturbed_by_those_who_read_it():
-    first = positions(0, 0, TOTAL, 0, 1, TOTAL)
+    first = batch_positions(0, 0, TOTAL, 0, 1, TOTAL)
     expected = first.clone()
     first.zero_()
-    assert torch.equal(positions(0, 0, TOTAL, 0, 1, TOTAL), expected)
+    assert torch.equal(batch_positions(0, 0, TOTAL, 0, 1, TOTAL), expected)
 
 
 def test_samples_and_labels_stay_together():
@@ -152,7 +152,7 @@ def test_the_first_of_a_class():
     ("shares", "sizes"), [((0.05, 0.05), (90, 5, 5)), ((0.0, 0.0), (100, 0, 0)), ((0.333, 0.1), (57, 33, 10))]
 )
 def test_a_split_in_shares_is_fixed_and_loses_nothing(shares, sizes):
-    found = split(100, *shares)
+    found = split_indices(100, *shares)
     assert tuple(map(len, found)) == sizes
     assert sorted(torch.cat([torch.as_tensor(part) for part in found]).tolist()) == list(range(100))
-    assert all((part == again).all() for part, again in zip(found, split(100, *shares), strict=True))
+    assert all((part == again).all() for part, again in zip(found, split_indices(100, *shares), strict=True))

@@ -5,12 +5,12 @@ import itertools
 import pytest
 import torch
 import yaml
-from rooms import classes
+from discovery import classes
 from torch import tensor
 
 from gan_lightning import loss as room
 from gan_lightning.config.compose import config_dir
-from gan_lightning.config.instantiate import make
+from gan_lightning.config.instantiate import instantiate
 from gan_lightning.loss.base import AdversarialLoss
 from gan_lightning.loss.minimax import Minimax
 from gan_lightning.loss.non_saturating import NonSaturating
@@ -57,7 +57,7 @@ def test_an_option_without_a_class_builds_on_another():
 @every
 def test_numbers_by_hand(name):
     assert name in NUMBERS, f"conf/loss/{name}.yaml has no numbers: add a row for it to NUMBERS in {__file__}"
-    loss, (discriminator, generator) = make(OPTIONS[name]), NUMBERS[name]
+    loss, (discriminator, generator) = instantiate(OPTIONS[name]), NUMBERS[name]
     real = tensor(REAL) if loss.relativistic else None
     torch.testing.assert_close(loss.discriminator(tensor(REAL), tensor(FAKE)), tensor(discriminator), rtol=0, atol=1e-5)
     torch.testing.assert_close(loss.generator(real, tensor(FAKE)), tensor(generator), rtol=0, atol=1e-5)
@@ -70,14 +70,14 @@ def test_every_row_of_numbers_has_its_loss():
 @every
 @pytest.mark.parametrize("n", [1, 5])
 def test_a_loss_is_never_reduced(name, n):
-    loss = make(OPTIONS[name])
+    loss = instantiate(OPTIONS[name])
     assert loss.discriminator(torch.randn(n), torch.randn(n)).shape == (n,)
     assert loss.generator(torch.randn(n), torch.randn(n)).shape == (n,)
 
 
 @every
 def test_far_away_logits_have_finite_values_and_gradients(name):
-    loss = make(OPTIONS[name])
+    loss = instantiate(OPTIONS[name])
     real, fake = (logits(values) for values in zip(*itertools.product([-1e4, 1e4], repeat=2), strict=True))
     for term in (loss.discriminator(real, fake), loss.generator(real, fake)):
         assert term.isfinite().all()
@@ -88,7 +88,7 @@ def test_far_away_logits_have_finite_values_and_gradients(name):
 @every
 def test_d_wants_real_up_and_fake_down_and_g_wants_fake_up(name):
     """At logits inside the margins: a hinge is flat beyond ±1, squares turn at their targets."""
-    loss = make(OPTIONS[name])
+    loss = instantiate(OPTIONS[name])
     real, fake = (logits(values) for values in zip(*itertools.product([-0.9, 0.0, 0.9], [0.1, 0.5, 0.9]), strict=True))
     of_real, of_fake = slopes(loss.discriminator(real, fake), real, fake)
     assert (of_real < 0).all()
@@ -98,7 +98,7 @@ def test_d_wants_real_up_and_fake_down_and_g_wants_fake_up(name):
 
 @every
 def test_a_relativistic_generator_reads_real_logits_and_no_other_does(name):
-    loss = make(OPTIONS[name])
+    loss = instantiate(OPTIONS[name])
     one, other = loss.generator(tensor(REAL), tensor(FAKE)), loss.generator(tensor(REAL) + 1, tensor(FAKE))
     assert loss.relativistic == (not torch.equal(one, other))
     if not loss.relativistic:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lightning.data.cartoon_face_drawing import FACTORS, draw, face
+from gan_lightning.data.cartoon_face_drawing import FACTORS, draw_face, sample_face
 from gan_lightning.metric.feature.cartoon_faces import WEIGHTS, CartoonFaces
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_cartoon_faces_classifier.py"
@@ -16,8 +16,8 @@ SEED = 77  # neither a data set's nor the classifier's
 
 
 def drawn(side, count):
-    ones = [face(SEED, i) for i in range(count)]
-    images = np.stack([np.asarray(draw(one, side)) for one in ones])
+    ones = [sample_face(SEED, i) for i in range(count)]
+    images = np.stack([np.asarray(draw_face(one, side)) for one in ones])
     return torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1, torch.tensor([one.factors for one in ones])
 
 
@@ -87,12 +87,14 @@ def test_it_never_trains(feature):
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (3, 64, 64), (3, 128, 128)])
 def test_what_it_can_read(feature, shape):
-    assert feature.unfit(shape) is None
+    assert feature.incompatibility(shape) is None
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 32), (3, 48, 48), (3, 16, 16), (3, 32, 64), (2,)])
 def test_what_it_can_not_read(feature, shape):
-    assert feature.unfit(shape) == f"the cartoon faces' classifier reads [3,S,S], S a multiple of 32, not {list(shape)}"
+    assert (
+        feature.incompatibility(shape) == f"the cartoon faces' classifier reads [3,S,S], S a multiple of 32, not {list(shape)}"
+    )
 
 
 def test_training_again_writes_the_same_bytes(tmp_path, monkeypatch):

@@ -76,10 +76,10 @@ def test_the_weights_are_small():
 @pytest.mark.parametrize(("cls", "channels"), [(Digits, 1), (StackedDigits, 3)])
 def test_it_says_what_it_can_not_read(cls, channels):
     feature = cls()
-    assert all(feature.unfit([channels, side, side]) is None for side in (8, 16, 32, 64))
+    assert all(feature.incompatibility([channels, side, side]) is None for side in (8, 16, 32, 64))
     for shape in ([channels, 28, 28], [channels, 8, 16], [4 - channels, 8, 8], [2], [8, 8]):
         said = f"the digits' classifier reads [{channels},S,S], S a multiple of 8, not {shape}"
-        assert feature.unfit(shape) == said
+        assert feature.incompatibility(shape) == said
 
 
 def test_it_never_trains_and_asks_for_no_gradient():

@@ -12,7 +12,7 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from gan_lightning.data.base import Data, DataError, Splits
 from gan_lightning.data.store import Store
-from gan_lightning.metric.base import TooFew
+from gan_lightning.metric.base import TooFewSamplesError
 from gan_lightning.metric.equilibrium import Equilibrium, auc
 from gan_lightning.metric.factor_coverage import FactorCoverage
 from gan_lightning.metric.feature.base import Feature, Reading
@@ -63,7 +63,7 @@ def cache(tmp_path, monkeypatch):
 def score_of(kind, real, fake, **own):
     """The numbers of raw values."""
     score = kind(Raw(), **own)
-    score.bind(Reference(Held(real), "test"))
+    score.set_reference(Reference(Held(real), "test"))
     score.update(torch.as_tensor(fake).float(), None)
     return {key: float(value) for key, value in score.compute().items()}
 
@@ -130,7 +130,7 @@ def test_fid_is_that_of_torch_fidelity(n, m, d):
 
 def test_fid_needs_a_covariance():
     for real, fake, side in ((torch.eye(3), torch.eye(3)[:1], "generated"), (torch.eye(3)[:1], torch.eye(3), "real")):
-        with pytest.raises(TooFew, match=rf"^fid: at least 2 {side} samples are needed, not 1$"):
+        with pytest.raises(TooFewSamplesError, match=rf"^fid: at least 2 {side} samples are needed, not 1$"):
             score_of(FID, real, fake)
 
 
@@ -176,7 +176,7 @@ def test_the_inception_score_is_that_of_torch_fidelity():
 
 def test_the_inception_score_needs_classes():
     said = "the Inception score needs a feature that reads classes, such as feature=digits; this one reads none"
-    assert InceptionScore(Raw()).unfit(Held(torch.eye(3))) == said
+    assert InceptionScore(Raw()).incompatibility(Held(torch.eye(3))) == said
 
 
 # ── precision, recall, density, coverage ─────────────────────────────────────────────────────────────────────────────────
@@ -212,14 +212,14 @@ def test_precision_and_recall_are_those_of_torch_fidelity():
 
 
 def test_precision_recall_needs_five_neighbours():
-    with pytest.raises(TooFew, match=r"^precision_recall: at least 6 generated samples are needed, not 5$"):
+    with pytest.raises(TooFewSamplesError, match=r"^precision_recall: at least 6 generated samples are needed, not 5$"):
         score_of(PrecisionRecall, LINE, LINE[:5])
 
 
 # ── nearest neighbour ────────────────────────────────────────────────────────────────────────────────────────────────────
 def neighbour(train, held_out, fake):
     score = NearestNeighbour(Raw())
-    score.bind(Reference(Held(train, held_out), "test"))
+    score.set_reference(Reference(Held(train, held_out), "test"))
     score.update(torch.as_tensor(fake).float(), None)
     return {key: float(value) for key, value in score.compute().items()}
 
@@ -265,7 +265,7 @@ EVEN = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
 
 def factor_coverage(fake, real=EVEN):
     score = FactorCoverage(Factors())
-    score.bind(Reference(Held(real), "test"))
+    score.set_reference(Reference(Held(real), "test"))
     score.update(fake, None)
     return {key: float(value) for key, value in score.compute().items()}
 
@@ -309,9 +309,9 @@ def test_what_can_not_be_read_stands_in_no_cell():
 def test_factor_coverage_needs_factors_and_not_too_many():
     data = Held(EVEN)
     said = "factor coverage needs a feature that reads factors, such as feature=digits; this one reads none"
-    assert FactorCoverage(Raw()).unfit(data) == said
+    assert FactorCoverage(Raw()).incompatibility(data) == said
     said = "factor coverage counts 1000000 joint cells at most, but the feature's factors make 1048576"
-    assert FactorCoverage(Factors(20)).unfit(data) == said
+    assert FactorCoverage(Factors(20)).incompatibility(data) == said
 
 
 # ── the multinomial's floor ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -351,7 +351,7 @@ def test_the_discriminator_is_asked_as_it_stands_with_each_sides_labels():
         return gain * samples[:, 0]
 
     score = Equilibrium()
-    score.bind(Reference(Held([[0.0]], [[1.0], [2.0]], labels=[4, 5]), "test", judge))
+    score.set_reference(Reference(Held([[0.0]], [[1.0], [2.0]], labels=[4, 5]), "test", judge))
     found = []
     for value in (1.0, -1.0):
         gain.fill_(value)
@@ -364,4 +364,4 @@ def test_the_discriminator_is_asked_as_it_stands_with_each_sides_labels():
 
 def test_without_a_discriminator_there_is_no_equilibrium():
     with pytest.raises(DataError, match=r"^metric\.equilibrium: asks a discriminator, but there is none here"):
-        Equilibrium().bind(Reference(Held([[0.0]]), "test"))
+        Equilibrium().set_reference(Reference(Held([[0.0]]), "test"))

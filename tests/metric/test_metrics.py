@@ -6,22 +6,22 @@ from datetime import timedelta
 import pytest
 import torch
 import yaml
-from rooms import classes
+from discovery import classes
 
 from gan_lightning import metric as room
 from gan_lightning.config.compose import config_dir
-from gan_lightning.config.instantiate import make
-from gan_lightning.config.targets import constructor, located
+from gan_lightning.config.instantiate import instantiate
+from gan_lightning.config.targets import constructor_parameters, import_object
 from gan_lightning.data.base import Data, Splits
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.dirac import Dirac
 from gan_lightning.data.grid import Grid
 from gan_lightning.data.ring import Ring
 from gan_lightning.data.store import Store
-from gan_lightning.metric.base import Score, TooFew
+from gan_lightning.metric.base import GenerativeMetric, TooFewSamplesError
 from gan_lightning.metric.class_accuracy import ClassAccuracy
 from gan_lightning.metric.distance import Distance
-from gan_lightning.metric.evaluation import measure
+from gan_lightning.metric.evaluation import evaluate_metrics
 from gan_lightning.metric.feature.digits import Digits as DigitsFeature
 from gan_lightning.metric.feature.raw import Raw
 from gan_lightning.metric.mode_coverage import ModeCoverage, shape
@@ -67,8 +67,8 @@ def made(name):
     """The score of an option, not yet bound, and the data that it is tried on."""
     assert name in SCORED, f"conf/metric/{name}.yaml is tried on no data: add a row for it to SCORED in {__file__}"
     data, feature = SCORED[name]
-    takes = "feature" in constructor(located(OPTIONS[name]["_target_"]))
-    return make(OPTIONS[name], **({"feature": feature} if takes else {})), data
+    takes = "feature" in constructor_parameters(import_object(OPTIONS[name]["_target_"]))
+    return instantiate(OPTIONS[name], **({"feature": feature} if takes else {})), data
 
 
 def ready(name):
@@ -85,7 +85,7 @@ def scored(score, samples, labels=None, parts=1):
 
 
 def bound(score, data):
-    score.bind(Reference(data, "test", judge))
+    score.set_reference(Reference(data, "test", judge))
     return score
 
 
@@ -96,11 +96,11 @@ def real(data, n):
 
 def test_there_are_scores():
     assert OPTIONS
-    assert classes(room, Score)
+    assert classes(room, GenerativeMetric)
 
 
 def test_every_option_is_a_class_of_the_room_and_every_class_an_option():
-    assert {node["_target_"] for node in OPTIONS.values()} == classes(room, Score)
+    assert {node["_target_"] for node in OPTIONS.values()} == classes(room, GenerativeMetric)
 
 
 def test_an_option_without_a_class_is_empty_or_builds_on_others():
@@ -112,8 +112,8 @@ def test_an_option_without_a_class_is_empty_or_builds_on_others():
 def test_every_score_gives_the_numbers_it_names(name):
     score, data = ready(name)
     found = scored(score, *real(data, 299))
-    assert found.keys() >= score.higher.keys()
-    assert found.keys() | {"class_accuracy_control"} >= set(score.floored)
+    assert found.keys() >= score.maximize.keys()
+    assert found.keys() | {"class_accuracy_control"} >= set(score.nonzero_floor)
     assert all(math.isfinite(value) for value in found.values())
     assert score.num_samples == OPTIONS[name].get("num_samples", score.num_samples)
 
@@ -164,10 +164,10 @@ def test_a_run_that_diverged_is_scored(name, value):
     """It may be given any number; it may not end in a traceback."""
     score, data = ready(name)
     samples, labels = real(data, 40)
-    assert scored(score, torch.full_like(samples, value), labels).keys() >= score.higher.keys()
+    assert scored(score, torch.full_like(samples, value), labels).keys() >= score.maximize.keys()
     score.reset()
     samples[7] = value  # one alone
-    assert scored(score, samples, labels).keys() >= score.higher.keys()
+    assert scored(score, samples, labels).keys() >= score.maximize.keys()
 
 
 @every
@@ -178,7 +178,7 @@ def test_no_sample_is_too_few(name):
     if name == "distance":
         return
     with pytest.raises(
-        TooFew, match=rf"^{name.removesuffix('_digits')}: at least \d generated samples? (is|are) needed, not 0$"
+        TooFewSamplesError, match=rf"^{name.removesuffix('_digits')}: at least \d generated samples? (is|are) needed, not 0$"
     ):
         score.compute()
 
@@ -186,14 +186,14 @@ def test_no_sample_is_too_few(name):
 @every
 def test_a_score_fits_the_data_it_is_tried_on(name):
     score, data = made(name)
-    assert score.unfit(data) is None
+    assert score.incompatibility(data) is None
 
 
 @every
 def test_a_score_of_features_refuses_samples_that_its_extractor_cant_read(name):
     score, _ = made(name)
     if hasattr(score, "feature") and not score.conditional:
-        assert score.unfit(RING) == "the digits' classifier reads [1,S,S], S a multiple of 8, not [2]"
+        assert score.incompatibility(RING) == "the digits' classifier reads [1,S,S], S a multiple of 8, not [2]"
 
 
 # ── ranks ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -206,7 +206,7 @@ def everything():
         source = Store(samples.numpy(), None if labels is None else labels.numpy())
         for n in (1201, 7):
             score.num_samples = n
-            found |= {f"{name} {n} {key}": value for key, value in measure({name: score}, source).items()}
+            found |= {f"{name} {n} {key}": value for key, value in evaluate_metrics({name: score}, source).items()}
     return found
 
 
@@ -287,11 +287,11 @@ def test_larger_digits_are_read_as_well():
 
 def test_class_accuracy_needs_labels_and_a_control_that_reads_them():
     said = "class accuracy needs labels, but the data are unlabelled (data.num_classes=0); use metric=none"
-    assert ClassAccuracy(READER).unfit(BLANK) == ClassAccuracy(Raw()).unfit(RING) == said
-    assert ClassAccuracy(READER).unfit(DIGITS) is None
+    assert ClassAccuracy(READER).incompatibility(BLANK) == ClassAccuracy(Raw()).incompatibility(RING) == said
+    assert ClassAccuracy(READER).incompatibility(DIGITS) is None
     two = Two(sample_shape=(1, 8, 8), num_classes=2)
     said = "the control does not read the 2 classes of samples of shape [1, 8, 8]"
-    assert ClassAccuracy(Raw(), control=READER).unfit(two) == said
+    assert ClassAccuracy(Raw(), control=READER).incompatibility(two) == said
 
 
 # ── mode coverage ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -379,13 +379,13 @@ def test_the_energy_of_two_points():
 
 def test_mode_coverage_needs_modes_of_some_width():
     said = "mode coverage needs modes that have a width, such as those of data=ring; use metric=distance"
-    assert ModeCoverage().unfit(POINT) == said
+    assert ModeCoverage().incompatibility(POINT) == said
 
 
 def test_mode_coverage_needs_known_modes():
     said = "mode coverage needs data whose modes are known, such as data=ring or data=grid; use metric=none"
-    assert ModeCoverage().unfit(DIGITS) == said
-    assert ModeCoverage().unfit(GRID) is None
+    assert ModeCoverage().incompatibility(DIGITS) == said
+    assert ModeCoverage().incompatibility(GRID) is None
 
 
 # ── distance ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -407,5 +407,5 @@ def test_the_distance_of_real_points():
 
 def test_distance_needs_known_modes():
     said = "the distance needs data whose modes are known, such as data=dirac or data=ring; use metric=none"
-    assert Distance().unfit(DIGITS) == said
-    assert Distance().unfit(POINT) is None
+    assert Distance().incompatibility(DIGITS) == said
+    assert Distance().incompatibility(POINT) is None

@@ -132,7 +132,7 @@ def test_the_vision_transformer_attends():
 def test_images_of_any_size_and_1_to_4_channels(dinov2_weights, channels):
     feature = DINOv2(str(dinov2_weights))
     for size in ((8, 8), (40, 30)):
-        assert feature.unfit((channels, *size)) is None
+        assert feature.incompatibility((channels, *size)) is None
         assert feature(images(2, channels, *size)).features.shape == (2, 48)
 
 
@@ -151,8 +151,8 @@ def test_what_is_no_image_has_no_features(dinov2_weights):
 @BOTH
 def test_what_is_no_image_is_refused(kind, wanted):
     said = f"feature={kind.__name__.lower()} reads images of 1 to 4 channels, not samples of shape"
-    assert kind().unfit((2,)) == f"{said} [2]"
-    assert kind().unfit((5, 8, 8)) == f"{said} [5, 8, 8]"
+    assert kind().incompatibility((2,)) == f"{said} [2]"
+    assert kind().incompatibility((5, 8, 8)) == f"{said} [5, 8, 8]"
     assert kind.resizer.startswith("bilinear as in TensorFlow 1, to 2")
 
 

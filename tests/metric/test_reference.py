@@ -11,7 +11,7 @@ from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
 from gan_lightning.metric import reference as room
 from gan_lightning.metric.feature.base import Feature, Reading
-from gan_lightning.metric.reference import Reference, read
+from gan_lightning.metric.reference import Reference, read_features
 
 DIGITS = Digits(sample_shape=(1, 8, 8), num_classes=10)
 
@@ -61,9 +61,9 @@ def test_drawn_points_have_a_place_each_and_a_set_of_their_own_for_each_split():
 
 def test_a_reading_is_made_once(cache):
     feature = Halves()
-    first = read(DIGITS.splits.test, feature)
+    first = read_features(DIGITS.splits.test, feature)
     asked = feature.asked
-    again = read(DIGITS.splits.test, feature)
+    again = read_features(DIGITS.splits.test, feature)
     assert feature.asked == asked > 0
     assert torch.equal(first.features, again.features)
     assert [x.shape for x in again.logits] == [(300, 2), (300, 3)]
@@ -74,20 +74,20 @@ def test_a_reading_is_made_once(cache):
 
 def test_other_samples_or_another_extractor_are_read_anew(cache):
     feature = Halves()
-    read(DIGITS.splits.test, feature)
-    read(DIGITS.splits.validation, feature)
+    read_features(DIGITS.splits.test, feature)
+    read_features(DIGITS.splits.validation, feature)
     feature.name = "other"
-    read(DIGITS.splits.test, feature)
+    read_features(DIGITS.splits.test, feature)
     feature.resizer = "another"
-    read(DIGITS.splits.test, feature)
+    read_features(DIGITS.splits.test, feature)
     assert len(list(cache.glob("*.safetensors"))) == 4
 
 
 def test_a_damaged_file_is_made_again(cache):
-    whole = read(DIGITS.splits.test, Halves())
+    whole = read_features(DIGITS.splits.test, Halves())
     (path,) = cache.glob("*.safetensors")
     path.write_bytes(path.read_bytes()[:100])
-    assert torch.equal(read(DIGITS.splits.test, Halves()).features, whole.features)
+    assert torch.equal(read_features(DIGITS.splits.test, Halves()).features, whole.features)
     assert torch.equal(load_file(path)["features"], whole.features)
 
 
@@ -95,7 +95,7 @@ JOB = """
 import sys, time, torch
 from gan_lightning.data.digits import Digits
 from gan_lightning.metric.feature.base import Feature, Reading
-from gan_lightning.metric.reference import read
+from gan_lightning.metric.reference import read_features
 
 class Slow(Feature):
     name, asked = "slow", 0
@@ -108,7 +108,7 @@ class Slow(Feature):
 test = Digits(sample_shape=(1, 8, 8), num_classes=10).splits.test
 print("ready", flush=True)
 sys.stdin.readline()
-print(float(read(test, Slow()).features.sum()), Slow.asked)
+print(float(read_features(test, Slow()).features.sum()), Slow.asked)
 """
 
 

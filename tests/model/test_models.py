@@ -14,9 +14,9 @@ from torch import nn, tensor
 from gan_lightning import model as room
 from gan_lightning.config import instantiate
 from gan_lightning.config.compose import Composer, config_dir
-from gan_lightning.config.validate import check
+from gan_lightning.config.validate import validate
 from gan_lightning.model import dcgan, mlp, resize_convolution
-from gan_lightning.model.layer.condition import Projection, with_class
+from gan_lightning.model.layer.condition import Projection, concat_class
 from gan_lightning.model.layer.doubling import doubling
 
 N, LATENT, CLASSES = 6, 32, 3
@@ -70,11 +70,11 @@ def plain(name, shape, classes=0, **given):
         for part in path:
             node = node[part]
         node[last] = value
-    return check(config)
+    return validate(config)
 
 
 def players(name, shape, classes=0, **given):
-    return instantiate.players(plain(name, shape, classes, **given))
+    return instantiate.build_networks(plain(name, shape, classes, **given))
 
 
 def drawn(shape, classes=0, n=N):
@@ -217,7 +217,7 @@ def test_labels_can_be_ignored(name):
 def test_a_shape_that_convolutions_do_not_reach_is_told_in_one_line(name, shape, said):
     for player in ("generator", "discriminator"):
         with pytest.raises(ValueError, match=f"^{said}$") as error:
-            instantiate.make(plain(name, shape)["model"][player])
+            instantiate.instantiate(plain(name, shape)["model"][player])
         assert "\n" not in str(error.value)
 
 
@@ -229,14 +229,14 @@ def test_normal_by_hand():
     expected = tensor([peak, peak * math.exp(-0.5), peak * math.exp(-2)])
     torch.testing.assert_close(generator.density(tensor([2.0, 2.5, 1.0])), expected)
     with pytest.raises(ValueError, match=r"^the normal generator draws points of shape \[1\], not \[2\]$"):
-        instantiate.make(plain("normal", (2,))["model"]["generator"])
+        instantiate.instantiate(plain("normal", (2,))["model"]["generator"])
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 1), (1, 8, 8)])
 def test_dirac_is_of_one_dimension(shape):
     for player in ("generator", "discriminator"):
         with pytest.raises(ValueError, match=r"^Dirac-GAN .* points of shape \[1\], not \["):
-            instantiate.make(plain("dirac", shape)["model"][player])
+            instantiate.instantiate(plain("dirac", shape)["model"][player])
 
 
 def test_dirac_by_hand():
@@ -331,7 +331,7 @@ def test_a_drawing_has_the_colours_of_its_palette():
 def test_a_shape_that_cells_do_not_reach_is_told_in_one_line(shape, near):
     for player in ("generator", "discriminator"):
         with pytest.raises(ValueError, match=f"^{shape[1]}×{shape[2]} can't be cut into cells of 4×4; near it: {near}$"):
-            instantiate.make(plain("palette", shape)["model"][player])
+            instantiate.instantiate(plain("palette", shape)["model"][player])
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
@@ -355,9 +355,9 @@ def test_projection_by_hand():
 
 def test_the_class_stands_beside_z():
     z = tensor([[0.5, -1.0], [2.0, 3.0]])
-    assert with_class(z, tensor([2, 0]), 3).tolist() == [[0.5, -1, 0, 0, 1], [2, 3, 1, 0, 0]]
-    assert with_class(z, None, 0) is z
-    assert with_class(z.bfloat16(), tensor([2, 0]), 3).dtype == torch.bfloat16
+    assert concat_class(z, tensor([2, 0]), 3).tolist() == [[0.5, -1, 0, 0, 1], [2, 3, 1, 0, 0]]
+    assert concat_class(z, None, 0) is z
+    assert concat_class(z.bfloat16(), tensor([2, 0]), 3).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(

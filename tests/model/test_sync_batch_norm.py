@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.model.layer.sync_batch_norm import SyncBatchNorm, alone, synchronised
+from gan_lightning.model.layer.sync_batch_norm import SyncBatchNorm, local_batch_norm, synchronize_batch_norm
 
 
 def network():
@@ -15,7 +15,7 @@ def network():
 def test_alone_it_is_what_it_was_made_of():
     one, other, x = network(), network(), torch.randn(5, 1, 6, 6)
     parameters = list(other.parameters())
-    synchronised(other)
+    synchronize_batch_norm(other)
     assert sum(isinstance(layer, SyncBatchNorm) for layer in other.modules()) == 2
     assert all(p is q for p, q in zip(parameters, other.parameters(), strict=True))
     for mode in (True, False):
@@ -26,14 +26,14 @@ def test_alone_it_is_what_it_was_made_of():
 
 def test_it_takes_the_shapes_that_its_original_takes():
     net = network()
-    synchronised(net)
+    synchronize_batch_norm(net)
     with pytest.raises(ValueError, match="expected 4D input"):
         net[1](torch.randn(5, 4))
 
 
 def test_alone_ends_with_its_block():
     net = network()
-    synchronised(net)
-    with alone(net):
+    synchronize_batch_norm(net)
+    with local_batch_norm(net):
         assert not net[1].together
     assert net[1].together

@@ -3,13 +3,13 @@
 import pytest
 import torch
 import yaml
-from games import fit, make_gan
-from rooms import classes
+from discovery import classes
+from tiny_gan import fit, make_gan
 from torch import nn, tensor
 
 from gan_lightning import regularizer as room
 from gan_lightning.config.compose import config_dir
-from gan_lightning.config.instantiate import make
+from gan_lightning.config.instantiate import instantiate
 from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
@@ -53,10 +53,10 @@ CASES = {
         (R2, Quadratic(), [2.0, 1.0, 8.0], 22 / 3),
     ],
     "GradientPenalty": [  # (|w| − 1)² and 2 (|w| − 1) w / |w|, for |w| = 5 and |w| = 1/2
-        (lambda: GradientPenalty(sides="two"), Linear(3.0, 4.0), [16.0, 16.0, 16.0], [4.8, 6.4]),
-        (lambda: GradientPenalty(sides="one"), Linear(3.0, 4.0), [16.0, 16.0, 16.0], [4.8, 6.4]),
-        (lambda: GradientPenalty(sides="two"), Linear(0.3, 0.4), [0.25, 0.25, 0.25], [-0.6, -0.8]),
-        (lambda: GradientPenalty(sides="one"), Linear(0.3, 0.4), [0.0, 0.0, 0.0], [0.0, 0.0]),
+        (lambda: GradientPenalty(one_sided=False), Linear(3.0, 4.0), [16.0, 16.0, 16.0], [4.8, 6.4]),
+        (lambda: GradientPenalty(one_sided=True), Linear(3.0, 4.0), [16.0, 16.0, 16.0], [4.8, 6.4]),
+        (lambda: GradientPenalty(one_sided=False), Linear(0.3, 0.4), [0.25, 0.25, 0.25], [-0.6, -0.8]),
+        (lambda: GradientPenalty(one_sided=True), Linear(0.3, 0.4), [0.0, 0.0, 0.0], [0.0, 0.0]),
     ],
 }
 
@@ -70,10 +70,10 @@ closed = pytest.mark.parametrize(
 
 
 def term(regularizer, discriminator, real, fake, labels=None, **given):
-    """What the regularizer says in D's turn, as the game plays it."""
+    """What the regularizer says in D's context, as the game plays it."""
     gan = make_gan(real.shape[1:], discriminator=discriminator, regularizers={"it": regularizer}, **given)
-    turn = gan.d_turn(torch.zeros(len(real), 1), Batch(real, labels), fake, {"it": regularizer})
-    return regularizer.discriminator(turn)
+    context = gan.discriminator_context(torch.zeros(len(real), 1), Batch(real, labels), fake, {"it": regularizer})
+    return regularizer.discriminator(context)
 
 
 def near(found, expected):
@@ -120,10 +120,10 @@ def test_d_learns_from_the_term(regularizer, discriminator, expected, slope):
     near(found[0], slope)
 
 
-@pytest.mark.parametrize(("sides", "expected"), [("two", [16.0, 0.0, 0.25]), ("one", [16.0, 0.0, 0.0])])
-def test_gradient_penalty_reads_each_samples_own_slope(sides, expected):
+@pytest.mark.parametrize(("one_sided", "expected"), [(False, [16.0, 0.0, 0.25]), (True, [16.0, 0.0, 0.0])])
+def test_gradient_penalty_reads_each_samples_own_slope(one_sided, expected):
     same = tensor([[3.0, 4.0], [0.6, 0.8], [0.0, 0.5]])  # real = fake, so the interpolates are known: slopes 5, 1, 1/2
-    near(term(GradientPenalty(sides=sides), Quadratic(), same, same), expected)
+    near(term(GradientPenalty(one_sided=one_sided), Quadratic(), same, same), expected)
 
 
 def test_gradient_penalty_looks_between_real_and_fake():
@@ -169,7 +169,7 @@ def test_a_pack_of_slope_1_has_no_penalty():
 @pytest.mark.parametrize("shape", [(6,), (2, 8), (3, 4, 6)], ids=["points", "signals", "images"])
 @pytest.mark.parametrize("packing", [1, 2])
 def test_every_regularizer_plays(name, shape, packing):
-    gan = make_gan(shape, regularizers={name: make(OPTIONS[name][name])}, packing=packing)
+    gan = make_gan(shape, regularizers={name: instantiate(OPTIONS[name][name])}, packing=packing)
     _, said = fit(gan, steps=1, shape=shape)
     terms = {key: term for key, term in said[0].items() if key.startswith(f"regularizer/{name}/")}
     assert terms.keys() <= {f"regularizer/{name}/d", f"regularizer/{name}/g"}
@@ -182,8 +182,8 @@ def test_every_regularizer_plays(name, shape, packing):
 )
 def test_only_the_sides_that_are_read_are_differentiated(given, sides):
     due = {cls.__name__: cls() for cls in given}
-    turn = make_gan((2,), regularizers=due).d_turn(torch.zeros(3, 1), Batch(REAL, None), FAKE, due)
-    assert turn.gradients.keys() == sides
+    context = make_gan((2,), regularizers=due).discriminator_context(torch.zeros(3, 1), Batch(REAL, None), FAKE, due)
+    assert context.input_gradients.keys() == sides
 
 
 @pytest.mark.parametrize(("given", "passes"), [([R1], 1), ([R2], 1), ([R1, R2], 1), ([R1, R2, GradientPenalty], 2), ([], 0)])
@@ -197,7 +197,7 @@ def test_r1_and_r2_share_one_backward_pass(monkeypatch, given, passes):
 def test_scale_is_weight_times_interval_times_schedule():
     assert R1(0.5).scale == 0.5
     assert R1(0.5, interval=4).scale == 2
-    ramp = R1(0.5, interval=4, schedule=Ramp(start=0.25, until=0.5))
+    ramp = R1(0.5, interval=4, schedule=Ramp(start=0.25, warmup_fraction=0.5))
     for progress, expected in ((0.0, 0.5), (0.25, 1.25), (0.5, 2.0), (1.0, 2.0)):
         ramp.advance(progress)
         assert ramp.scale == pytest.approx(expected)

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 
 import pytest
-from sandbox import needed, said, sandbox
+from slurm import needed, said, sandbox
 
 MYLAB = '''
 import time
@@ -120,7 +120,7 @@ def test_a_small_sweep(cluster):
 def test_twenty_four_jobs_one_fails_one_is_killed_one_preempted_one_cancelled(cluster):
     """3 losses × 2 regularizers × 4 seeds, two at a time; the node is drained for a while."""
     line = ("experiment=digits_fast", "loss=non_saturating,hinge,relativistic", "regularizer=none,r1", "seed=0,1,2,3")
-    line += ("trainer.max_steps=60", "augmentation=picky", "callback.scalars.every=10", "metric.fid.num_samples=600")
+    line += ("trainer.max_steps=60", "augmentation=picky", "callback.scalars.every_n_steps=10", "metric.fid.num_samples=600")
     began = time.monotonic()
     child = typed(cluster, *line)
     met = {}
@@ -150,7 +150,7 @@ def test_twenty_four_jobs_one_fails_one_is_killed_one_preempted_one_cancelled(cl
     first = time.monotonic() - began
     assert child.returncode == 1, out
     found = results(cluster)
-    failing = "augmentation=picky,callback.scalars.every=10,loss=hinge,metric.fid.num_samples=600,regularizer=r1,seed=3"
+    failing = "augmentation=picky,callback.scalars.every_n_steps=10,loss=hinge,metric.fid.num_samples=600,regularizer=r1,seed=3"
     assert Counter(result["status"] for result in found.values()) == {"finished": 21, "failed": 2, "preempted": 1}
     told = rows(out)
     assert len(told) == 24

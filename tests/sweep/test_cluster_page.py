@@ -5,10 +5,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-from sandbox import needed, sandbox
+from slurm import needed, sandbox
 
 from gan_lightning.config.compose import Composer
-from gan_lightning.sweep.plan import planned
+from gan_lightning.sweep.plan import plan_sweep
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "cluster.md"
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.DOTALL) for line in block.splitlines()]
@@ -33,7 +33,7 @@ def test_each_is_composed_and_checked(line):
     jobs = 1
     for word in line:
         jobs *= len(word.split(","))
-    assert len(planned(Composer(), line).jobs) == jobs > 1
+    assert len(plan_sweep(Composer(), line).jobs) == jobs > 1
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_lightning.sweep.report.effects import LEVEL, Scored, effects, holm
+from gan_lightning.sweep.report.effects import LEVEL, Scored, holm, paired_effects
 
 SEEDS = 5
 
@@ -43,7 +43,7 @@ def test_nothing_is_found_where_there_is_nothing(noise, seeds):
         runs = sweep(rng, {"loss": ["a", "b"]}, NOISES[noise], seeds=seeds)
         if noise == "counting":
             runs = [run._replace(score=float(rng.integers(6, 9))) for run in runs]
-        (found,) = holm(effects(runs, ["loss"]))
+        (found,) = holm(paired_effects(runs, ["loss"]))
         said += found.differs
     print(f"{noise}, {seeds} seeds: {said} of 400")
     assert said <= 4 * 8
@@ -53,7 +53,7 @@ def test_a_page_of_many_comparisons_stays_silent():
     """100 pages of nine comparisons each: Holm keeps the chance of one false word on a page at 5 %."""
     rng, pages, words = np.random.default_rng(1), 0, 0
     for _ in range(100):
-        found = holm(effects(sweep(rng, BIG), list(BIG)))
+        found = holm(paired_effects(sweep(rng, BIG), list(BIG)))
         assert len(found) == 9
         words += (said := sum(e.differs for e in found))
         pages += said > 0
@@ -79,7 +79,7 @@ def test_pairs_taken_as_independent_would_be_seen():
     for _ in range(100):
         runs = sweep(rng, factors)
         wrong += naive(runs, "loss", "a", "b")
-        right += effects(runs, ["loss", "width"])[0].p < LEVEL
+        right += paired_effects(runs, ["loss", "width"])[0].p < LEVEL
     print(f"naive: {wrong} of 100, by seeds: {right} of 100")
     assert wrong > 20
     assert right <= 8
@@ -88,7 +88,7 @@ def test_pairs_taken_as_independent_would_be_seen():
 def test_a_page_without_correction_would_be_seen():
     """The other one: nine tests at 5 % each."""
     rng = np.random.default_rng(1)
-    assert sum(any(e.p < LEVEL for e in effects(sweep(rng, BIG), list(BIG))) for _ in range(100)) > 12
+    assert sum(any(e.p < LEVEL for e in paired_effects(sweep(rng, BIG), list(BIG))) for _ in range(100)) > 12
 
 
 @pytest.mark.parametrize(("seeds", "shift"), [(3, 4.0), (5, 1.5), (10, 1.0)])
@@ -96,7 +96,7 @@ def test_a_planted_effect_is_found(seeds, shift):
     rng, found = np.random.default_rng(3), 0
     for _ in range(50):
         runs = sweep(rng, BIG, planted={"c": -shift}, seeds=seeds, shared=0.1)
-        said = {e.winner(higher=False) for e in holm(effects(runs, list(BIG))) if "c" in (e.one, e.other)}
+        said = {e.winner(higher=False) for e in holm(paired_effects(runs, list(BIG))) if "c" in (e.one, e.other)}
         assert said <= {"c", None}
         found += "c" in said
     print(f"{seeds} seeds, shift {shift}: {found} of 50")
@@ -109,7 +109,7 @@ def rows(**scores):
 
 
 def test_by_hand():
-    (found,) = effects(rows(a=[1.0, 2.0, 4.0], b=[0.0, 0.5, 1.0]), ["loss"])
+    (found,) = paired_effects(rows(a=[1.0, 2.0, 4.0], b=[0.0, 0.5, 1.0]), ["loss"])
     assert (found.one, found.other, found.seeds, found.pairs, found.missing) == ("a", "b", 3, 3, 0)
     assert found.difference == pytest.approx(11 / 6)
     deviation = np.std([1, 1.5, 3], ddof=1) / np.sqrt(3)
@@ -117,53 +117,55 @@ def test_by_hand():
 
 
 def test_a_run_without_a_score_takes_its_pair_along():
-    (found,) = effects(rows(a=[1.0, 2.0, None, 4.0], b=[0.0, None, 1.0, 2.0]), ["loss"])
+    (found,) = paired_effects(rows(a=[1.0, 2.0, None, 4.0], b=[0.0, None, 1.0, 2.0]), ["loss"])
     assert (found.seeds, found.pairs, found.missing) == (2, 2, 2)
     assert found.difference == 1.5
 
 
 def test_two_seeds_say_nothing():
-    (found,) = holm(effects(rows(a=[1.0, 1.0001], b=[0.0, 0.0]), ["loss"]))
+    (found,) = holm(paired_effects(rows(a=[1.0, 1.0001], b=[0.0, 0.0]), ["loss"]))
     assert not found.differs
     assert np.isnan(found.adjusted)
 
 
 def test_one_seed_gives_a_difference_alone():
-    (found,) = holm(effects(rows(a=[1.0], b=[0.0]), ["loss"]))
+    (found,) = holm(paired_effects(rows(a=[1.0], b=[0.0]), ["loss"]))
     assert (found.difference, found.differs, np.isnan(found.low)) == (1.0, False, True)
 
 
 @pytest.mark.parametrize("seeds", [3, 4, 5])
 def test_equal_differences_are_not_certain(seeds):
     """Eight modes against seven, in each of a few seeds: a t-test without any spread would be sure."""
-    (found,) = holm(effects(rows(a=[8.0] * seeds, b=[7.0] * seeds), ["loss"]))
+    (found,) = holm(paired_effects(rows(a=[8.0] * seeds, b=[7.0] * seeds), ["loss"]))
     assert found.p == pytest.approx(2 ** (1 - seeds))
     assert not found.differs
 
 
 def test_equal_but_for_rounding_is_equal():
-    (found,) = effects(rows(a=[0.1 + 0.2, 0.4, 0.5], b=[0.2, 0.3, 0.4]), ["loss"])
+    (found,) = paired_effects(rows(a=[0.1 + 0.2, 0.4, 0.5], b=[0.2, 0.3, 0.4]), ["loss"])
     assert found.p == 0.25
 
 
 def test_six_equal_differences_are():
-    (found,) = holm(effects(rows(a=[8.0] * 6, b=[7.0] * 6), ["loss"]))
+    (found,) = holm(paired_effects(rows(a=[8.0] * 6, b=[7.0] * 6), ["loss"]))
     assert found.winner(higher=True) == "a"
     assert found.winner(higher=False) == "b"
 
 
 def test_no_difference_at_all():
-    (found,) = holm(effects(rows(a=[8.0] * 4, b=[8.0] * 4), ["loss"]))
+    (found,) = holm(paired_effects(rows(a=[8.0] * 4, b=[8.0] * 4), ["loss"]))
     assert (found.difference, found.p, found.differs) == (0.0, 1.0, False)
 
 
 def test_values_that_share_no_pair_are_not_compared():
     runs = [Scored({"loss": "a", "model": "x"}, "0", 1.0), Scored({"loss": "b", "model": "y"}, "0", 2.0)]
-    assert effects(runs, ["loss", "model"]) == []
+    assert paired_effects(runs, ["loss", "model"]) == []
 
 
 def test_holm_by_hand():
-    found = holm([e._replace(p=p) for e, p in zip(effects(rows(a=[1, 2, 4], b=[0, 0, 0]), ["loss"]) * 4, HAND, strict=True)])
+    found = holm(
+        [e._replace(p=p) for e, p in zip(paired_effects(rows(a=[1, 2, 4], b=[0, 0, 0]), ["loss"]) * 4, HAND, strict=True)]
+    )
     assert [e.adjusted for e in found] == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 

@@ -10,19 +10,19 @@ import subprocess
 import sys
 import time
 
+import fake_runs
 import pytest
-import recorded
 from PIL import Image
 
 from gan_lightning.cli import report
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused
+from gan_lightning.config.errors import UserError
 from gan_lightning.sweep.report import commands, write
 from gan_lightning.sweep.report.collect import Job, collect
-from gan_lightning.sweep.report.curves import curves
-from gan_lightning.sweep.report.findings import Findings, summarised
+from gan_lightning.sweep.report.curves import read_curves
+from gan_lightning.sweep.report.findings import Findings, summarize
 from gan_lightning.sweep.report.page import montages
-from gan_lightning.sweep.report.tables import markdown, table
+from gan_lightning.sweep.report.tables import csv_table, markdown
 
 
 class Page(html.parser.HTMLParser):
@@ -46,21 +46,21 @@ class Page(html.parser.HTMLParser):
 
 
 def made(folder):
-    return Page(write.report(folder).read_text())
+    return Page(write.write_report(folder).read_text())
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory):
     """Three losses, of which one is better, five seeds each; and what went wrong in four more ways."""
     folder = tmp_path_factory.mktemp("planted") / "sweep"
-    recorded.sweep(folder, {"hinge": 3.0, "wasserstein": 1.0, "minimax": 3.0})
+    fake_runs.sweep(folder, {"hinge": 3.0, "wasserstein": 1.0, "minimax": 3.0})
     told = json.loads((folder / "sweep.json").read_text())
     for seed, (status, reason) in enumerate(
         [("failed", "loss/d is not finite since step 26"), ("stopped", "SIGINT"), ("preempted", "SIGUSR2"), ("running", None)]
     ):
         name, overrides = f"loss=broken,seed={seed}", ["experiment=digits", "loss=broken", f"seed={seed}"]
         alarms = [{"step": 26, "name": "non_finite", "message": "loss/d"}] if status == "failed" else []
-        recorded.run(folder / name, overrides, status=status, reason=reason, step=30, pictures=(0,), alarms=alarms)
+        fake_runs.run(folder / name, overrides, status=status, reason=reason, step=30, pictures=(0,), alarms=alarms)
         told["jobs"].append({"directory": name, "overrides": overrides})
     told["jobs"].append({"directory": "loss=broken,seed=4", "overrides": ["experiment=digits", "loss=broken", "seed=4"]})
     (folder / "sweep.json").write_text(json.dumps(told))
@@ -82,13 +82,13 @@ def test_groups_are_sorted_and_counted(planted):
     assert found.groups[-1].values["loss"] == "broken"
     assert [len(g.finished) for g in found.groups] == [5, 5, 5, 0]
     scores = [json.loads(p.read_text())["metrics"]["fid"] for p in planted.glob("loss=wasserstein,*/result.json")]
-    summary = summarised(found.groups[0].scores("fid"))
-    assert summary == summarised(scores)
+    summary = summarize(found.groups[0].scores("fid"))
+    assert summary == summarize(scores)
     assert str(summary) in made(planted).text
 
 
 def test_higher_is_sorted_the_other_way(tmp_path):
-    recorded.sweep(tmp_path / "s", {"a": 1.0, "b": 2.0}, compared={"by": "fid", "higher": True})
+    fake_runs.sweep(tmp_path / "s", {"a": 1.0, "b": 2.0}, compared={"by": "fid", "higher": True})
     found = Findings(collect(tmp_path / "s"))
     assert [g.values["loss"] for g in found.groups] == ["b", "a"]
     assert found.found[0].startswith("loss: b beats a (")
@@ -105,13 +105,13 @@ def test_who_beats_whom(planted):
 
 def test_nobody_beats_anybody_by_chance(tmp_path):
     """A sweep of one thing under three names."""
-    recorded.sweep(tmp_path / "s", {"a": 1.0, "b": 1.0, "c": 1.0})
+    fake_runs.sweep(tmp_path / "s", {"a": 1.0, "b": 1.0, "c": 1.0})
     assert "beats another only where" in (text := made(tmp_path / "s").text)
     assert len(re.findall(r"\bbeats\b", text)) == 1
 
 
 def test_without_a_direction_nobody_is_better(tmp_path):
-    recorded.sweep(tmp_path / "s", {"a": 1.0, "b": 4.0}, compared=None)
+    fake_runs.sweep(tmp_path / "s", {"a": 1.0, "b": 4.0}, compared=None)
     assert "loss: b has more than a" in made(tmp_path / "s").text
 
 
@@ -123,7 +123,7 @@ def test_failures_have_their_reasons(planted):
 
 
 def test_the_twins(planted):
-    write.report(planted)
+    write.write_report(planted)
     rows = list(csv.DictReader((planted / "report.csv").open()))
     assert len(rows) == 20
     assert {row["status"] for row in rows} == {"finished", "failed", "stopped", "preempted", "running", "never started"}
@@ -143,11 +143,11 @@ def test_at_equal_steps_and_at_equal_images(tmp_path):
     for name, level, steps, batch in (("long", 1.0, 400, 16), ("quick", 2.0, 100, 32)):
         for seed in range(4):
             overrides = [f"loss={name}", f"seed={seed}"]
-            logged = recorded.curves(level + seed / 100, steps, steps // 10 + 1)
+            logged = fake_runs.curves(level + seed / 100, steps, steps // 10 + 1)
             jobs[f"loss={name},seed={seed}"] = overrides
             folder = tmp_path / f"loss={name},seed={seed}"
-            recorded.run(folder, overrides, level + seed / 100, steps, batch=batch, logged=logged)
-    recorded.plan(tmp_path, jobs)
+            fake_runs.run(folder, overrides, level + seed / 100, steps, batch=batch, logged=logged)
+    fake_runs.plan(tmp_path, jobs)
     found = Findings(collect(tmp_path))
     assert [m.title for m in found.measures] == ["at the end", "at step 100", "at 3,200 images seen"]
     by_steps, by_images = (dict(m.scores) for m in found.measures[1:])
@@ -165,10 +165,10 @@ def test_what_all_have_seen_alike_is_said_once(planted):
 
 def test_curves_are_as_the_run_has_them_now(tmp_path):
     """A run that went on: what an earlier process logged past its checkpoint doesn't count."""
-    recorded.events(tmp_path / "events.out.tfevents.1.a", {"loss/d": [(0, 0.0), (10, 1.0), (20, 2.0), (30, 3.0)]})
-    recorded.events(tmp_path / "events.out.tfevents.2.a", {"loss/d": [(20, 5.0)], "speed/x": [(1, 1.0)]}, purge=11)
-    recorded.events(tmp_path / "events.out.tfevents.2.a.images", {"loss/d": [(99, 9.0)]})
-    found = curves(tmp_path)
+    fake_runs.events(tmp_path / "events.out.tfevents.1.a", {"loss/d": [(0, 0.0), (10, 1.0), (20, 2.0), (30, 3.0)]})
+    fake_runs.events(tmp_path / "events.out.tfevents.2.a", {"loss/d": [(20, 5.0)], "speed/x": [(1, 1.0)]}, purge=11)
+    fake_runs.events(tmp_path / "events.out.tfevents.2.a.images", {"loss/d": [(99, 9.0)]})
+    found = read_curves(tmp_path)
     assert found.keys() == {"loss/d"}
     assert found["loss/d"].steps.tolist() == [0, 10, 20]
     assert found["loss/d"].values.tolist() == [0.0, 1.0, 5.0]
@@ -178,7 +178,7 @@ def test_curves_are_as_the_run_has_them_now(tmp_path):
 def test_curves_of_the_csv_logger(tmp_path):
     (tmp_path / "metrics.1.csv").write_text("loss/d,step\n1.0,10\n2.0,20\n")
     (tmp_path / "metrics.csv").write_text("loss/d,metric/fid,step\n5.0,,20\n,7.5,30\n")
-    found = curves(tmp_path)
+    found = read_curves(tmp_path)
     assert found["loss/d"].values.tolist() == [1.0, 5.0]
     assert found["metric/fid"].steps.tolist() == [30]
 
@@ -194,13 +194,13 @@ def test_samples_are_of_the_same_step(planted):
 
 
 def test_a_run_that_lacks_the_last_picture_decides_the_step(tmp_path):
-    recorded.sweep(tmp_path, {"a": 1.0}, seeds=range(2))
+    fake_runs.sweep(tmp_path, {"a": 1.0}, seeds=range(2))
     (tmp_path / "loss=a,seed=1" / "samples" / "step=00000100.png").unlink()
     assert montages(Findings(collect(tmp_path)))[0]["title"] == "step 50"
 
 
 def test_large_montages_say_what_they_leave_out(tmp_path):
-    recorded.sweep(tmp_path, {f"l{i}": i for i in range(14)}, seeds=range(8), logged={})
+    fake_runs.sweep(tmp_path, {f"l{i}": i for i in range(14)}, seeds=range(8), logged={})
     one, _ = montages(Findings(collect(tmp_path)))
     assert (len(one["rows"]), len(one["columns"])) == (12, 6)
     assert one["left"] == ["2 more configurations", "2 more seeds"]
@@ -214,9 +214,9 @@ def test_nothing_that_is_written_becomes_markup(tmp_path):
     overrides = [f"loss={EVIL}", "seed=0"]
     alarms = [{"step": 1, "name": EVIL, "message": EVIL}]
     result = {"reason": EVIL, "status": "failed", "metrics": {EVIL: 1.0, "fid": 1.0}, "alarms": alarms}
-    recorded.run(tmp_path / "one", overrides, logged={f"loss/{EVIL}": [(0, 1.0), (9, 2.0)]}, **result)
-    recorded.run(tmp_path / "two", ["loss=b", "seed=0"], compared={"by": EVIL, "higher": True}, logged={})
-    recorded.plan(tmp_path, {"one": overrides, "two": ["loss=b", "seed=0"]}, line=[EVIL])
+    fake_runs.run(tmp_path / "one", overrides, logged={f"loss/{EVIL}": [(0, 1.0), (9, 2.0)]}, **result)
+    fake_runs.run(tmp_path / "two", ["loss=b", "seed=0"], compared={"by": EVIL, "higher": True}, logged={})
+    fake_runs.plan(tmp_path, {"one": overrides, "two": ["loss=b", "seed=0"]}, line=[EVIL])
     page = made(tmp_path)
     assert page.text.count("<script>alert(1)</script>") > 5
     assert "script" not in page.tags
@@ -268,7 +268,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_result_is_told(tmp_path, what):
-    recorded.sweep(tmp_path, {"a": 1.0, "b": 2.0}, seeds=range(2), planned=False)
+    fake_runs.sweep(tmp_path, {"a": 1.0, "b": 2.0}, seeds=range(2), planned=False)
     (tmp_path / "loss=a,seed=1" / "result.json").write_bytes(DAMAGES[what])
     text = made(tmp_path).text
     assert "of 4" in text
@@ -279,7 +279,7 @@ def test_a_damaged_result_is_told(tmp_path, what):
 
 def test_whatever_is_damaged_there_is_a_page(tmp_path):
     """Any file of a sweep cut, overwritten, emptied, made a folder or taken away, a hundred times."""
-    recorded.sweep(tmp_path / "whole", {"a": 1.0, "b": 2.0}, seeds=range(2), points=3)
+    fake_runs.sweep(tmp_path / "whole", {"a": 1.0, "b": 2.0}, seeds=range(2), points=3)
     luck = random.Random(0)
     files = sorted(p for p in (tmp_path / "whole").rglob("*") if p.is_file())
     for _ in range(100):
@@ -298,19 +298,19 @@ def test_whatever_is_damaged_there_is_a_page(tmp_path):
             if harm == 3:
                 path.mkdir()
         found = Findings(collect(tmp_path / "whole"))
-        assert (len(found.jobs), len(table(found).splitlines()) > 4) == (4, True)
+        assert (len(found.jobs), len(csv_table(found).splitlines()) > 4) == (4, True)
         assert markdown(found)
         assert montages(found)
         if path.is_dir():
             path.rmdir()
         path.write_bytes(kept)
-    assert write.report(tmp_path / "whole").stat().st_size > 10_000
+    assert write.write_report(tmp_path / "whole").stat().st_size > 10_000
 
 
 def test_a_plan_that_points_elsewhere_is_not_followed(tmp_path):
-    recorded.sweep(tmp_path / "s", {"a": 1.0}, seeds=[0])
-    recorded.run(tmp_path / "secret", ["loss=secret"])
-    recorded.plan(tmp_path / "s", {"../secret": ["loss=secret"]})
+    fake_runs.sweep(tmp_path / "s", {"a": 1.0}, seeds=[0])
+    fake_runs.run(tmp_path / "secret", ["loss=secret"])
+    fake_runs.plan(tmp_path / "s", {"../secret": ["loss=secret"]})
     text = made(tmp_path / "s").text
     assert "sweep.json can't be read: ../secret lies outside the sweep" in text
     assert "finished 1 of 1" in text
@@ -323,13 +323,13 @@ def test_a_plan_that_points_elsewhere_is_not_followed(tmp_path):
 def test_commands_come_through_a_shell_and_hydra(tmp_path, monkeypatch, directory):
     monkeypatch.chdir(tmp_path)
     job = Job(directory, tmp_path / "multi run" / directory, ["experiment=digits_fast", "regularizer=[r1,r2]", "name='a b'"])
-    name, *words = shlex.split(commands.again(job))
+    name, *words = shlex.split(commands.repeat_command(job))
     parsed = Composer().parse(words)
     assert (name, [o.key_or_group for o in parsed]) == ("gan-train", ["experiment", "regularizer", "name", "hydra.run.dir"])
     assert str(parsed[-1].value()) == f"runs/again/{directory}"
     assert parsed[1].value() == ["r1", "r2"]
-    assert shlex.split(commands.resumed(job)) == ["gan-train", f"run=multi run/{directory}"]
-    assert shlex.split(commands.opened(job.path)) == ["tensorboard", "--logdir", f"multi run/{directory}"]
+    assert shlex.split(commands.resume_command(job)) == ["gan-train", f"run=multi run/{directory}"]
+    assert shlex.split(commands.tensorboard_command(job.path)) == ["tensorboard", "--logdir", f"multi run/{directory}"]
 
 
 def test_every_run_has_its_commands(planted):
@@ -350,7 +350,7 @@ def called(monkeypatch, capsys, *line):
 
 
 def test_the_command(monkeypatch, capsys, tmp_path):
-    recorded.sweep(tmp_path / "s", {"a": 1.0}, seeds=[0])
+    fake_runs.sweep(tmp_path / "s", {"a": 1.0}, seeds=[0])
     code, out, _ = called(monkeypatch, capsys, f"run={tmp_path / 's'}", f"out={tmp_path / 'there' / 'x.html'}")
     assert (code, str(tmp_path / "there" / "x.html") in out) == (0, True)
     assert {p.name for p in (tmp_path / "there").iterdir()} == {"x.html", "x.md", "x.csv"}
@@ -377,24 +377,24 @@ def test_a_mistake_is_a_line(monkeypatch, capsys, tmp_path, line, said):
 
 
 def test_a_single_run_is_a_sweep_of_one(tmp_path):
-    folder = recorded.run(tmp_path / "run", ["loss=a", "seed=3"])
+    folder = fake_runs.run(tmp_path / "run", ["loss=a", "seed=3"])
     text = made(folder).text
     assert "finished 1 of 1" in text
     assert "gan-train loss=a seed=3" in text
 
 
 def test_a_page_for_a_sweep_that_never_ran(tmp_path):
-    recorded.plan(tmp_path, {"seed=0": ["seed=0"], "seed=1": ["seed=1"]})
+    fake_runs.plan(tmp_path, {"seed=0": ["seed=0"], "seed=1": ["seed=1"]})
     assert "finished 0 of 2 (2 never started)" in made(tmp_path).text
 
 
 def test_no_runs_at_all_is_refused(tmp_path):
-    with pytest.raises(Refused):
-        write.report(tmp_path)
+    with pytest.raises(UserError):
+        write.write_report(tmp_path)
 
 
 def test_it_answers_without_torch(tmp_path):
-    recorded.sweep(tmp_path, {"a": 1.0}, seeds=[0])
+    fake_runs.sweep(tmp_path, {"a": 1.0}, seeds=[0])
     code = "import sys; from gan_lightning.cli.report import report; report(sys.argv[1]); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=100)
 
@@ -402,9 +402,9 @@ def test_it_answers_without_torch(tmp_path):
 @pytest.mark.slow
 def test_a_thousand_runs(tmp_path):
     """2,000 scalars and six pictures each. Prints seconds and megabytes; the goals are 30 s and 40 MB."""
-    folder = recorded.thousand(tmp_path)
+    folder = fake_runs.thousand(tmp_path)
     began = time.monotonic()
-    path = write.report(folder)
+    path = write.write_report(folder)
     print(f"\n1,000 runs: {time.monotonic() - began:.1f} s, {path.stat().st_size / 1e6:.1f} MB")
     assert path.stat().st_size < 40e6
     assert Image.open(tmp_path / ".kinds" / "x.png").size == (480, 400)

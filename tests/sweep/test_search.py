@@ -18,15 +18,21 @@ import pytest
 from optuna.trial import TrialState
 
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused
-from gan_lightning.config.resolve import resolved
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.resolve import resolve
 from gan_lightning.sweep.report.collect import collect
 from gan_lightning.sweep.search.space import CORNERS, Space
-from gan_lightning.sweep.search.study import Choice, Objective, Outcome, Study
+from gan_lightning.sweep.search.study import Objective, Outcome, SearchSettings, Study
 from gan_lightning.sweep.search.trial import Attempt
 
 THREE = ("optimizer.lr=interval(0,1)", "gan.x=interval(0,1)", "loss=a,b,c")
-TINY = ("experiment=ring_fast", "trainer.max_steps=4", "checkpoint.every=2", "callback.scores.every=2", "logger=none")
+TINY = (
+    "experiment=ring_fast",
+    "trainer.max_steps=4",
+    "checkpoint.every_n_steps=2",
+    "callback.scores.every_n_steps=2",
+    "logger=none",
+)
 LR = "optimizer.lr=tag(log,interval(1e-4,1e-2))"
 MYLAB = '''
 import math, os, signal, sys, time
@@ -185,7 +191,7 @@ def test_mistakes_are_told_in_a_line_before_anything_begins(command, tmp_path, l
 
 # ── the sampler, through our own loop, on functions that are known ───────────────────────────────────────────────────────
 def studied(folder, attempt, trials=40, line=THREE, storage="study.journal", **choice):
-    study = Study(folder, folder.name, Space(Composer(), list(line)), [Objective("f", False)], Choice(trials, **choice))
+    study = Study(folder, folder.name, Space(Composer(), list(line)), [Objective("f", False)], SearchSettings(trials, **choice))
     with study.joined(storage and str(folder / storage), {}):
         study.work(attempt)
         return study.trials
@@ -288,7 +294,7 @@ def test_a_trial_of_a_dead_worker_is_taken_up_by_the_next(tmp_path):
 
 # ── whole searches ───────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_search_from_its_line_to_the_best_that_trains_the_same(command, tmp_path):
-    line = ("trials=3", *TINY, LR, "loss=hinge,minimax", "callback.scores={every: 2}")
+    line = ("trials=3", *TINY, LR, "loss=hinge,minimax", "callback.scores={every_n_steps: 2}")
     done = command("gan-search", *line)
     assert done.code == 0, done.err
     folder = tmp_path / "search" / "ring_fast"
@@ -341,7 +347,7 @@ def test_failed_trials_end_no_search(command, mylab, tmp_path):
         "sampler_seed=15",
         *line,
         "metric.given.value=choice(0.5,-1)",
-        "checkpoint.every=4",
+        "checkpoint.every_n_steps=4",
     )
     assert done.code == 0, done.err
     reasons = {
@@ -370,7 +376,7 @@ def real(tmp_path, mylab, line, trials, **choice):
     words = [*TINY, "metric=given", "augmentation=odd", *line]
     folder = tmp_path / "s"
     space = Space(Composer(mylab[1]), words)
-    return Study(folder, "s", space, [Objective("given", True)], Choice(trials, sampler="random", **choice))
+    return Study(folder, "s", space, [Objective("given", True)], SearchSettings(trials, sampler="random", **choice))
 
 
 def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_path):
@@ -382,7 +388,7 @@ def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_pat
     line = (
         "metric.given.value=interval(1,2)",
         "trainer.max_steps=300",
-        "callback.scores.every=10",
+        "callback.scores.every_n_steps=10",
         "augmentation.seconds=0.02",
     )
     study = real(tmp_path, mylab, line, 5, warm_up=20)
@@ -403,7 +409,7 @@ def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_pat
 @pytest.mark.parametrize("prune", [True, False])
 def test_a_run_with_an_alarm_is_stopped(mylab, tmp_path, prune):
     line = ("metric.given.value=interval(1,2)", "trainer.max_steps=100", "augmentation.seconds=0.01")
-    health = ("callback.health.every=1", "callback.health.patience=1", "callback.health.diversity=0.999")
+    health = ("callback.health.every_n_steps=1", "callback.health.patience=1", "callback.health.diversity=0.999")
     study = real(tmp_path, mylab, (*line, *health), 1, prune=prune)
     with study.joined(None, {}):
         study.work(Attempt(study))
@@ -439,7 +445,7 @@ ENDINGS = [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.slow) for n in (s
 @pytest.mark.parametrize("number", ENDINGS, ids=lambda n: n.name)
 def test_a_search_that_is_ended_loses_no_trial(command, tmp_path, mylab, number):
     line = (*mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.seconds=0.02", "metric.given.value=interval(0,1)")
-    line = ("trials=2", *line, "trainer.max_steps=150", "checkpoint.every=20", "callback.scores.every=150")
+    line = ("trials=2", *line, "trainer.max_steps=150", "checkpoint.every_n_steps=20", "callback.scores.every_n_steps=150")
     child = typed(tmp_path, *line)
     folder = tmp_path / "search" / "ring_fast"
     try:
@@ -491,18 +497,24 @@ def test_the_commands_in_the_docs(command, tmp_path):
 
 def test_the_best_is_what_it_was_trained_with_or_it_is_told(tmp_path, mylab):
     """Groups, lists of options, dicts, added keys, odd strings; and what a file can't say is told with what can."""
-    from gan_lightning.sweep.search.best import Recipe, Shelf
+    from gan_lightning.sweep.search.best import ExperimentFolder, Recipe
 
     composer = Composer(mylab[1])
     words = ["experiment=digits_fast", "loss=hinge", "regularizer=[r1,r2]", "optimizer/schedule=constant", "optimizer.lr=1e-05"]
-    words += ["metric=[class_accuracy,kid]", "callback.scores={every: 7}", "name=x1e5", "++callback.samples.budget=3", "seed=7"]
+    words += [
+        "metric=[class_accuracy,kid]",
+        "callback.scores={every_n_steps: 7}",
+        "name=x1e5",
+        "++callback.samples.max_image_mb=3",
+        "seed=7",
+    ]
     words += ["augmentation=odd", "augmentation.way='1e-4'", "regularizer.r1.weight=0.1"]
-    shelf = Shelf(tmp_path, composer, mylab[1])
+    shelf = ExperimentFolder(tmp_path, composer, mylab[1])
     assert shelf.keep([Recipe("best", words, ["a\nb"])]) == []
     config = Composer(str(tmp_path)).compose(shelf.words("best"))
-    assert resolved(config) == resolved(composer.compose(words))
-    (wrong,) = shelf.keep([Recipe("best_0", [*words, "~callback.samples.budget"], [])])
+    assert resolve(config) == resolve(composer.compose(words))
+    (wrong,) = shelf.keep([Recipe("best_0", [*words, "~callback.samples.max_image_mb"], [])])
     assert "gives another config than its trial's" in wrong
     assert not (tmp_path / "experiment" / "best.yaml").exists()
-    with pytest.raises(Refused):
+    with pytest.raises(UserError):
         Space(composer, ["~seed", LR])

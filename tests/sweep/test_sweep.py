@@ -15,11 +15,11 @@ import yaml
 from omegaconf import OmegaConf
 
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.resolve import stored
-from gan_lightning.config.validate import check
+from gan_lightning.config.resolve import load_resolved
+from gan_lightning.config.validate import validate
 from gan_lightning.sweep import gpu_lease, plan
 
-TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every=2")
+TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every_n_steps=2")
 MYLAB = '''
 import os, signal, sys, time
 from pathlib import Path
@@ -108,7 +108,7 @@ def test_a_job_that_fails_in_any_way_stops_no_other_and_is_tried_again(command, 
     assert "1 of 6 finished; the same command goes on with the rest" in done.out
     rows = told(done.out)
     for way, reason in ways.items():
-        run = tmp_path / "all" / f"augmentation.way={way},augmentation=odd,checkpoint.every=2,metric=none"
+        run = tmp_path / "all" / f"augmentation.way={way},augmentation=odd,checkpoint.every_n_steps=2,metric=none"
         assert reason in rows[run.name], rows
         assert reason in result(run)["reason"]
         assert result(run)["status"] == "failed"
@@ -131,14 +131,16 @@ def test_another_config_is_told_and_nothing_is_launched(command, tmp_path):
     assert done.code == 2
     lines = done.err.splitlines()
     assert lines[0].startswith(
-        "all/checkpoint.every=2,loss=hinge,metric=none: holds a run with another config (trainer.max_steps: 4 → 5); choose"
+        "all/checkpoint.every_n_steps=2,loss=hinge,metric=none: holds a run with another config (trainer.max_steps: 4 → 5); choose"
     )
     assert lines[-1] == "nothing was launched: 2 of 2 jobs can't be gone on with"
     kept = {p: t for p, t in before.items() if "metric=none/" in str(p)}
     assert kept
     assert all(path.stat().st_mtime_ns == at for path, at in kept.items())
     entries = json.loads((tmp_path / "all" / "sweep.json").read_text())["jobs"]
-    names = [f"checkpoint.every=2,loss={loss},metric=none{seed}" for seed in ("", ",seed=0") for loss in ("hinge", "minimax")]
+    names = [
+        f"checkpoint.every_n_steps=2,loss={loss},metric=none{seed}" for seed in ("", ",seed=0") for loss in ("hinge", "minimax")
+    ]
     assert [entry["directory"] for entry in entries] == names
 
 
@@ -148,19 +150,19 @@ def test_values_with_slashes_and_long_names_are_hashed_and_kept(command, tmp_pat
     composer = Composer()
     long = [f"+model.generator.{'x' * 40}{i}={'y' * 20}" for i in range(6)]
     words = ["data.root=one/faces", "optimizer/schedule=cosine", *long]
-    name = plan.directory(composer.parse(words), set())
+    name = plan.job_directory(composer.parse(words), set())
     assert len(name.encode()) == 255
     assert "/" not in name
-    other = plan.directory(composer.parse([*words[:-1], words[-1] + "z"]), set())
+    other = plan.job_directory(composer.parse([*words[:-1], words[-1] + "z"]), set())
     assert other[:200] == name[:200]
     assert other != name
-    one, two = (plan.directory(composer.parse([f"data.root={root}/faces"]), set()) for root in ("one", "two"))
+    one, two = (plan.job_directory(composer.parse([f"data.root={root}/faces"]), set()) for root in ("one", "two"))
     assert one != two
     assert one.startswith("data.root=faces~")
     done = command("gan-train", "-m", *TINY, "optimizer/schedule=constant,cosine", "hydra.sweep.dir=all")
     assert done.code == 0, done.err
     entries = json.loads((tmp_path / "all" / "sweep.json").read_text())["jobs"]
-    name = "checkpoint.every=2,metric=none,optimizer.schedule=cosine"
+    name = "checkpoint.every_n_steps=2,metric=none,optimizer.schedule=cosine"
     assert {e["directory"]: e["overrides"] for e in entries}[name] == [*TINY, "optimizer/schedule=cosine"]
     assert (tmp_path / "all" / name / "result.json").exists()
 
@@ -200,14 +202,14 @@ def test_an_experiment_may_bring_its_sweep(command, tmp_path):
     done = command("gan-train", *line)
     assert done.code == 0, done.err
     assert "2 of 2 finished" in done.out
-    names = {f"checkpoint.every=2,loss=hinge,metric=none,seed={seed}" for seed in (1, 2)}
+    names = {f"checkpoint.every_n_steps=2,loss=hinge,metric=none,seed={seed}" for seed in (1, 2)}
     assert names == {p.parent.name for p in tmp_path.glob("multirun/*/*/result.json")}
 
 
 def test_a_job_that_runs_elsewhere_is_left_alone(command, tmp_path):
     line = ("-m", *TINY, "seed=0,1", "hydra.sweep.dir=all")
     assert command("gan-train", *line, "trainer.max_steps=4").code == 0
-    run = tmp_path / "all" / "checkpoint.every=2,metric=none,seed=1"
+    run = tmp_path / "all" / "checkpoint.every_n_steps=2,metric=none,seed=1"
     (run / "result.json").write_text(json.dumps(result(run) | {"status": "running", "step": 2}))
     mine = {"host": "elsewhere", "pid": 1, "boot": "another", "job": "", "restarts": 0}
     (run / ".lock.owner").write_text(json.dumps(mine))
@@ -242,7 +244,7 @@ def test_other_launchers_give_the_same_bits(tmp_path, launcher):
 
 def holder(folder, locked):
     """A process that takes one GPU for a moment, and writes down which and when."""
-    with gpu_lease.leased(1) if locked else nullcontext():
+    with gpu_lease.lease_gpus(1) if locked else nullcontext():
         name, began = os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic()
         time.sleep(0.2)
         (folder / f"{os.getpid()}").write_text(f"{name} {began} {time.monotonic()}")
@@ -301,7 +303,7 @@ def test_no_two_jobs_of_a_sweep_share_a_gpu(tmp_path, mylab):
 )
 def test_every_launcher_composes_and_is_allowed(launcher, more, tmp_path):
     """Also on a login node without a GPU: the jobs' machines have them."""
-    found = plan.planned(Composer(), ["experiment=ring_fast", "seed=0,1", f"hydra/launcher={launcher}", *more])
+    found = plan.plan_sweep(Composer(), ["experiment=ring_fast", "seed=0,1", f"hydra/launcher={launcher}", *more])
     assert [job.directory for job in found.jobs] == [
         ",".join(sorted((*(word for word in more if not word.startswith("trainer.devices")), f"seed={i}"))) for i in (0, 1)
     ]
@@ -342,7 +344,7 @@ def test_the_resolved_copy_is_read_as_the_config_it_was_written_from(tmp_path):
     """What a repeat compares: floats, lists and nulls survive the way through the file; an object does not."""
     config = Composer().compose(["experiment=ring", "optimizer.lr=1e-05", "data.batch_size=16"])
     (tmp_path / "x.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
-    assert stored(tmp_path / "x.yaml") == check(config)
+    assert load_resolved(tmp_path / "x.yaml") == validate(config)
     (tmp_path / "x.yaml").write_text("!!python/object/apply:os.system [true]\n")
     with pytest.raises(yaml.YAMLError):
-        stored(tmp_path / "x.yaml")
+        load_resolved(tmp_path / "x.yaml")

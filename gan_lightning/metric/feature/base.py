@@ -30,7 +30,7 @@ class Feature(nn.Module):
     resizer: str = "none"  # how a sample comes to the size that the network wants
     factors: Mapping[str, int] = {}  # factor → number of its values
 
-    def unfit(self, sample_shape: Sequence[int]) -> str | None:
+    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
         """Why samples of this shape can't be read; None: they can. Asked before anything is loaded."""
         return None
 

@@ -52,7 +52,7 @@ class CartoonFaces(Feature):
         self.network.load_state_dict(load(weights))
         self.requires_grad_(False).eval()
 
-    def unfit(self, sample_shape: Sequence[int]) -> str | None:
+    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
         side = sample_shape[-1]
         if list(sample_shape) == [3, side, side] and side % SIDE == 0:
             return None

@@ -69,7 +69,7 @@ class Digits(Feature):
         self.classifier.load_state_dict(load(weights))
         self.requires_grad_(False).eval()
 
-    def unfit(self, sample_shape: Sequence[int]) -> str | None:
+    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
         return refusal(sample_shape, 1)
 
     def extract(self, samples: Tensor) -> Reading:  # (N, 1, S, S) in [-1, 1]

@@ -38,7 +38,7 @@ class DINOv2(Feature):
         self.load()
         return f"dinov2-vit-b-14-{self.digest}"
 
-    def unfit(self, sample_shape: Sequence[int]) -> str | None:
+    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
         return unreadable(list(sample_shape), "feature=dinov2")
 
     def extract(self, samples: Tensor) -> Reading:  # (N, C, H, W) -> (N, 768)

@@ -36,7 +36,7 @@ class Inception(Feature):
         self.load()
         return f"inception-v3-compat-{self.digest}"
 
-    def unfit(self, sample_shape: Sequence[int]) -> str | None:
+    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
         return unreadable(list(sample_shape), "feature=inception")
 
     def extract(self, samples: Tensor) -> Reading:  # (N, C, H, W) -> (N, 2048), (N, 1008)

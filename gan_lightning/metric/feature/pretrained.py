@@ -35,7 +35,7 @@ def state_dict(weights: str | None, url: str, feature: str) -> tuple[dict[str, T
         why = f"{path}: {error.strerror}"
         raise DataError(f"feature={feature}: {why}; wanted: {wanted}, given by feature.weights=PATH") from None
     try:
-        found = safe_load.read(io.BytesIO(held))
+        found = safe_load.load(io.BytesIO(held))
         if not (isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values())):
             raise TypeError
     except Exception:  # a stranger's file may fail in any way

@@ -27,7 +27,7 @@ class StackedDigits(Feature):
         self.digits = Digits(architecture)
         self.name = f"stacked-{self.digits.name}"
 
-    def unfit(self, sample_shape: Sequence[int]) -> str | None:
+    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
         return refusal(sample_shape, len(CHANNELS))
 
     def extract(self, samples: Tensor) -> Reading:  # (N, 3, S, S) in [-1, 1] -> (N, 192), three of (N, 10)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gan_lightning.step.types import Output
 
 
-def with_class(z: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:  # (N, Z), (N,) -> (N, Z + num_classes)
+def concat_class(z: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:  # (N, Z), (N,) -> (N, Z + num_classes)
     """Z with the class beside it, one-hot (Mirza & Osindero 2014); z itself where there are no classes."""
     if not num_classes:
         return z

@@ -18,7 +18,7 @@ class Doubling(NamedTuple):
     times: int
 
 
-def image(sample_shape: Sequence[int], max_channels: int | None = None) -> tuple[int, int, int]:
+def image_shape(sample_shape: Sequence[int], max_channels: int | None = None) -> tuple[int, int, int]:
     """The shape as channels, height, width.
 
     Raises ValueError if it is no image's, or has too many channels.

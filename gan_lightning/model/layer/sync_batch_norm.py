@@ -36,7 +36,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(input)
         self._check_input_dim(input)
         x = input.float()
-        mean, var, n = everywhere(x)
+        mean, var, n = global_moments(x)
         if self.track_running_stats:
             self._remember(mean.detach(), var.detach() * n / (n - 1))
         shape = (1, -1, *[1] * (x.dim() - 2))
@@ -69,7 +69,7 @@ class Sum(torch.autograd.Function):
         return found
 
 
-def everywhere(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (N, C, …) -> (C,), (C,), ()
+def global_moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (N, C, …) -> (C,), (C,), ()
     """Mean and variance of each channel over all ranks, and of how many values they are."""
     rank, world, channels = dist.get_rank(), dist.get_world_size(), x.shape[1]
     over = [d for d in range(x.dim()) if d != 1]
@@ -82,7 +82,7 @@ def everywhere(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (N, C, …) -> (C
     return mean, (counts * (variances + (means - mean).square())).sum(0) / n, n.detach()
 
 
-def synchronised(network: nn.Module) -> None:
+def synchronize_batch_norm(network: nn.Module) -> None:
     """Let every batch normalisation inside the network speak for all ranks."""
     for module in list(network.modules()):
         for name, inner in module.named_children():
@@ -91,7 +91,7 @@ def synchronised(network: nn.Module) -> None:
 
 
 @contextmanager
-def alone(network: nn.Module) -> Iterator[None]:
+def local_batch_norm(network: nn.Module) -> Iterator[None]:
     """Meanwhile this rank asks the network without the others, who would not answer."""
     layers = [m for m in network.modules() if isinstance(m, SyncBatchNorm)]
     for layer in layers:

@@ -19,9 +19,9 @@ from typing import Any
 
 import yaml
 
-from gan_lightning.config.errors import Refused, one_line
-from gan_lightning.config.resolve import Plain, stored
-from gan_lightning.sweep.report.curves import Curve, curves
+from gan_lightning.config.errors import UserError, one_line
+from gan_lightning.config.resolve import Plain, load_resolved
+from gan_lightning.sweep.report.curves import Curve, read_curves
 
 STATUSES = ("finished", "failed", "stopped", "preempted", "running")
 NEVER, UNKNOWN = "never started", "unknown"
@@ -64,7 +64,7 @@ class Job:
     @property
     def given(self) -> dict[str, str]:
         """Key → value of its overrides."""
-        return dict(split(word) for word in self.overrides)
+        return dict(split_override(word) for word in self.overrides)
 
 
 @dataclass
@@ -96,10 +96,10 @@ class Sweep:
 
 
 def collect(path: Path) -> Sweep:
-    """Read a sweep, or a single run. Raises Refused if there is no run in it."""
+    """Read a sweep, or a single run. Raises UserError if there is no run in it."""
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
-        raise Refused(f"run={path}: no sweep directory; it {what}")
+        raise UserError(f"run={path}: no sweep directory; it {what}")
     damage: list[str] = []
     line: list[str] | None = None
     asked: list[tuple[str, list[str] | None]] | None = None
@@ -107,17 +107,17 @@ def collect(path: Path) -> Sweep:
         asked = [("", None)]
     elif (path / "sweep.json").exists():
         try:
-            line, asked = plan(json.loads((path / "sweep.json").read_text(encoding="utf-8")))
+            line, asked = parse_plan(json.loads((path / "sweep.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError) as error:
             damage.append(f"sweep.json can't be read: {one_line(error)}")
     if asked is None:
-        asked = [(directory, None) for directory in sorted(below(path))]
+        asked = [(directory, None) for directory in sorted(find_run_dirs(path))]
     if not asked:
-        raise Refused(f"run={path}: no runs in it; give the folder of a sweep, or of a run")
-    return Sweep(path, line, [read(path, directory, overrides) for directory, overrides in asked], damage)
+        raise UserError(f"run={path}: no runs in it; give the folder of a sweep, or of a run")
+    return Sweep(path, line, [read_job(path, directory, overrides) for directory, overrides in asked], damage)
 
 
-def plan(said: Any) -> tuple[list[str] | None, list[tuple[str, list[str] | None]]]:
+def parse_plan(said: Any) -> tuple[list[str] | None, list[tuple[str, list[str] | None]]]:
     """A sweep.json as its line and its jobs. Raises ValueError."""
     try:
         jobs = [(job["directory"], job["overrides"]) for job in said["jobs"]]
@@ -125,19 +125,19 @@ def plan(said: Any) -> tuple[list[str] | None, list[tuple[str, list[str] | None]
     except (TypeError, KeyError, AttributeError):
         raise ValueError("it is no plan of a sweep") from None
     for directory, overrides in jobs:
-        if not isinstance(directory, str) or not words(overrides):
+        if not isinstance(directory, str) or not is_word_list(overrides):
             raise ValueError("a job in it is none")
         if Path(directory).is_absolute() or ".." in Path(directory).parts:
             raise ValueError(f"{directory} lies outside the sweep")
-    return (line if words(line) else None), jobs
+    return (line if is_word_list(line) else None), jobs
 
 
-def words(said: Any) -> bool:
+def is_word_list(said: Any) -> bool:
     """Whether this is a list of words."""
     return isinstance(said, list) and all(isinstance(word, str) for word in said)
 
 
-def below(path: Path) -> Iterator[str]:
+def find_run_dirs(path: Path) -> Iterator[str]:
     """The run directories in a folder, wherever they lie; none lies in another."""
     for folder, inner, files in os.walk(path):
         if "config.yaml" in files:
@@ -147,7 +147,7 @@ def below(path: Path) -> Iterator[str]:
             inner[:] = sorted(name for name in inner if not name.startswith("."))
 
 
-def split(word: str) -> tuple[str, str]:
+def split_override(word: str) -> tuple[str, str]:
     """An override as key and value: +key=value, key=value, ~key."""
     key, equals, value = word.partition("=")
     if key.startswith("~"):
@@ -155,7 +155,7 @@ def split(word: str) -> tuple[str, str]:
     return key.lstrip("+"), value if equals else ""
 
 
-def read(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Job:
+def read_job(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Job:
     """One job; what can't be read of it is told in `damage`."""
     path = sweep / directory if directory else sweep
     job = Job(directory or path.resolve().name, path, list(overrides or []))
@@ -168,11 +168,11 @@ def read(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Job:
     result = _result(job)
     if not overrides:
         said: Any = result.get("overrides")
-        job.guessed = not words(said)
+        job.guessed = not is_word_list(said)
         job.overrides = [w for w in COMMAS.split(job.directory) if "=" in w] if job.guessed else list(said)
     _config(job)
     try:
-        job.curves = curves(path)
+        job.curves = read_curves(path)
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         job.damage.append(f"what it logged can't be read: {one_line(error)}")
     try:
@@ -196,18 +196,18 @@ def _result(job: Job) -> Plain:
     status, reason, compared = result.get("status"), result.get("reason"), result.get("compared")
     job.status = status if status in STATUSES else UNKNOWN
     job.reason = None if reason is None else str(reason)
-    job.step, job.seconds = int(number(result.get("step")) or 0), number(result.get("seconds")) or 0.0
-    job.objective = number(result.get("objective"))
-    at, best = number(result.get("best_step")), number(result.get("best_objective"))
+    job.step, job.seconds = int(finite_number(result.get("step")) or 0), finite_number(result.get("seconds")) or 0.0
+    job.objective = finite_number(result.get("objective"))
+    at, best = finite_number(result.get("best_step")), finite_number(result.get("best_objective"))
     job.best = None if at is None or best is None else (int(at), best)
     metrics = result.get("metrics")
-    job.metrics = {str(k): number(v) for k, v in metrics.items()} if isinstance(metrics, dict) else {}
+    job.metrics = {str(k): finite_number(v) for k, v in metrics.items()} if isinstance(metrics, dict) else {}
     if isinstance(compared, dict) and isinstance(compared.get("by"), str) and isinstance(compared.get("higher"), bool):
         job.compared = compared["by"], compared["higher"]
     alarms = result.get("alarms")
     for alarm in alarms if isinstance(alarms, list) else []:
         if isinstance(alarm, dict):
-            job.alarms.append((int(number(alarm.get("step")) or 0), str(alarm.get("name")), str(alarm.get("message"))))
+            job.alarms.append((int(finite_number(alarm.get("step")) or 0), str(alarm.get("name")), str(alarm.get("message"))))
     made = result.get("provenance")
     if isinstance(made, dict) and isinstance(made.get("commit"), str):
         job.commit = made["commit"][:12] + (" with changes" if made.get("dirty") else "")
@@ -217,7 +217,7 @@ def _result(job: Job) -> Plain:
 def _config(job: Job) -> None:
     job.seed = job.given.get("seed", "")
     try:
-        plain = stored(job.path / "config.resolved.yaml")
+        plain = load_resolved(job.path / "config.resolved.yaml")
         job.seed = job.seed or str(plain["seed"])
         job.images_per_step = int(plain["data"]["batch_size"]) * int(plain["gan"]["d_steps_per_g_step"]) * processes(plain)
     except (OSError, yaml.YAMLError, TypeError, KeyError, ValueError, RecursionError) as error:
@@ -230,7 +230,7 @@ def processes(plain: Mapping[str, Any]) -> int:
     return (devices if isinstance(devices, int) and devices > 0 else len(devices) if isinstance(devices, list) else 1) * nodes
 
 
-def number(said: Any) -> float | None:
+def finite_number(said: Any) -> float | None:
     """A finite number, or None."""
     ok = isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 1e300 and math.isfinite(said)
     return float(said) if ok else None

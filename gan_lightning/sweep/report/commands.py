@@ -14,24 +14,24 @@ def here(path: Path) -> str:
     return str(found.relative_to(folder) if found.is_relative_to(folder) else found)
 
 
-def again(job: Job) -> str:
+def repeat_command(job: Job) -> str:
     """The same run, in a folder of its own."""
     target = Path("runs") / "again" / job.directory
     words = [word for word in job.overrides if not word.lstrip("+").startswith("hydra.")]
-    return " ".join(map(shell, ["gan-train", *words, f"hydra.run.dir={quoted(str(target))}"]))
+    return " ".join(map(quote_shell, ["gan-train", *words, f"hydra.run.dir={quoted(str(target))}"]))
 
 
-def resumed(job: Job) -> str:
+def resume_command(job: Job) -> str:
     """It goes on from its newest checkpoint."""
     return shlex.join(["gan-train", f"run={here(job.path)}"])
 
 
-def opened(path: Path) -> str:
+def tensorboard_command(path: Path) -> str:
     """Its curves and samples, or a whole sweep's."""
     return shlex.join(["tensorboard", "--logdir", here(path)])
 
 
-def shell(word: str) -> str:
+def quote_shell(word: str) -> str:
     """A word that a shell takes as it is, in the quotes that read best."""
     return f'"{word}"' if "'" in word and not {*word} & {*'"$`!\\'} else shlex.quote(word)
 

@@ -32,7 +32,7 @@ class Curve(NamedTuple):
         return float(self.values[i]) if i >= 0 and np.isfinite(self.values[i]) else None
 
 
-def curves(folder: Path) -> dict[str, Curve]:
+def read_curves(folder: Path) -> dict[str, Curve]:
     """Tag → curve, from TensorBoard's files and Lightning's CSV. Raises OSError, ValueError on files that are none."""
     found: dict[str, dict[int, float]] = {}
     for path in sorted(folder.glob("events.out.tfevents.*")):
@@ -44,7 +44,7 @@ def curves(folder: Path) -> dict[str, Curve]:
     return {tag: Curve(np.array([s for s, _ in points]), np.array([v for _, v in points])) for tag, points in told.items()}
 
 
-def records(path: Path) -> Iterator[bytes]:
+def read_records(path: Path) -> Iterator[bytes]:
     """The short records of a file, up to where it is cut off: its writer was killed, or is at it."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -62,7 +62,7 @@ def _logged(path: Path, found: dict[str, dict[int, float]]) -> None:
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-    for record in records(path):
+    for record in read_records(path):
         try:
             event = Event.FromString(record)
         except DecodeError:

@@ -80,13 +80,13 @@ def chart(lines: Mapping[str, Line], coloured: Sequence[str], label: str) -> str
         axes.xaxis.label.set_color(INK)
         held = io.StringIO()
         figure.savefig(held, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return inline(held.getvalue())
+    return inline_svg(held.getvalue())
 
 
 count = 0
 
 
-def inline(svg: str) -> str:
+def inline_svg(svg: str) -> str:
     """Without prologue and fixed size, its names its own, its ink the page's."""
     global count  # noqa: PLW0603 - names must differ within a page
     count += 1

@@ -64,7 +64,7 @@ class Effect(NamedTuple):
         return (self.one if (self.difference > 0) == higher else self.other) if self.differs else None
 
 
-def effects(runs: Sequence[Scored], factors: Sequence[str]) -> list[Effect]:
+def paired_effects(runs: Sequence[Scored], factors: Sequence[str]) -> list[Effect]:
     """Every two values of every factor that share a pair, not yet corrected."""
     found = []
     for factor in factors:
@@ -73,12 +73,12 @@ def effects(runs: Sequence[Scored], factors: Sequence[str]) -> list[Effect]:
             others = tuple(run.values[other] for other in factors if other != factor)
             cells[run.values[factor]][run.seed, others].append(run.score)
         if len(cells) <= MOST_VALUES:
-            compared = (compare(factor, one, other, cells[one], cells[other]) for one, other in combinations(cells, 2))
+            compared = (compare_values(factor, one, other, cells[one], cells[other]) for one, other in combinations(cells, 2))
             found += [effect for effect in compared if effect is not None]
     return found
 
 
-def compare(
+def compare_values(
     factor: str,
     one: str,
     other: str,
@@ -96,24 +96,28 @@ def compare(
         return None
     pairs = sum(map(len, seeds.values()))
     differences = np.array([np.mean(found) for found in seeds.values()])
-    low, high, p = judged(differences)
+    low, high, p = interval_and_p(differences)
     return Effect(factor, one, other, len(seeds), pairs, len(both) - pairs, float(differences.mean()), low, high, p)
 
 
-def judged(differences: np.ndarray) -> tuple[float, float, float]:
+def interval_and_p(differences: np.ndarray) -> tuple[float, float, float]:
     """The 95 % interval of the mean of independent differences, and p of its being 0."""
     n, largest = len(differences), np.abs(differences).max()
     if n < 2 or not largest:
         return math.nan, math.nan, 1.0 if n > 1 else math.nan
     distinct = len(np.unique(np.round(differences / largest, 9)))  # as numbers that were calculated can be equal
     if distinct == 1:
-        return math.nan, math.nan, signs(differences)
+        return math.nan, math.nan, sign_permutation_p(differences)
     test = stats.ttest_1samp(differences, 0.0)
     low, high = test.confidence_interval(0.95)
-    return float(low), float(high), float(test.pvalue) if distinct == n else max(float(test.pvalue), signs(differences))
+    return (
+        float(low),
+        float(high),
+        float(test.pvalue) if distinct == n else max(float(test.pvalue), sign_permutation_p(differences)),
+    )
 
 
-def signs(differences: np.ndarray) -> float:
+def sign_permutation_p(differences: np.ndarray) -> float:
     """The p that permuting signs gives."""
     tries = math.inf if len(differences) <= EXACT else 9999
     test = stats.permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=tries, rng=0)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gan_lightning.sweep.report.collect import DEFAULT, Job, Sweep
 from gan_lightning.sweep.report.curves import Curve
 from gan_lightning.sweep.report.drawing import COLOURS
-from gan_lightning.sweep.report.effects import LEAST, MOST_VALUES, Effect, Scored, effects, holm
+from gan_lightning.sweep.report.effects import LEAST, MOST_VALUES, Effect, Scored, holm, paired_effects
 
 
 @dataclass
@@ -55,14 +55,14 @@ class Summary(NamedTuple):
         return f"{round(self.mean, places) + 0.0:.{places}f} ± {self.std:.{places}f}"
 
 
-def summarised(values: Sequence[float]) -> Summary | None:
+def summarize(values: Sequence[float]) -> Summary | None:
     """Mean and sample standard deviation; None: of nothing."""
     if not values:
         return None
     return Summary(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
 
 
-def short(value: float | None) -> str:
+def format_value(value: float | None) -> str:
     """A number as a table shows it."""
     return "" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
@@ -162,7 +162,7 @@ class Findings:
             scored = [
                 Scored(group.values, job.seed, measure.scores.get(job.directory)) for group in self.groups for job in group.jobs
             ]
-            rows += [(i, effect) for effect in effects(scored, self.factors)]
+            rows += [(i, effect) for effect in paired_effects(scored, self.factors)]
         corrected = holm([effect for _, effect in rows])
         return [
             (measure, [e for (j, _), e in zip(rows, corrected, strict=True) if i == j])
@@ -188,7 +188,7 @@ class Findings:
                     winner, loser = self.sides(effect)
                     seen = effect if effect.one == winner else effect.turned
                     word = "beats" if self.compared else "has more than"
-                    said[f"{effect.factor}{where}: {winner} {word} "].append(f"{loser} ({interval(seen)})")
+                    said[f"{effect.factor}{where}: {winner} {word} "].append(f"{loser} ({format_interval(seen)})")
         return [begun + ", ".join(losers) for begun, losers in said.items()]
 
     def sides(self, effect: Effect) -> tuple[str, str]:
@@ -228,7 +228,10 @@ class Findings:
         began, ended = [j.began for j in self.jobs if j.began], [j.ended for j in self.jobs if j.ended]
         if began and ended:
             rows.append(
-                ("when", f"{clock(min(began))} to {clock(max(ended))}; {span(sum(j.seconds for j in self.jobs))} of training")
+                (
+                    "when",
+                    f"{format_time(min(began))} to {format_time(max(ended))}; {format_duration(sum(j.seconds for j in self.jobs))} of training",
+                )
             )
         if commits := Counter(job.commit for job in self.jobs if job.commit):
             rows.append(("commit", ", ".join(f"{c} ({n} runs)" if len(commits) > 1 else c for c, n in commits.most_common())))
@@ -245,22 +248,22 @@ class Findings:
         return said
 
 
-def interval(effect: Effect) -> str:
+def format_interval(effect: Effect) -> str:
     """A difference and its 95 % interval."""
     reach = "" if not math.isfinite(effect.low) else f" [{effect.low:+.3g}, {effect.high:+.3g}]"
     return f"{effect.difference:+.3g}{reach}".replace("-", "−")
 
 
-def chance(p: float) -> str:
+def format_p(p: float) -> str:
     """A p as a table shows it."""
     return "" if not math.isfinite(p) else "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def clock(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """As a person writes it."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """12 s, 3 min, 1.5 h."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

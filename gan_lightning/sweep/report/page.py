@@ -13,7 +13,7 @@ from gan_lightning.sweep.report import commands, drawing
 from gan_lightning.sweep.report.collect import NEVER, Job
 from gan_lightning.sweep.report.drawing import Line
 from gan_lightning.sweep.report.effects import LEAST, Effect
-from gan_lightning.sweep.report.findings import Findings, Group, chance, clock, interval, short, summarised
+from gan_lightning.sweep.report.findings import Findings, Group, format_interval, format_p, format_time, format_value, summarize
 
 GROUPS, EFFECTS, TROUBLES, RUNS = 200, 120, 100, 1000  # rows of a table, at most
 FIRST = 24  # of those, that are shown without being asked
@@ -21,7 +21,7 @@ CHARTS = 14
 ROWS, COLUMNS = 12, 6  # of a montage
 
 
-def page(findings: Findings) -> str:
+def render_page(findings: Findings) -> str:
     """One HTML file; the template escapes all that it is given, but for the charts."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -29,42 +29,44 @@ def page(findings: Findings) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"short": short, "chance": chance}
+    environment.filters |= {"short": format_value, "chance": format_p}
     return environment.get_template(
         "page.html"
     ).render(
         findings=findings,
         title=findings.sweep.path.resolve().name,
-        written=clock(time.time()),
+        written=format_time(time.time()),
         first=FIRST,
-        opened=commands.opened(findings.sweep.path),
-        groups=[dressed(findings, g, i) for i, g in enumerate(findings.groups[:GROUPS])],
+        opened=commands.tensorboard_command(findings.sweep.path),
+        groups=[group_row(findings, g, i) for i, g in enumerate(findings.groups[:GROUPS])],
         groups_left=max(0, len(findings.groups) - GROUPS),
-        comparisons=[(m, sorted(found, key=weight)[:EFFECTS], max(0, len(found) - EFFECTS)) for m, found in findings.effects],
+        comparisons=[
+            (m, sorted(found, key=certainty)[:EFFECTS], max(0, len(found) - EFFECTS)) for m, found in findings.effects
+        ],
         tests=sum(e.seeds >= LEAST for _, found in findings.effects for e in found),
         charts=[(name, Markup(svg)) for name, svg in charts(findings)],  # noqa: S704 - drawn here, escaped by matplotlib
         coloured=findings.colours,
         montages=montages(findings),
-        troubles=grouped(findings.troubles()),
+        troubles=group_troubles(findings.troubles()),
         alarms=findings.alarms()[:TROUBLES],
         alarms_left=max(0, sum(len(job.alarms) for job in findings.jobs) - TROUBLES),
         runs=[
-            (job, commands.again(job), commands.resumed(job), commands.opened(job.path))
+            (job, commands.repeat_command(job), commands.resume_command(job), commands.tensorboard_command(job.path))
             for g in findings.groups
             for job in g.jobs
         ][:RUNS],
         runs_left=max(0, len(findings.jobs) - RUNS),
-        interval=interval,
+        interval=format_interval,
         never=NEVER,
     )
 
 
-def weight(effect: Effect) -> tuple[bool, float]:
+def certainty(effect: Effect) -> tuple[bool, float]:
     """Most certain first."""
     return (not math.isfinite(effect.p), effect.p)
 
 
-def grouped(troubles: Sequence[tuple[Job, str]]) -> list[tuple[str, str, list[Job]]]:
+def group_troubles(troubles: Sequence[tuple[Job, str]]) -> list[tuple[str, str, list[Job]]]:
     """Status, reason, runs: what many runs share is said once."""
     found: Mapping[tuple[str, str], list[Job]] = defaultdict(list)
     for job, why in troubles:
@@ -72,7 +74,7 @@ def grouped(troubles: Sequence[tuple[Job, str]]) -> list[tuple[str, str, list[Jo
     return [(status, why, jobs) for (status, why), jobs in sorted(found.items(), key=lambda item: -len(item[1]))][:TROUBLES]
 
 
-def dressed(findings: Findings, group: Group, rank: int) -> dict[str, Any]:
+def group_row(findings: Findings, group: Group, rank: int) -> dict[str, Any]:
     """A row of the first table: its numbers, and where each seed lies between the worst and the best of all."""
     every = [s for g in findings.groups for s in (g.scores(findings.by) if findings.by else [])]
     low, high = (min(every), max(every)) if every else (0.0, 0.0)
@@ -86,7 +88,7 @@ def dressed(findings: Findings, group: Group, rank: int) -> dict[str, Any]:
         "total": len(group.jobs),
         "places": [f"{p:.1f}" for p in places],
         "middle": f"{sum(places) / len(places):.1f}" if places else None,
-        "metrics": [(summarised(group.scores(name)), name == findings.by) for name in findings.metrics],
+        "metrics": [(summarize(group.scores(name)), name == findings.by) for name in findings.metrics],
     }
 
 
@@ -136,21 +138,21 @@ def montages(findings: Findings) -> list[dict[str, Any]]:
     count = len({job.seed for job in findings.jobs})
     found = []
     if step is not None:
-        cells = [(g.name, [cell(jobs.get((g.name, s)), step) for s in seeds]) for g in shown]
+        cells = [(g.name, [montage_cell(jobs.get((g.name, s)), step) for s in seeds]) for g in shown]
         rest = [f"{left} more configurations"] * (left > 0) + [f"{count - len(seeds)} more seeds"] * (count > len(seeds))
         found.append({"title": f"step {step:,}", "columns": [f"seed {s}" for s in seeds], "rows": cells, "left": rest})
     seed = max(seeds, key=lambda s: sum(bool(j.pictures) for (_, t), j in jobs.items() if t == s))
     there = sorted({at for (_, s), j in jobs.items() if s == seed for at in j.pictures})
     steps = [there[round(i * (len(there) - 1) / (COLUMNS - 1))] for i in range(COLUMNS)] if len(there) > COLUMNS else there
     if len(steps) > 1:
-        cells = [(g.name, [cell(jobs.get((g.name, seed)), at) for at in steps]) for g in shown]
+        cells = [(g.name, [montage_cell(jobs.get((g.name, seed)), at) for at in steps]) for g in shown]
         rest = [f"{left} more configurations"] * (left > 0)
         rest += [f"{len(there) - len(steps)} more steps"] * (len(there) > len(steps))
         found.append({"title": f"seed {seed}", "columns": [f"step {at:,}" for at in steps], "rows": cells, "left": rest})
     return found
 
 
-def cell(job: Job | None, step: int) -> dict[str, str | None]:
+def montage_cell(job: Job | None, step: int) -> dict[str, str | None]:
     """A thumbnail, or why there is none."""
     if job is None:
         return {"image": None, "said": "not in the sweep"}

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from gan_lightning.config.compose import Composer, quoted
-from gan_lightning.config.errors import Refused
-from gan_lightning.config.resolve import differences, resolved
+from gan_lightning.config.compose import Composer, quote_value
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.resolve import differences, resolve
+from gan_lightning.run.directory import shorten_path
 from gan_lightning.storage import atomic
-from gan_lightning.training.summary import shown
 
 PLAIN = re.compile(r"[\w/.:-]+")  # what Hydra reads without quotes
 
@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
     comment: list[str]  # lines of its head
 
 
-class Shelf:
+class ExperimentFolder:
     """`SEARCH/experiment/`, and how a command finds it beside a person's own configs."""
 
     def __init__(self, folder: Path, composer: Composer, extra_dir: str | None) -> None:
@@ -39,14 +39,14 @@ class Shelf:
     def command(self, name: str) -> list[str]:
         """What to type to train it."""
         switches = [] if self.composer.name == "train" else ["--config-name", self.composer.name]
-        return ["gan-train", "--config-dir", str(shown(self.folder)), *switches, *self.words(name)]
+        return ["gan-train", "--config-dir", str(shorten_path(self.folder)), *switches, *self.words(name)]
 
     def words(self, name: str) -> list[str]:
         """Its overrides: where a person's own options lie, if there are any, and itself."""
         if self.extra_dir is None:
             return [f"experiment={name}"]
         place = f"file://{Path(self.extra_dir).absolute()}"
-        return [f"hydra.searchpath=[{place if PLAIN.fullmatch(place) else quoted(place)}]", f"experiment={name}"]
+        return [f"hydra.searchpath=[{place if PLAIN.fullmatch(place) else quote_value(place)}]", f"experiment={name}"]
 
     def keep(self, recipes: Sequence[Recipe]) -> list[str]:
         """Write them, in place of those that lie here. Returns what is wrong, a line for each that gives another config."""
@@ -81,8 +81,8 @@ class Shelf:
         """Where the file gives another config than the trial's; the trial's own words give it in any case."""
         try:
             config = Composer(str(self.folder), self.composer.name).compose(self.words(recipe.name))
-            changed = differences(resolved(self.composer.compose(recipe.words)), resolved(config))
-        except Refused as error:
+            changed = differences(resolve(self.composer.compose(recipe.words)), resolve(config))
+        except UserError as error:
             changed = list(error.lines)
         if not changed:
             return None

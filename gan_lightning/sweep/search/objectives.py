@@ -5,33 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gan_lightning.config.errors import Refused, nearest
+from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
 
 if TYPE_CHECKING:
     from gan_lightning.sweep.search.study import Objective
 
 
-def directed(asked: Sequence[str] | None, checked: Sequence[Plain]) -> list[Objective]:
-    """The scores to go by, and whether more of them is better: the same at every corner. Raises Refused."""
-    found = {tuple(objectives(asked, plain)) for plain in checked}
+def common_objectives(asked: Sequence[str] | None, checked: Sequence[Plain]) -> list[Objective]:
+    """The scores to go by, and whether more of them is better: the same at every corner. Raises UserError."""
+    found = {tuple(list_objectives(asked, plain)) for plain in checked}
     if len(found) > 1:
         said = " or ".join(sorted({", ".join(o.name for o in one) for one in found}))
-        raise Refused(f"objective: trials would go by {said}, which can't be compared; give objective=")
+        raise UserError(f"objective: trials would go by {said}, which can't be compared; give objective=")
     return list(found.pop())
 
 
-def objectives(asked: Sequence[str] | None, plain: Plain) -> list[Objective]:
-    """Of one config. Raises Refused."""
-    from gan_lightning.config.instantiate import metrics
+def list_objectives(asked: Sequence[str] | None, plain: Plain) -> list[Objective]:
+    """Of one config. Raises UserError."""
+    from gan_lightning.config.instantiate import build_metrics
     from gan_lightning.sweep.search.study import Objective
 
-    offered = {name: up for score in metrics(plain).values() for name, up in score.higher.items()}
+    offered = {name: up for score in build_metrics(plain).values() for name, up in score.maximize.items()}
     if not offered:
-        raise Refused("metric: gives no score to search by; choose one, such as metric=fid")
+        raise UserError("metric: gives no score to search by; choose one, such as metric=fid")
     names = list(asked or [plain["objective"] or next(iter(offered))])
-    if lines := [f"objectives: no metric gives {name}; {nearest(name, offered)}" for name in names if name not in offered]:
-        raise Refused(*lines)
+    if lines := [f"objectives: no metric gives {name}; {suggest(name, offered)}" for name in names if name not in offered]:
+        raise UserError(*lines)
     if len(set(names)) < len(names):
-        raise Refused(f"objectives: {', '.join(names)}: each once")
+        raise UserError(f"objectives: {', '.join(names)}: each once")
     return [Objective(name, offered[name]) for name in names]

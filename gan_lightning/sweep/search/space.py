@@ -23,10 +23,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial
 
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.errors import Refused, one_line
+from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import Plain
-from gan_lightning.config.validate import check
-from gan_lightning.sweep.plan import again
+from gan_lightning.config.validate import validate
+from gan_lightning.sweep.plan import preflight_once
 
 TAGS = ("log", "int")
 CORNERS = 32  # so many are all tried before a search begins; of more, each end and each choice once
@@ -71,10 +71,10 @@ class Space:
     """The dimensions, and the words that all trials share."""
 
     def __init__(self, composer: Composer, line: list[str]) -> None:
-        """Raises Refused for what can't be searched over."""
+        """Raises UserError for what can't be searched over."""
         self.composer, self.line = composer, line
         parsed = composer.parse(line)
-        said = [why for override in parsed if (why := unfit(override))]
+        said = [why for override in parsed if (why := refuse_override(override))]
         swept = [override for override in parsed if override.is_sweep_override()]
         keys = [override.key_or_group for override in parsed]
         twice = {o.key_or_group for o in swept if keys.count(o.key_or_group) > 1}
@@ -82,8 +82,8 @@ class Space:
         if not swept:
             said.append("nothing to search: give a key several values, such as 'optimizer.lr=interval(1e-4,1e-2)' or loss=a,b")
         if said:
-            raise Refused(*said)
-        self.dimensions = {override.get_key_element(): dimension(override) for override in swept}
+            raise UserError(*said)
+        self.dimensions = {override.get_key_element(): to_dimension(override) for override in swept}
         self.keys = [override.get_key_element() for override in parsed]
 
     @property
@@ -117,23 +117,23 @@ class Space:
                 yield {key: values[i % len(values)] for key, values in ends.items()}
 
     def checked(self) -> list[Plain]:
-        """The configs of the corners. Raises Refused with the mistakes of all, each told once."""
+        """The configs of the corners. Raises UserError with the mistakes of all, each told once."""
         found: list[Plain] = []
         told: dict[str, list[list[str]]] = {}  # mistake → where it is made
-        known: dict[str, Refused | None] = {}
+        known: dict[str, UserError | None] = {}
         corners = list(self.corners())
         for point in corners:
             try:
                 words = self.words(point)
-                plain = check(self.composer.compose(words))
+                plain = validate(self.composer.compose(words))
                 self.composer.refuse_new(words)
-                again(plain, known)
+                preflight_once(plain, known)
                 found.append(plain)
-            except Refused as error:
+            except UserError as error:
                 for line in error.lines:
                     told.setdefault(line, []).append(self.chosen(point))
         if told:
-            raise Refused(*(self.blamed(line, at, corners) for line, at in told.items()), "nothing was launched")
+            raise UserError(*(self.blamed(line, at, corners) for line, at in told.items()), "nothing was launched")
         return found
 
     def blamed(self, line: str, at: list[list[str]], corners: list[Chosen]) -> str:
@@ -150,7 +150,7 @@ class Space:
         return line if not others or line.startswith(prefix) else f"{prefix}: {line}"
 
 
-def unfit(override: Override) -> str | None:
+def refuse_override(override: Override) -> str | None:
     """Why this can't stand on a search's line."""
     word = override.input_line
     if override.key_or_group.startswith(("hydra.", "hydra/")):
@@ -162,8 +162,8 @@ def unfit(override: Override) -> str | None:
     return None
 
 
-def dimension(override: Override) -> Dimension:
-    """A swept override as Optuna's distribution. Raises Refused."""
+def to_dimension(override: Override) -> Dimension:
+    """A swept override as Optuna's distribution. Raises UserError."""
     key, typed, value = override.get_key_element(), override.get_value_string(), override.value()
     try:
         if override.is_choice_sweep():
@@ -172,37 +172,37 @@ def dimension(override: Override) -> Dimension:
             return Dimension(key, typed, CategoricalDistribution(sorted(choices) if shuffled else choices))
         assert isinstance(value, RangeSweep | IntervalSweep)
         if strange := sorted(value.tags - {*TAGS}):
-            raise Refused(f"{key}={typed}: tag {', '.join(strange)}; allowed: {', '.join(TAGS)}")
-        return ranged(key, typed, value) if isinstance(value, RangeSweep) else between(key, typed, value)
+            raise UserError(f"{key}={typed}: tag {', '.join(strange)}; allowed: {', '.join(TAGS)}")
+        return from_range(key, typed, value) if isinstance(value, RangeSweep) else from_interval(key, typed, value)
     except (HydraException, ValueError) as error:
-        raise Refused(f"{key}={typed}: {one_line(error)}") from None
+        raise UserError(f"{key}={typed}: {one_line(error)}") from None
 
 
-def ranged(key: str, typed: str, sweep: RangeSweep) -> Dimension:
-    """Numbers in steps. Raises Refused."""
+def from_range(key: str, typed: str, sweep: RangeSweep) -> Dimension:
+    """Numbers in steps. Raises UserError."""
     start, stop, step = (Decimal(str(number)) for number in (sweep.start, sweep.stop, sweep.step))
     count = math.ceil((stop - start) / step) if step else 0
     if count < 1:
-        raise Refused(f"{key}={typed}: nothing lies in it; range(first,end,step) goes up to its end, without it")
+        raise UserError(f"{key}={typed}: nothing lies in it; range(first,end,step) goes up to its end, without it")
     log = "log" in sweep.tags
     if log and sweep.step != 1:
         cure = f"tag(log,interval({sweep.start},{sweep.stop}))"
-        raise Refused(f"{key}={typed}: steps are even, a logarithmic scale is not; use {cure}")
+        raise UserError(f"{key}={typed}: steps are even, a logarithmic scale is not; use {cure}")
     low, high = sorted((start, start + (count - 1) * step))
     if isinstance(sweep.range(), range):
         return Dimension(key, typed, IntDistribution(int(low), int(high), log=log, step=abs(int(step))))
     return Dimension(key, typed, FloatDistribution(float(low), float(high), step=float(abs(step))), abs(step))
 
 
-def between(key: str, typed: str, sweep: IntervalSweep) -> Dimension:
-    """Any number between two. Raises Refused."""
+def from_interval(key: str, typed: str, sweep: IntervalSweep) -> Dimension:
+    """Any number between two. Raises UserError."""
     low, high, log = sweep.start, sweep.end, "log" in sweep.tags
     assert low is not None
     assert high is not None
     if low > high:
-        raise Refused(f"{key}={typed}: it ends before it begins; interval(least,most)")
+        raise UserError(f"{key}={typed}: it ends before it begins; interval(least,most)")
     if log and low <= 0:
-        raise Refused(f"{key}={typed}: a logarithmic scale begins above 0")
+        raise UserError(f"{key}={typed}: a logarithmic scale begins above 0")
     if "int" in sweep.tags or isinstance(low, int):
         return Dimension(key, typed, IntDistribution(int(low), int(high), log=log))
     return Dimension(key, typed, FloatDistribution(low, high, log=log))

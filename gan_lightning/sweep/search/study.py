@@ -31,7 +31,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from gan_lightning.config.errors import Refused, one_line
+from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import Plain, differences
 from gan_lightning.run import lock
 from gan_lightning.run.directory import UNCOMPARED
@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
     reason: str | None = None
 
 
-class Choice(NamedTuple):
+class SearchSettings(NamedTuple):
     """How a search goes on: nothing here changes what a trial is."""
 
     trials: int
@@ -72,7 +72,7 @@ class Choice(NamedTuple):
 class Study:
     """Optuna's study, as one of its workers sees it."""
 
-    def __init__(self, folder: Path, name: str, space: Space, objectives: Sequence[Objective], choice: Choice) -> None:
+    def __init__(self, folder: Path, name: str, space: Space, objectives: Sequence[Objective], choice: SearchSettings) -> None:
         self.folder, self.name, self.space, self.objectives, self.choice = folder, name, space, list(objectives), choice
         self.optuna: optuna.Study
         self.worker = ""
@@ -81,17 +81,17 @@ class Study:
     def joined(self, storage: str | None, first: Plain) -> Iterator[None]:
         """Open the study, or make it, and be one of its workers meanwhile. `first`: the config of its first corner.
 
-        Raises Refused if it is of another search.
+        Raises UserError if it is of another search.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
         self.folder.mkdir(parents=True, exist_ok=True)
         directions = [StudyDirection.MAXIMIZE if o.higher else StudyDirection.MINIMIZE for o in self.objectives]
         with self.lock():
-            kept = opened(storage or f"sqlite:///{self.folder.absolute() / FILE}")
+            kept = open_storage(storage or f"sqlite:///{self.folder.absolute() / FILE}")
             there = self.name in optuna.get_all_study_names(kept)
             if not there and (lost := sorted((self.folder / "trials").glob("*/config.yaml"))):
-                raise Refused(f"{self.folder}: holds runs that its storage does not know ({lost[0]}); choose another study=")
+                raise UserError(f"{self.folder}: holds runs that its storage does not know ({lost[0]}); choose another study=")
             if there:
                 self.refuse_changed(optuna.load_study(study_name=self.name, storage=kept), first)
             pruner = optuna.pruners.MedianPruner(n_warmup_steps=self.choice.warm_up)
@@ -109,27 +109,27 @@ class Study:
             if other != place:
                 self.lives(other)
         try:
-            with lock.owned(place):
+            with lock.locked(place):
                 yield
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
     def refuse_changed(self, there: optuna.Study, first: Plain) -> None:
-        """Raises Refused if the study has another space, other objectives or another fixed part: one line."""
+        """Raises UserError if the study has another space, other objectives or another fixed part: one line."""
         known = there.user_attrs
         try:
             space, objectives, config = known["space"], [Objective(*o) for o in known["objectives"]], known["first"]
         except (KeyError, TypeError):
-            raise Refused(f"study={self.name}: the storage's study of this name is not one of gan-search") from None
+            raise UserError(f"study={self.name}: the storage's study of this name is not one of gan-search") from None
         now = self.space.typed
         differing = [key for key in {**space, **now} if space.get(key) != now.get(key)]
         changed = [f"{key}: {space.get(key, 'not searched')} → {now.get(key, 'not searched')}" for key in differing]
         if objectives != self.objectives:
-            changed.append(f"objectives: {told(objectives)} → {told(self.objectives)}")
+            changed.append(f"objectives: {describe_objectives(objectives)} → {describe_objectives(self.objectives)}")
         if not changed:
             changed = [line for line in differences(config, first) if line.partition(": ")[0] not in UNCOMPARED]
         if changed:
-            raise Refused(f"{self.folder}: holds another search ({'; '.join(changed)}); choose another study=")
+            raise UserError(f"{self.folder}: holds another search ({'; '.join(changed)}); choose another study=")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -157,7 +157,7 @@ class Study:
 
     def taken(self, left: FrozenTrial | None) -> Trial:
         """Under the lock: the trial is this worker's."""
-        self.optuna.sampler = sampler(self.choice, len(self.trials) if left is None else left.number)
+        self.optuna.sampler = make_sampler(self.choice, len(self.trials) if left is None else left.number)
         trial = self.optuna.ask() if left is None else Trial(self.optuna, left._trial_id)
         self.space.suggest(trial)
         trial.set_user_attr("worker", self.worker)
@@ -173,9 +173,9 @@ class Study:
         if not place.is_dir():
             return False
         try:
-            with lock.owned(place):
+            with lock.locked(place):
                 pass
-        except Refused:
+        except UserError:
             return True
         except OSError:  # it has gone this moment
             return place.is_dir()
@@ -184,7 +184,7 @@ class Study:
 
     def training(self, trial: FrozenTrial) -> bool:
         """Whether some process still holds its run, after its worker is gone."""
-        other = lock.recorded(self.folder / self.directory(trial.number))
+        other = lock.read_owner(self.folder / self.directory(trial.number))
         return other is not None and other.busy()
 
     def directory(self, number: int) -> str:
@@ -230,8 +230,8 @@ class Study:
         return sorted(unique, key=lambda t: (-t.values[0] if higher else t.values[0], t.number))
 
 
-def opened(storage: str) -> BaseStorage:
-    """A database's URL, or a journal's path. Raises Refused."""
+def open_storage(storage: str) -> BaseStorage:
+    """A database's URL, or a journal's path. Raises UserError."""
     try:
         if not SCHEME.match(storage):
             return JournalStorage(JournalFileBackend(storage))
@@ -239,15 +239,15 @@ def opened(storage: str) -> BaseStorage:
         return RDBStorage(storage, engine_kwargs=waits)
     except Exception as error:  # whatever a database's driver raises
         why = one_line(error)
-        raise Refused(f"storage={hidden(storage)}: {type(error).__name__}: {why}") from None
+        raise UserError(f"storage={hide_password(storage)}: {type(error).__name__}: {why}") from None
 
 
-def hidden(storage: str) -> str:
+def hide_password(storage: str) -> str:
     """Without a password."""
     return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:…@", storage)
 
 
-def sampler(choice: Choice, number: int) -> optuna.samplers.BaseSampler:
+def make_sampler(choice: SearchSettings, number: int) -> optuna.samplers.BaseSampler:
     """Who proposes the trial of this number; TPE is multivariate where there is one objective."""
     seed = int(np.random.SeedSequence([choice.sampler_seed, number]).generate_state(1)[0])
     if choice.sampler == "nsga2":
@@ -257,6 +257,6 @@ def sampler(choice: Choice, number: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(seed=seed)
 
 
-def told(objectives: Sequence[Objective]) -> str:
+def describe_objectives(objectives: Sequence[Objective]) -> str:
     """With their directions."""
     return ", ".join(f"{o.name} ({'more' if o.higher else 'less'} is better)" for o in objectives)

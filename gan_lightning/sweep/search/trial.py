@@ -14,11 +14,11 @@ from typing import Any
 
 from optuna.trial import Trial, TrialState
 
-from gan_lightning.config.errors import Refused, Unwritten
-from gan_lightning.config.preflight import rehearsed
+from gan_lightning.config.errors import UserError, WriteError
+from gan_lightning.config.preflight import validate_and_preflight
 from gan_lightning.config.resolve import Plain
 from gan_lightning.run.directory import Run
-from gan_lightning.sweep.job import isolated
+from gan_lightning.sweep.job import run_in_subprocess
 from gan_lightning.sweep.plan import Job, Plan
 from gan_lightning.sweep.search.study import Outcome, Study
 
@@ -32,33 +32,33 @@ class Attempt:
         self.study, self.space = study, study.space
 
     def __call__(self, trial: Trial) -> Outcome:
-        """Train it to its end. Raises Unwritten if the disk takes nothing, which is no trial's fault."""
+        """Train it to its end. Raises WriteError if the disk takes nothing, which is no trial's fault."""
         point, of = self.space.suggest(trial), self.study.choice.trials
         words, directory = self.space.words(point), self.study.directory(trial.number)
         print(f"\ntrial {trial.number} of {of}: {' '.join(self.space.chosen(point))}", flush=True)
         try:
             config = self.space.composer.compose(words)
-            plain = rehearsed(config)
+            plain = validate_and_preflight(config)
             with self.study.lock():
                 Plan(self.study.folder, [], [], [Job(words, directory, plain)]).save()
             run = Run.begin(self.study.folder / directory, config, words)
             return self.trained(trial, run, plain)
-        except Unwritten:
+        except WriteError:
             raise
-        except Refused as error:
+        except UserError as error:
             print(*error.lines, sep="\n", file=sys.stderr)
             return Outcome(TrialState.FAIL, reason="; ".join(error.lines))
 
     def trained(self, trial: Trial, run: Run, plain: Plain) -> Outcome:
         """What became of its run, which is trained first unless it is over."""
-        watch = Watch(trial, run, plain, self.study)
+        watch = PruningWatch(trial, run, plain, self.study)
         over = run.finished(plain["trainer"]["max_steps"]) or run.result.get("status") == "failed"
         if not over and watch.why is None:
-            isolated(run, watch)
-        return judged(run, watch.why or watch.alarm(run.result), [o.name for o in self.study.objectives])
+            run_in_subprocess(run, watch)
+        return trial_outcome(run, watch.why or watch.alarm(run.result), [o.name for o in self.study.objectives])
 
 
-class Watch:
+class PruningWatch:
     """Asked while a run trains: whether it is to be stopped. `why`: what for, once it is."""
 
     def __init__(self, trial: Trial, run: Run, plain: Plain, study: Study) -> None:
@@ -95,7 +95,7 @@ class Watch:
         return f"step {step}: {'not a number' if value is None else f'{value:.4g}'}, worse than the median of the others there"
 
 
-def judged(run: Run, unwanted: str | None, objectives: list[str]) -> Outcome:
+def trial_outcome(run: Run, unwanted: str | None, objectives: list[str]) -> Outcome:
     """What a run's end means for its trial."""
     result = run.result
     status, reason = result.get("status"), result.get("reason")

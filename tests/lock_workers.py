@@ -1,4 +1,4 @@
-"""Processes that want a run directory: python claims.py hold|orphan|race|start ARGUMENTS, as JSON.
+"""Processes that want a run directory: python lock_workers.py hold|orphan|race|start ARGUMENTS, as JSON.
 
 `hold`: says its pid and keeps the folder. `orphan`: the same, with a child. `race`: forks that
 want the same folder at the same moment, some rounds of them. `start`: forks that each begin a run as a command line does.
@@ -11,7 +11,7 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-from gan_lightning.config.errors import Refused
+from gan_lightning.config.errors import UserError
 from gan_lightning.run import lock
 
 
@@ -28,13 +28,13 @@ def without_locks(number):
 def hold(folder, number=None):
     if number:
         without_locks(number)
-    with lock.owned(Path(folder)):
+    with lock.locked(Path(folder)):
         print(os.getpid(), flush=True)
         time.sleep(60)
 
 
 def orphan(folder):
-    with lock.owned(Path(folder)):
+    with lock.locked(Path(folder)):
         if child := os.fork():
             print(os.getpid(), child, flush=True)
         time.sleep(60)
@@ -51,7 +51,7 @@ def forks(n, action):
             time.sleep(max(0, moment - time.monotonic()))
             try:
                 answer = action(i)
-            except Refused as refused:
+            except UserError as refused:
                 answer = str(refused)
             os.write(write, (json.dumps(answer) + "\n").encode())
             os._exit(0)
@@ -65,10 +65,10 @@ def forks(n, action):
 
 def race(folders, n, locked):
     if not locked:
-        lock.owned = lambda folder: nullcontext()
+        lock.locked = lambda folder: nullcontext()
 
     def claim(i, folder):
-        with lock.owned(Path(folder)):
+        with lock.locked(Path(folder)):
             time.sleep(0.3)
             return True
 

@@ -63,27 +63,27 @@ class Folder:
 class Loader(pl.LightningDataModule):
     """The stream over a few stored samples."""
 
-    def __init__(self, shape, num_classes, n, seed=0, workers=0, rounds=1):
+    def __init__(self, shape, num_classes, n, seed=0, num_workers=0, rounds=1):
         super().__init__()
         source = torch.Generator().manual_seed(3)
         real = torch.randn(50, *shape, generator=source).tanh().numpy()
         labels = torch.randint(num_classes, (50,), generator=source).numpy() if num_classes else None
-        self.store, self.n, self.seed, self.workers, self.rounds = Store(real, labels), n, seed, workers, rounds
+        self.store, self.n, self.seed, self.num_workers, self.rounds = Store(real, labels), n, seed, num_workers, rounds
 
     def train_dataloader(self):
         start, rank, world = self.trainer.global_step, self.trainer.global_rank, self.trainer.world_size
         stream = Stream(self.store, self.n, self.seed, start, rank, world, self.rounds)
-        return torch.utils.data.DataLoader(stream, batch_size=None, num_workers=self.workers)
+        return torch.utils.data.DataLoader(stream, batch_size=None, num_workers=self.num_workers)
 
 
-def fit(gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callbacks=(), workers=0, **trainer):
+def fit(gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callbacks=(), num_workers=0, **trainer):
     """Train a small game; returns its trainer and what each iteration said."""
     terms = Terms()
     given = {"max_steps": steps, "accelerator": "cpu", "logger": False, "enable_checkpointing": False} | trainer
     trainer = pl.Trainer(
         enable_progress_bar=False, enable_model_summary=False, callbacks=[terms, *callbacks], max_epochs=-1, **given
     )
-    data = Loader(shape, num_classes, n * gan.d_steps_per_g_step, gan.seed, workers, gan.d_steps_per_g_step)
+    data = Loader(shape, num_classes, n * gan.d_steps_per_g_step, gan.seed, num_workers, gan.d_steps_per_g_step)
     trainer.fit(gan, data, ckpt_path=ckpt_path, weights_only=True)
     return trainer, terms.steps
 

@@ -1,4 +1,4 @@
-"""Games that several ranks play, and one process alone: `python together.py FOLDER` is one rank, for test_ranks.py."""
+"""Games that several ranks play, and one process alone: `python ddp_worker.py FOLDER` is one rank, for test_ranks.py."""
 
 import sys
 from functools import partial
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from games import LATENT, fit, make_gan
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from tiny_gan import LATENT, fit, make_gan
 
-from gan_lightning.config.world_size import rank
+from gan_lightning.config.world_size import global_rank
 from gan_lightning.distributed.strategy import Parallel
 from gan_lightning.loss.relativistic import Relativistic
 from gan_lightning.model import dcgan, resize_convolution
@@ -36,8 +36,8 @@ def convolutional(room, **given):
 GAMES = {
     "plain": lambda **o: make_gan(num_classes=3, **o),
     "penalties": lambda **o: make_gan(num_classes=3, regularizers=penalties(), loss=Relativistic(), **o),
-    "several updates": lambda **o: make_gan(d_steps_per_g_step=2, fresh_z=True, packing=2, regularizers=penalties(), **o),
-    "in parts": lambda **o: make_gan(num_classes=3, accumulate=2, **o),
+    "several updates": lambda **o: make_gan(d_steps_per_g_step=2, resample_z=True, packing=2, regularizers=penalties(), **o),
+    "in parts": lambda **o: make_gan(num_classes=3, accumulate_grad_batches=2, **o),
     "normalised": lambda **o: convolutional(resize_convolution, regularizers=penalties(), **o),
     "normalised, both": lambda **o: convolutional(dcgan, regularizers=penalties(), loss=Relativistic(), **o),
     "each by its own": lambda **o: convolutional(resize_convolution, **o),
@@ -77,4 +77,4 @@ def play(name, world=1):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    torch.save({name: play(name, 2) for name in GAMES}, Path(sys.argv[1]) / f"{rank()}.pt")
+    torch.save({name: play(name, 2) for name in GAMES}, Path(sys.argv[1]) / f"{global_rank()}.pt")

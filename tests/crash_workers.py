@@ -1,4 +1,4 @@
-"""Processes that die while they save: python crashes.py crash|trace CASES writes step 2, or result.json.
+"""Processes that die while they save: python crash_workers.py crash|trace CASES writes step 2, or result.json.
 
 `crash`: for each folder and each of five points a fork, made while there is one thread only, kills itself at that point.
 `trace`: three saves for strace to look at, the second without the file's fsync, the third without the folder's.

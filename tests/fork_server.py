@@ -1,6 +1,6 @@
 """A process that has imported everything once and forks a child for each command: a start costs milliseconds, not seconds.
 
-python zygote.py LOG, then one request a line: {"line", "folder", "kill_after", "sabotage"} → {"code", "seconds"}. No thread
+python fork_server.py LOG, then one request a line: {"line", "folder", "kill_after", "sabotage"} → {"code", "seconds"}. No thread
 runs when it forks, so that no lock is left held. `kill_after`: seconds after which SIGKILL ends the child.
 """
 
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 
-class Zygote:
+class ForkServer:
     """The process, as a test holds it."""
 
     def __init__(self, log):
@@ -33,7 +33,7 @@ class Zygote:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
-        assert answer, f"the zygote is gone: {self.log.read_text()[-2000:]}"
+        assert answer, f"the fork server is gone: {self.log.read_text()[-2000:]}"
         found = json.loads(answer)
         return found["code"], found["seconds"]
 
@@ -56,15 +56,15 @@ def interrupt(number, step, place):
 
     owner, name = {
         "start": (GAN, "training_step"),
-        "discriminator": (GAN, "update"),
-        "generator": (GAN, "update"),
+        "discriminator": (GAN, "update_player"),
+        "generator": (GAN, "update_player"),
         "save": (gan_lightning.callback.checkpoint.Checkpoint, "_save"),
     }[place]
     whole = getattr(owner, name)
 
     def caught(self, *given):
         at = given[0].global_step - 1 if place == "save" else self.global_step
-        if at == step - 1 and (name != "update" or given[0] == place):
+        if at == step - 1 and (name != "update_player" or given[0] == place):
             os.kill(os.getpid(), number)
         return whole(self, *given)
 
