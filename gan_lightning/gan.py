@@ -153,7 +153,9 @@ class GAN(pl.LightningModule):
             optimizer.step()
         return {name: torch.cat(parts) for name, parts in collected.items()}
 
-    def discriminator_context(self, z: Tensor, batch: Batch, fake: Tensor, active: Mapping[str, Regularizer]) -> StepContext:
+    def discriminator_context(
+        self, z: Tensor, batch: Batch, fake: Tensor, active: Mapping[str, Regularizer]
+    ) -> StepContext:  # (n, latent_dim), real and fake (n, *sample_shape)
         """Return D's view of a micro-batch; the forward pass under a gradient penalty runs in full precision."""
         inputs = {name for regularizer in active.values() for name in regularizer.needs_input_gradient}
         real = batch.real.detach().requires_grad_("real" in inputs)
@@ -162,7 +164,7 @@ class GAN(pl.LightningModule):
             outputs = self.discriminate(real, batch.labels), self.discriminate(fake, batch.labels)
         return StepContext(self.generator, self.discriminate, z, batch.labels, real, fake, *outputs)
 
-    def generator_context(self, z: Tensor, batch: Batch, fake: Tensor) -> StepContext:
+    def generator_context(self, z: Tensor, batch: Batch, fake: Tensor) -> StepContext:  # (n, Z), (n, *sample_shape)
         """Return G's view of a micro-batch: D's output on its samples, and on real ones if the loss is relativistic."""
         with torch.no_grad():
             real_output = self.discriminate(batch.real, batch.labels) if self.loss.relativistic else None

@@ -1,4 +1,4 @@
-"""Pictures, pixel by pixel where that can be said, and where loggers put them."""
+"""Rendered samples, pixel by pixel where possible, and where each logger stores them."""
 
 import io
 
@@ -11,20 +11,20 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_lightning.callback.image_logging import log_image
-from gan_lightning.data.render import LEAST, encode_image, render, save_image, to_array, to_rgb, to_uint8
+from gan_lightning.data.render import MIN_SIDE, encode_image, render, save_image, to_array, to_rgb, to_uint8
 
 EDGE = 32  # the grey between images
 SIDE, GAP = 48, 2
 
 
 def cell(image, row, column, side=SIDE):
-    """The image at this place of a grid."""
+    """Return the image in this cell of a grid."""
     top, left = GAP + row * (side + GAP), GAP + column * (side + GAP)
     return image[top : top + side, left : left + side]
 
 
 def flat(*values, side=2):
-    """One-coloured grey images."""
+    """Return grey images of one value each."""
     return torch.tensor(values).view(-1, 1, 1, 1).expand(-1, 1, side, side).contiguous()
 
 
@@ -33,25 +33,25 @@ def random(*shape):
 
 
 def test_values_become_bytes():
-    found = to_uint8(torch.tensor([-3.0, -1.0, -0.5, 0.5, 1.0, 7.0]))
-    assert found.dtype == torch.uint8
-    assert found.tolist() == [0, 0, 64, 191, 255, 255]
+    levels = to_uint8(torch.tensor([-3.0, -1.0, -0.5, 0.5, 1.0, 7.0]))
+    assert levels.dtype == torch.uint8
+    assert levels.tolist() == [0, 0, 64, 191, 255, 255]
 
 
-def test_bytes_come_back_as_they_were():
+def test_bytes_survive_the_conversion():
     levels = torch.arange(256).to(torch.uint8)
     assert torch.equal(to_uint8(levels.float() / 127.5 - 1), levels)
 
 
 def test_the_layout_of_a_grid():
-    found = render(flat(-1.0, -0.6, -0.2, 0.2, 0.6), columns=3)
-    assert (found.dtype, found.shape) == (np.uint8, (2 * (SIDE + GAP) + GAP, 3 * (SIDE + GAP) + GAP, 3))
+    rendered = render(flat(-1.0, -0.6, -0.2, 0.2, 0.6), columns=3)
+    assert (rendered.dtype, rendered.shape) == (np.uint8, (2 * (SIDE + GAP) + GAP, 3 * (SIDE + GAP) + GAP, 3))
     for i, value in enumerate((0, 51, 102, 153, 204)):
-        assert (cell(found, *divmod(i, 3)) == value).all()
-    inside = np.zeros(found.shape[:2], dtype=bool)
+        assert (cell(rendered, *divmod(i, 3)) == value).all()
+    inside = np.zeros(rendered.shape[:2], dtype=bool)
     for i in range(5):
         cell(inside, *divmod(i, 3))[:] = True
-    assert (found[~inside] == EDGE).all()  # gaps, and the empty place
+    assert (rendered[~inside] == EDGE).all()  # gaps, and the empty cell
 
 
 def test_fewer_images_than_columns_make_a_narrow_grid():
@@ -60,9 +60,9 @@ def test_fewer_images_than_columns_make_a_narrow_grid():
 
 def test_small_images_are_enlarged_by_whole_numbers():
     image = torch.tensor([[-1.0, 1.0], [0.2, -0.2]]).view(1, 1, 2, 2)
-    found = cell(render(image.repeat(2, 1, 1, 1)), 0, 1)
+    enlarged = cell(render(image.repeat(2, 1, 1, 1)), 0, 1)
     for row, column, value in ((0, 0, 0), (0, 1, 255), (1, 0, 153), (1, 1, 102)):
-        assert (found[24 * row : 24 * row + 24, 24 * column : 24 * column + 24] == value).all()
+        assert (enlarged[24 * row : 24 * row + 24, 24 * column : 24 * column + 24] == value).all()
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_small_images_are_enlarged_by_whole_numbers():
     [((8, 8), (48, 48)), ((28, 28), (56, 56)), ((48, 64), (48, 64)), ((3, 5), (48, 80)), ((100, 90), (100, 90))],
 )
 def test_how_large_an_image_is_shown(size, shown):
-    found = render(torch.zeros(2, 1, *size), columns=2)
-    assert found.shape == (shown[0] + 2 * GAP, 2 * shown[1] + 3 * GAP, 3)
-    assert min(shown) >= LEAST
+    rendered = render(torch.zeros(2, 1, *size), columns=2)
+    assert rendered.shape == (shown[0] + 2 * GAP, 2 * shown[1] + 3 * GAP, 3)
+    assert min(shown) >= MIN_SIDE
 
 
 @pytest.mark.parametrize(
@@ -86,16 +86,16 @@ def test_any_number_of_channels_is_shown_in_three(channels, expected):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_samples_of_every_precision_are_drawn(dtype):
-    found = render(flat(-1.0, 1.0).to(dtype).requires_grad_())
-    assert (cell(found, 0, 0) == 0).all()
-    assert (cell(found, 0, 1) == 255).all()
+    rendered = render(flat(-1.0, 1.0).to(dtype).requires_grad_())
+    assert (cell(rendered, 0, 0) == 0).all()
+    assert (cell(rendered, 0, 1) == 255).all()
 
 
 @pytest.mark.parametrize("shape", [(50, 2), (50, 1), (50, 5), (1, 2), (6, 1, 64), (2, 3, 500), (1, 1, 32)])
 def test_points_and_signals_are_drawn(shape):
-    found = render(random(*shape))
-    assert (found.dtype, found.ndim, found.shape[2]) == (np.uint8, 3, 3)
-    assert len(np.unique(found)) > 10
+    rendered = render(random(*shape))
+    assert (rendered.dtype, rendered.ndim, rendered.shape[2]) == (np.uint8, 3, 3)
+    assert len(np.unique(rendered)) > 10
 
 
 @pytest.mark.parametrize("length", [8, 16, 64, 4096])
@@ -111,7 +111,7 @@ def test_real_points_are_drawn_behind(dim):
 
 
 def test_a_scatter_is_framed_by_the_real_points():
-    """However far generated ones fly, the frame stays, so pictures of a run can be compared."""
+    """The frame does not depend on the generated points, so that the images of a run can be compared."""
     real = random(200, 2)
     near, far = render(real, real=real), render(torch.full((3, 2), 1e6), real=real)
     ticks = slice(440, 480)  # the axis below
@@ -120,31 +120,31 @@ def test_a_scatter_is_framed_by_the_real_points():
 
 @pytest.mark.parametrize("shape", [(4, 1, 8, 8), (4, 1, 64), (50, 2), (50, 1)], ids=["images", "signals", "points", "numbers"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")  # numpy's and matplotlib's, of such numbers
-def test_a_run_that_diverged_still_has_a_picture(shape, value):
-    found = render(torch.full(shape, value), real=torch.zeros(5, shape[1]) if len(shape) == 2 else None)
-    assert (found.dtype, found.shape[2]) == (np.uint8, 3)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::UserWarning")  # numpy and matplotlib warn of such numbers
+def test_samples_that_are_not_finite_are_rendered(shape, value):
+    rendered = render(torch.full(shape, value), real=torch.zeros(5, shape[1]) if len(shape) == 2 else None)
+    assert (rendered.dtype, rendered.shape[2]) == (np.uint8, 3)
 
 
-def test_a_saved_picture_comes_back(tmp_path):
+def test_a_saved_image_can_be_read(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (7, 9, 3), dtype=np.uint8)
     save_image(image, tmp_path / "x.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "x.png")), image)
 
 
 @pytest.mark.parametrize(
-    ("channels", "mode", "kept"), [(1, "L", 1), (2, "RGB", 2), (3, "RGB", 3), (4, "RGBA", 4), (6, "RGB", 3)]
+    ("channels", "mode", "stored"), [(1, "L", 1), (2, "RGB", 2), (3, "RGB", 3), (4, "RGBA", 4), (6, "RGB", 3)]
 )
-def test_a_sample_as_a_file_keeps_its_channels(channels, mode, kept):
+def test_a_sample_as_a_file_keeps_its_channels(channels, mode, stored):
     sample = random(channels, 5, 3)
     image = Image.open(io.BytesIO(encode_image(to_array(sample), ".png")))
     assert (image.mode, image.size) == (mode, (3, 5))
-    found = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
-    assert np.array_equal(found[:kept], to_uint8(sample)[:kept].numpy())
-    assert not found[kept:].any()
+    values = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+    assert np.array_equal(values[:stored], to_uint8(sample)[:stored].numpy())
+    assert not values[stored:].any()
 
 
-def test_tensorboard_shows_the_picture(tmp_path):
+def test_tensorboard_shows_the_image(tmp_path):
     logger = TensorBoardLogger(tmp_path, name="", version="")
     image = render(flat(-1.0, 0.2))
     log_image(logger, "sample/ema", image, 250)
@@ -157,7 +157,7 @@ def test_tensorboard_shows_the_picture(tmp_path):
     assert np.array_equal(np.asarray(Image.open(tmp_path / "x.png")), image)
 
 
-def test_csv_has_the_picture_beside_it(tmp_path):
+def test_the_csv_logger_stores_the_image_in_a_folder(tmp_path):
     image = render(flat(-1.0, 0.2))
     log_image(CSVLogger(tmp_path, name="", version=""), "sample/ema", image, 250)
     (path,) = tmp_path.rglob("*.png")
@@ -165,5 +165,5 @@ def test_csv_has_the_picture_beside_it(tmp_path):
     assert np.array_equal(np.asarray(Image.open(path)), image)
 
 
-def test_a_logger_that_is_not_known_gets_none():
+def test_an_unknown_logger_gets_no_image():
     log_image(DummyLogger(), "sample/ema", render(flat(0.0, 0.0)), 0)

@@ -54,8 +54,9 @@ def convolutional():
 def test_a_sample_is_a_function_of_its_place():
     source = GeneratedSamples(make_gan((2,)), 0, seed=3)
     whole = source.part(0, 300).real
-    assert torch.equal(torch.cat([source.part(0, 77).real, source.part(77, 223).real]), whole)
-    assert torch.equal(source.part(120, 30).real, whole[120:150])
+    # not bit for bit: another batch size may take another matmul kernel
+    torch.testing.assert_close(torch.cat([source.part(0, 77).real, source.part(77, 223).real]), whole)
+    torch.testing.assert_close(source.part(120, 30).real, whole[120:150])
     assert len(whole.unique(dim=0)) == 300
 
 
@@ -96,7 +97,7 @@ def test_the_discriminator_remembers_nothing_of_what_it_judges():
     batch = DIGITS.splits.test.part(0, 20)
     logits = discriminator_function(gan)(batch.real, batch.labels)
     assert logits.shape == (20,)
-    assert torch.equal(discriminator_function(gan)(batch.real[:5], batch.labels[:5]), logits[:5])
+    torch.testing.assert_close(discriminator_function(gan)(batch.real[:5], batch.labels[:5]), logits[:5])
     assert gan.discriminator.training
     assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
 
@@ -113,7 +114,7 @@ def test_every_score_hears_as_many_as_it_wants(counts):
     source = GeneratedSamples(make_gan((2,)), 0, 0)
     assert evaluate_metrics(scores, source) == {f"heard{n}": n for n in counts}
     for n, score in zip(counts, scores.values(), strict=True):
-        assert torch.equal(torch.cat(score.samples), source.part(0, n).real)
+        torch.testing.assert_close(torch.cat(score.samples), source.part(0, n).real)
     assert evaluate_metrics(scores, source) == {f"heard{n}": n for n in counts}  # not those of before as well
 
 

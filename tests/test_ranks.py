@@ -49,7 +49,7 @@ class Raising(Augmentation):
         super().__init__()
         self.seen = 0
 
-    def observe(self, real_logits):
+    def update(self, real_logits):
         self.seen += 1
         if os.environ["RANK"] == "1" and self.seen == 4:
             pathlib.Path("raised").touch()
@@ -229,11 +229,11 @@ def test_a_rank_that_raises_is_named_with_its_error(tmp_path):
     assert result(tmp_path / "run")["status"] == "failed"
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_a_rank_that_has_said_why_is_not_waited_for(tmp_path, monkeypatch, own):
+@pytest.mark.parametrize("root_cause", [True, False])
+def test_a_rank_that_has_said_why_is_not_waited_for(tmp_path, monkeypatch, root_cause):
     """Python may take its time to end, and the others to notice."""
     monkeypatch.setattr("gan_lightning.distributed.launcher.GRACE", 0.2)
-    (tmp_path / "1").write_text(json.dumps({"at": 1.0, "reason": "ArithmeticError: a mistake", "own": own}))
+    (tmp_path / "1").write_text(json.dumps({"time": 1.0, "reason": "ArithmeticError: a mistake", "root_cause": root_cause}))
     ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 1", "exec sleep 60")]
     try:
         assert monitor(ranks, tmp_path) == (1, "rank 1: ArithmeticError: a mistake")
@@ -257,7 +257,7 @@ def test_a_signal_ends_all_ranks_at_one_step(tmp_path, to):
 def test_a_mistake_of_its_own_is_told_of_a_rank_that_others_wait_for(tmp_path, monkeypatch):
     """As when the first rank can't save its last step."""
     monkeypatch.setattr("gan_lightning.distributed.launcher.GRACE", 0.2)
-    (tmp_path / "0").write_text(json.dumps({"at": 1.0, "reason": "step 20 could not be saved", "own": True}))
+    (tmp_path / "0").write_text(json.dumps({"time": 1.0, "reason": "step 20 could not be saved", "root_cause": True}))
     ranks = [subprocess.Popen(["sh", "-c", words]) for words in ("exit 74", "exec sleep 60")]
     try:
         assert monitor(ranks, tmp_path) == (74, "rank 0: step 20 could not be saved")
@@ -282,7 +282,7 @@ def place(i, port, world=2, **more):
 
 def free_port():
     with socket.socket() as probe:
-        probe.set_reference(("127.0.0.1", 0))
+        probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
@@ -373,7 +373,7 @@ def test_what_one_rank_refuses_all_refuse(tmp_path):
 def test_a_rank_that_comes_alone_does_not_wait_for_ever(tmp_path, i):
     code, _, errors = by_hand(tmp_path, (*SHORT, "trainer.strategy.timeout=3"), free_port(), i).end(within=40)
     assert code == 2
-    said = ["rank 1 has not come within 3 s; 2 processes are to train together", ": nobody answers: "][i]
+    said = ["rank 1 has not joined within 3 s; 2 processes are to train together", ": nobody answers: "][i]
     assert said in errors
     assert errors.count("\n") == 1
 

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a sweep: read from its files, and in a browser."""
+"""A sweep in TensorBoard: the files that it reads, and the pages in a browser."""
 
 import json
 import os
@@ -31,7 +31,7 @@ JOBS = [f"loss={loss},seed={seed}" for loss in ("hinge", "relativistic") for see
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """What a command begins with for runs of twelve steps."""
+    """Return the first arguments of a command for runs of twelve steps."""
     folder = tmp_path_factory.mktemp("conf")
     (folder / "experiment").mkdir()
     (folder / "experiment" / "tiny.yaml").write_text(TINY)
@@ -40,7 +40,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sweep(tiny, tmp_path_factory):
-    """Four real runs."""
+    """Train four real runs."""
     from hydra.core.global_hydra import GlobalHydra
 
     from gan_lightning.cli import train
@@ -60,7 +60,7 @@ def files(run):
     return sorted(p for p in run.iterdir() if "tfevents" in p.name)
 
 
-def test_scalars_and_pictures_lie_apart(sweep):
+def test_scalars_and_images_are_in_separate_files(sweep):
     for job in JOBS:
         scalars, images = files(sweep / job)
         assert images.name == f"{scalars.name}.images"
@@ -82,22 +82,22 @@ def test_no_step_twice(sweep):
     assert [e.step for e in events.Images("sample/ema")] == [0, 6, 12]
 
 
-def test_hparams_know_all_scores(sweep):
+def test_hparams_have_all_metrics(sweep):
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     events = EventAccumulator(str(sweep / JOBS[0])).Reload()
-    told = HParamsPluginData.FromString(events.summary_metadata["_hparams_/experiment"].plugin_data.content)
-    assert {info.name.tag for info in told.experiment.metric_infos} == {"objective", "metric/class_accuracy", "metric/fid"}
-    assert {"loss", "seed", "optimizer.lr"} <= {info.name for info in told.experiment.hparam_infos}
-    assert {info.name for info in told.experiment.hparam_infos if info.differs} == {"loss", "seed"}
+    content = HParamsPluginData.FromString(events.summary_metadata["_hparams_/experiment"].plugin_data.content)
+    assert {info.name.tag for info in content.experiment.metric_infos} == {"objective", "metric/class_accuracy", "metric/fid"}
+    assert {"loss", "seed", "optimizer.lr"} <= {info.name for info in content.experiment.hparam_infos}
+    assert {info.name for info in content.experiment.hparam_infos if info.differs} == {"loss", "seed"}
 
 
-def test_the_result_says_what_runs_are_compared_by(sweep):
+def test_the_result_names_the_objective(sweep):
     for job in JOBS:
         assert json.loads((sweep / job / "result.json").read_text())["compared"] == {"by": "class_accuracy", "higher": True}
 
 
-def show(logger, *steps):
+def log(logger, *steps):
     image = np.zeros((20, 20, 3), np.uint8)
     for step in steps:
         image_logging.log_image(logger, "sample/ema", image, step)
@@ -105,18 +105,18 @@ def show(logger, *steps):
     logger.experiment.close()
 
 
-def test_a_run_that_goes_on_shows_each_picture_once(tmp_path):
-    """What is purged are the pictures of before; the new ones, read after their session's scalars, stay."""
-    show(TensorBoardLogger(tmp_path, name="", version="", purge_step=0), 0, 10, 20, 30)
-    show(TensorBoardLogger(tmp_path, name="", version="", purge_step=15), 20, 30, 40)
+def test_a_resumed_run_shows_each_image_once(tmp_path):
+    """Later images of the earlier session are discarded; those of the new one, read after its scalars, are not."""
+    log(TensorBoardLogger(tmp_path, name="", version="", purge_step=0), 0, 10, 20, 30)
+    log(TensorBoardLogger(tmp_path, name="", version="", purge_step=15), 20, 30, 40)
     assert len(files(tmp_path)) == 4
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "scalars": 0}).Reload()
     assert [e.step for e in events.Images("sample/ema")] == [0, 10, 20, 30, 40]
     assert [e.step for e in events.Scalars("loss/d")] == [0, 10, 20, 30, 40]
 
 
-def test_pictures_have_a_budget(command, tiny, tmp_path):
-    """Nothing beyond it is written to TensorBoard, all is in samples/, and it is said once."""
+def test_images_have_a_limit(command, tiny, tmp_path):
+    """Nothing beyond it is written to TensorBoard, all images are in samples/, and one line reports it."""
     done = command(
         "gan-train", *tiny, "callback.samples.every_n_steps=1", "callback.samples.max_image_mb=0.06", "hydra.run.dir=run"
     )
@@ -130,13 +130,13 @@ def test_pictures_have_a_budget(command, tiny, tmp_path):
     assert image_logging.logged_image_bytes(CSVLogger(tmp_path)) == 0
 
 
-def test_no_pictures_at_all(command, tiny, tmp_path):
+def test_no_images_at_all(command, tiny, tmp_path):
     assert command("gan-train", *tiny, "callback.samples.max_image_mb=0", "trainer.max_steps=1", "hydra.run.dir=run").code == 0
     assert [p.suffix for p in files(tmp_path / "run")] != [".images"]
     assert len(files(tmp_path / "run")) == 1
 
 
-def test_long_records_are_stepped_over(sweep):
+def test_long_records_are_skipped(sweep):
     scalars, images = files(sweep / JOBS[0])
     assert len(list(read_records(scalars))) > 40
     assert all(len(record) < 1 << 16 for record in read_records(images))
@@ -148,14 +148,14 @@ def browser(tmp_path_factory):
     if CHROMIUM is None:
         pytest.skip("needs chromium")
     pytest.importorskip("aiohttp")
-    found = Browser(tmp_path_factory.mktemp("chromium"))
-    yield found
-    found.close()
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="module", params=["true", pytest.param("false", marks=pytest.mark.slow)], ids=["data-server", "python"])
 def tensorboard(sweep, tmp_path_factory, request):
-    """Its address; with its own data server, and with the reader in Python that machines without one use."""
+    """Start TensorBoard and yield its address: with its data server, and with the Python reader that replaces it elsewhere."""
     log = tmp_path_factory.mktemp("tensorboard") / "log.txt"
     line = [sys.executable, "-m", "tensorboard.main", "--logdir", str(sweep), "--host", "127.0.0.1", "--port", "0"]
     with log.open("w") as file:
@@ -166,8 +166,8 @@ def tensorboard(sweep, tmp_path_factory, request):
         ended(process)
 
 
-def looked_at(browser, name):
-    """Keep what the browser shows, where a person asked for it: GAN_LIGHTNING_LOOKS=FOLDER pytest …"""
+def save_screenshot(browser, name):
+    """Save what the browser shows if requested: GAN_LIGHTNING_LOOKS=FOLDER pytest …"""
     if folder := os.environ.get("GAN_LIGHTNING_LOOKS"):
         browser.picture(Path(folder) / f"{name}.png")
 
@@ -176,17 +176,17 @@ def looked_at(browser, name):
 def test_time_series_shows_the_scalars(browser, sweep, tensorboard):
     browser.open(f"{tensorboard}?tagFilter=metric#timeseries")
     values = [json.loads((sweep / job / "result.json").read_text())["metrics"]["fid"] for job in JOBS]
-    for word in (*JOBS, "metric /fid", "metric /class_accuracy", *(str(value)[:4] for value in values)):
-        browser.until(has(word), why=word)
-    looked_at(browser, "timeseries")
+    for text in (*JOBS, "metric /fid", "metric /class_accuracy", *(str(value)[:4] for value in values)):
+        browser.until(has(text), why=text)
+    save_screenshot(browser, "timeseries")
 
 
 @pytest.mark.browser
 def test_scalars(browser, tensorboard):
     browser.open(f"{tensorboard}#scalars&tagFilter=loss")
-    for word in (*JOBS, "loss/g"):
-        browser.until(has(word), why=word)
-    looked_at(browser, "scalars")
+    for text in (*JOBS, "loss/g"):
+        browser.until(has(text), why=text)
+    save_screenshot(browser, "scalars")
 
 
 @pytest.mark.browser
@@ -194,21 +194,21 @@ def test_images_are_shown(browser, tensorboard):
     browser.open(f"{tensorboard}#images&tagFilter=sample%2Fema")
     browser.until(has("sample/ema"), why="sample/ema")
     browser.until(f"({ALL})('img').filter(i => i.complete && i.naturalWidth > 100).length >= 4", why="four pictures")
-    looked_at(browser, "images")
+    save_screenshot(browser, "images")
 
 
 @pytest.mark.browser
 def test_hparams_show_choices_and_scores(browser, tensorboard):
     browser.open(f"{tensorboard}#hparams", width=2400)
-    for word in ("objective", "metric/fid", "metric/class_accuracy", "loss", "seed", *JOBS, "hinge", "relativistic"):
-        browser.until(has(word), why=word)
-    looked_at(browser, "hparams")
+    for text in ("objective", "metric/fid", "metric/class_accuracy", "loss", "seed", *JOBS, "hinge", "relativistic"):
+        browser.until(has(text), why=text)
+    save_screenshot(browser, "hparams")
 
 
-def has(word):
+def has(text):
     from browser import TEXT
 
-    return f"({TEXT}).includes({json.dumps(word)})"
+    return f"({TEXT}).includes({json.dumps(text)})"
 
 
 @pytest.mark.browser
@@ -221,11 +221,11 @@ def test_the_report_fits_its_window(browser, sweep, width):
     assert len(images) == 4 + 2 * 3
     assert all(done and wide > 50 for done, wide in images)
     assert browser.evaluate("document.querySelectorAll('figure svg path').length") > 20
-    looked_at(browser, f"report-{width}")
+    save_screenshot(browser, f"report-{width}")
 
 
 @pytest.mark.browser
-def test_a_page_that_overflows_would_be_seen(browser, tmp_path):
+def test_a_page_that_overflows_would_be_detected(browser, tmp_path):
     """The negative control."""
     (tmp_path / "x.html").write_text("<meta name=viewport content='width=device-width'><div style='width:900px'>x</div>")
     browser.open((tmp_path / "x.html").as_uri(), width=400)

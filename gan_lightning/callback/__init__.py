@@ -1,1 +1,1 @@
-"""Those who watch a run: one watcher a file."""
+"""Callbacks that measure, log, save and stop a training run; one a file."""

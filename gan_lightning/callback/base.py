@@ -1,7 +1,7 @@
-"""What a watcher that measures leaves behind: a row of numbers now and then, as a table, as scalars and as one picture.
+"""The base of callbacks that measure: rows of numbers, stored as a table, logged as scalars and drawn as one figure.
 
-`RUN/<name>.csv` grows row by row, and a resumed run goes on with the rows up to its step; `RUN/<name>.png` is drawn at the end.
-Measuring changes nothing in the run that is measured: see `state_restored`.
+`RUN/<name>.csv` grows row by row, and a resumed run continues after the rows up to its step; `RUN/<name>.png` is drawn at the
+end of training. A measurement leaves the run unchanged: see `state_restored`.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ Row = dict[str, float]  # "step" first
 
 
 class Table(pl.Callback):
-    """Subclasses say when (`due`), what (`measure`) and how it looks (`figure`)."""
+    """Measure a row of numbers at every step where one is due. Override `due`, `measure` and `figure`."""
 
-    name: ClassVar[str]  # of the files, and before the slash of the scalars
+    name: ClassVar[str]  # of the files, and the prefix of the scalars' tags
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.rows: list[Row] = []
 
     def due(self, step: int, gan: GAN) -> bool:
-        """Whether there is a row at this step; 0 is before the first."""
+        """Return whether to measure a row at `step`; at step 0 nothing has been trained."""
         raise NotImplementedError
 
     def measure(self, gan: GAN) -> Row:
-        """The row, without its step."""
+        """Return the numbers of one row, without its step."""
         raise NotImplementedError
 
     def figure(self, gan: GAN) -> Figure:
-        """All rows in one picture."""
+        """Draw all rows in one figure."""
         raise NotImplementedError
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GAN)
         if trainer.is_global_zero:
-            kept = [row for row in self._read() if row["step"] <= trainer.global_step]
+            saved = [row for row in self._read() if row["step"] <= trainer.global_step]
             self.run.path.joinpath(f"{self.name}.csv").unlink(missing_ok=True)
             self.rows = []
-            for row in kept:
-                self._keep(row)
-            self._look(trainer, module)
+            for row in saved:
+                self._append(row)
+            self._measure_if_due(trainer, module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         assert isinstance(module, GAN)
         if trainer.is_global_zero:
-            self._look(trainer, module)
+            self._measure_if_due(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and self.rows:
@@ -71,16 +71,16 @@ class Table(pl.Callback):
             for logger in trainer.loggers:
                 image_logging.log_image(logger, self.name, image, trainer.global_step)
 
-    def _look(self, trainer: pl.Trainer, gan: GAN) -> None:
+    def _measure_if_due(self, trainer: pl.Trainer, gan: GAN) -> None:
         step = trainer.global_step
         if self.due(step, gan) and (not self.rows or self.rows[-1]["step"] < step):
             with state_restored(gan):
-                found = self.measure(gan)
-            self._keep({"step": step} | found)
+                values = self.measure(gan)
+            self._append({"step": step} | values)
             for logger in trainer.loggers:
-                logger.log_metrics({f"{self.name}/{key}": value for key, value in found.items()}, step)
+                logger.log_metrics({f"{self.name}/{key}": value for key, value in values.items()}, step)
 
-    def _keep(self, row: Row) -> None:
+    def _append(self, row: Row) -> None:
         self.rows.append(row)
         with self.run.path.joinpath(f"{self.name}.csv").open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, row, lineterminator="\n")
@@ -93,15 +93,19 @@ class Table(pl.Callback):
         if not path.exists():
             return []
         with path.open(newline="", encoding="utf-8") as file:
-            whole = [row for row in csv.DictReader(file) if None not in row.values()]  # the last may have been cut off
-        return [{key: int(value) if key == "step" else float(value) for key, value in row.items()} for row in whole]
+            # a killed process may leave its last row incomplete
+            complete = [row for row in csv.DictReader(file) if None not in row.values()]
+        return [{key: int(value) if key == "step" else float(value) for key, value in row.items()} for row in complete]
 
 
 @contextmanager
 def state_restored(gan: GAN) -> Iterator[None]:
-    """What looking changes is put back: running statistics, and the state of the random numbers."""
-    kept = [(buffer, buffer.clone()) for buffer in gan.buffers()]
+    """Restore, after the block, what a measurement changes: the buffers (running statistics) and the random state.
+
+    Batch normalisation uses local statistics inside the block, because only rank 0 measures.
+    """
+    saved_buffers = [(buffer, buffer.clone()) for buffer in gan.buffers()]
     with local_batch_norm(gan), torch.random.fork_rng(devices=[gan.device] if gan.device.type == "cuda" else []):
         yield
-    for buffer, before in kept:
-        buffer.copy_(before)
+    for buffer, saved in saved_buffers:
+        buffer.copy_(saved)

@@ -1,4 +1,8 @@
-"""Saves every so many steps and at the end, if all of it is finite; keeps the newest few and the best by the objective."""
+"""Checkpoints of the training state: every `every_n_steps` steps, at the step of the best objective, and at the end.
+
+Only a state that is finite throughout is saved, so that a good checkpoint is never replaced by a diverged one. The newest
+`save_last_k` checkpoints and the best one stay on the disk.
+"""
 
 from __future__ import annotations
 
@@ -17,85 +21,88 @@ from gan_lightning.storage.atomic import reason
 
 
 class Checkpoint(pl.Callback):
-    """Stands last among the callbacks: what it saves has been scored."""
+    """Save the training state; it must be the last callback, so that a state is scored before it is saved."""
 
     def __init__(
         self, run: Run, every_n_steps: Annotated[int, Field(ge=1)] = 500, save_last_k: Annotated[int, Field(ge=1)] = 3
     ) -> None:
         self.run, self.every_n_steps, self.save_last_k = run, every_n_steps, save_last_k
-        self.best: dict[str, Any] = {}  # step and objective of the best that is saved
-        self.refused = False
-        self.saved: int | None = None  # the step whose state lies on the disk
+        self.saved_best: dict[str, Any] = {}  # best_step and best_objective of the best state that is on the disk
+        self.saved_step: int | None = None  # the newest state that is on the disk
+        self.reported_non_finite = False
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.saved = trainer.global_step or None
-        self._remember()
+        self.saved_step = trainer.global_step or None
+        self._update_saved_best()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         if trainer.global_step % self.every_n_steps == 0 or trainer.global_step == self.run.best_step:
             self._save(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Raises Unwritten if the last state can't be saved."""
+        """Save the last state. Raises WriteError if the disk does not take it."""
         step = trainer.global_step
-        if step != self.saved and (error := self._save(trainer, module)):
+        if step != self.saved_step and (error := self._save(trainer, module)):
             raise self.run.write_error(f"step {step} could not be saved: {reason(error)}")
 
     def _save(self, trainer: pl.Trainer, module: pl.LightningModule) -> OSError | None:
-        """Answers with what the disk said, if it did not take it."""
+        """Save the state if it is finite, and return the disk's error if there was one."""
         step = trainer.global_step
-        if name := spoilt(state(trainer, module)):
-            self._forget(trainer)
-            if not self.refused:
-                self._tell(trainer, f"step {step}: {name} is not finite; nothing is saved of such a state")
-            self.refused = True
+        if name := first_non_finite(training_state(trainer, module)):
+            self._restore_best(trainer)
+            if not self.reported_non_finite:
+                self._print(trainer, f"step {step}: {name} is not finite; nothing is saved of such a state")
+            self.reported_non_finite = True
             return None
         try:
             for logger in trainer.loggers:
-                logger.save()  # what was logged up to here is on the disk as soon as the state is
+                logger.save()  # first, so that no checkpoint is newer than the metrics on the disk
             trainer.save_checkpoint(self.run.checkpoint_path(step))
         except OSError as error:
-            trainer.strategy.barrier()  # the other processes wait for this one in their save_checkpoint
-            self._forget(trainer)
+            trainer.strategy.barrier()  # the other ranks wait at the barrier of their save_checkpoint
+            self._restore_best(trainer)
             if step != trainer.max_steps:
-                there = f"step {max(self.run.checkpoints)}" if self.run.checkpoints else "none yet"
-                self._tell(
-                    trainer, f"step {step}: not saved: {reason(error)}; training goes on, the newest checkpoint: {there}"
+                newest = f"step {max(self.run.checkpoints)}" if self.run.checkpoints else "none yet"
+                self._print(
+                    trainer, f"step {step}: not saved: {reason(error)}; training goes on, the newest checkpoint: {newest}"
                 )
             return error
-        self.saved = step
+        self.saved_step = step
         if trainer.is_global_zero:
             self.run.record(saved=step)
-            self._remember()
-            kept = [*list(self.run.checkpoints)[-self.save_last_k :], self.run.best_step]
-            for saved, path in self.run.checkpoints.items():
-                if saved not in kept:
-                    with suppress(OSError):  # it is tried again after the next save
-                        path.unlink()
+            self._update_saved_best()
+            self._delete_old()
         return None
 
-    def _forget(self, trainer: pl.Trainer) -> None:
-        """The best is one that is saved."""
-        if trainer.is_global_zero and self.run.best_step == trainer.global_step:
-            self.run.record(**self.best)
+    def _delete_old(self) -> None:
+        keep = [*list(self.run.checkpoints)[-self.save_last_k :], self.run.best_step]
+        for step, path in self.run.checkpoints.items():
+            if step not in keep:
+                with suppress(OSError):  # the next save tries again
+                    path.unlink()
 
-    def _tell(self, trainer: pl.Trainer, line: str) -> None:
+    def _restore_best(self, trainer: pl.Trainer) -> None:
+        """Set result.json back to the best state on the disk if this step was the best and could not be saved."""
+        if trainer.is_global_zero and self.run.best_step == trainer.global_step:
+            self.run.record(**self.saved_best)
+
+    def _update_saved_best(self) -> None:
+        result = self.run.result
+        self.saved_best = {key: result.get(key) for key in ("best_step", "best_objective")}
+
+    def _print(self, trainer: pl.Trainer, line: str) -> None:
         if trainer.is_global_zero:
             tqdm.write(line, file=sys.stderr)
 
-    def _remember(self) -> None:
-        result = self.run.result
-        self.best = {key: result.get(key) for key in ("best_step", "best_objective")}
 
-
-def state(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[tuple[str, Tensor]]:
-    """Everything that training goes on from: parameters, buffers, the average, the optimizers' moments."""
+def training_state(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[tuple[str, Tensor]]:  # -> (name, (…)) each
+    """Yield every tensor that training continues from: parameters, buffers, the average, the optimizers' moments."""
     yield from module.state_dict().items()
     for player, optimizer in zip(("discriminator", "generator"), trainer.optimizers, strict=True):
         for moments in optimizer.state.values():
             yield from ((f"optimizer.{player}: {name}", x) for name, x in moments.items() if isinstance(x, Tensor))
 
 
-def spoilt(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
-    """The first that holds NaN or an infinity; None: none does."""
+def first_non_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:  # (name, (…)) each
+    """Return the name of the first tensor that contains NaN or an infinity; None if all are finite."""
     return next((name for name, x in tensors if x.is_floating_point() and not x.isfinite().all()), None)

@@ -1,10 +1,10 @@
-"""Ends a run when the discriminator can no longer tell real from generated, and the samples are good.
+"""Early stopping at the equilibrium: D no longer separates real from generated samples, and the samples are good.
 
-    mean of `auc` ≤ auc_at_most, every score of at_least ≥ and of at_most ≤ its bound, over `patience` evaluations
+    mean of `auc` ≤ auc_at_most, every metric of at_least ≥ and of at_most ≤ its bound, over `patience` evaluations
 
-`auc` = P(D(held-out real) > D(sample)) of the EMA generator, ½ where D can't tell: the founding algorithm's end, p_G = p_data
-and D = ½ (Goodfellow et al. 2014, proposition 1 and section 4.1). A discriminator that has died reads ½ as well, so a score of
-the samples themselves must agree.
+`auc` = P(D(held-out real) > D(sample)) for the EMA generator. It is ½ at the end of the original algorithm, p_G = p_data and
+D = ½ (Goodfellow et al. 2014, proposition 1 and section 4.1). It is also ½ if D has failed and its output is constant, so a
+bound on a metric of the samples is required too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AUC = "auc"
 
 
 class Equilibrium(pl.Callback):
-    """`result.json` keeps the reason and, as `evidence`, the evaluations that it stands on."""
+    """Stop at the equilibrium; result.json records the reason and, as `evidence`, the evaluations that meet the conditions."""
 
     def __init__(
         self,
@@ -38,19 +38,21 @@ class Equilibrium(pl.Callback):
         at_least: dict[str, float] | None = None,
         at_most: dict[str, float] | None = None,
     ) -> None:
+        """Raises UserError if there is no bound, or if no metric computes `auc` or a number with a bound."""
         self.run, self.auc_at_most, self.patience = run, auc_at_most, patience
         self.at_least, self.at_most = at_least or {}, at_most or {}
-        if why := self.incompatibility({name for score in metrics.values() for name in score.maximize}, at_least, at_most):
-            raise UserError(f"callback.equilibrium: {why}")
-        self.heard: list[dict[str, float]] = []
+        numbers = {name for metric in metrics.values() for name in metric.maximize}
+        if problem := self.incompatibility(numbers, at_least, at_most):
+            raise UserError(f"callback.equilibrium: {problem}")
+        self.evaluations: list[dict[str, float]] = []  # the newest `patience`, oldest first
 
     @staticmethod
     def incompatibility(numbers: Collection[str], at_least: Any = None, at_most: Any = None, **_: Any) -> str | None:
-        """Why a run whose metrics give these numbers can't be ended so; None: it can."""
-        conditions = {**(at_least or {}), **(at_most or {})}
-        if not conditions:
+        """Return why the conditions can't be checked by metrics that compute `numbers`; None if they can."""
+        bounds = {**(at_least or {}), **(at_most or {})}
+        if not bounds:
             return "at_least and at_most are empty: auc alone is 0.5 of a dead discriminator, too; bound a score of the samples"
-        missing = next((name for name in (AUC, *conditions) if name not in numbers), None)
+        missing = next((name for name in (AUC, *bounds) if name not in numbers), None)
         return f"no metric gives {missing}; {suggest(missing, list(numbers))}" if missing else None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -58,36 +60,36 @@ class Equilibrium(pl.Callback):
             self.run.record(evidence=None)
 
     def state_dict(self) -> dict[str, Any]:
-        """The evaluations heard so far: a run that goes on ends where it would have ended."""
-        return {"heard": self.heard}
+        """Return the newest evaluations, so that a resumed run stops where an uninterrupted one would."""
+        return {"heard": self.evaluations}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.heard = state_dict["heard"]
+        self.evaluations = state_dict["heard"]
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        if self.run.scores is None or (self.heard and self.run.scores[0] == self.heard[-1]["step"]):
+        if self.run.scores is None or (self.evaluations and self.run.scores[0] == self.evaluations[-1]["step"]):
             return
         step, scores = self.run.scores
-        wanted = (AUC, *self.at_least, *self.at_most)
-        self.heard = [*self.heard, {"step": step} | {name: scores.get(name, math.nan) for name in wanted}][-self.patience :]
+        evaluation = {"step": step} | {name: scores.get(name, math.nan) for name in (AUC, *self.at_least, *self.at_most)}
+        self.evaluations = [*self.evaluations, evaluation][-self.patience :]
         if self.run.verdict is None and (reason := self.reached()):
             self.run.verdict, trainer.should_stop = Verdict("finished", reason), True
             if trainer.is_global_zero:
-                self.run.record(evidence=self.heard)
+                self.run.record(evidence=self.evaluations)
                 tqdm.write(reason, file=sys.stderr)
 
     def reached(self) -> str | None:
-        """The reason to end here, with the worst of each score; None: there is none."""
-        if len(self.heard) < self.patience:
+        """Return the reason to stop, with the mean of `auc` and the worst of each metric; None if a condition is not met."""
+        if len(self.evaluations) < self.patience:
             return None
-        auc = statistics.mean(e[AUC] for e in self.heard)
-        worst = {name: min(e[name] for e in self.heard) for name in self.at_least}
-        worst |= {name: max(e[name] for e in self.heard) for name in self.at_most}
-        holds = [auc <= self.auc_at_most, *(worst[name] >= bound for name, bound in self.at_least.items())]
-        holds += [worst[name] <= bound for name, bound in self.at_most.items()]
-        if not all(holds) or any(math.isnan(value) for e in self.heard for value in e.values()):
+        auc = statistics.mean(e[AUC] for e in self.evaluations)
+        worst = {name: min(e[name] for e in self.evaluations) for name in self.at_least}
+        worst |= {name: max(e[name] for e in self.evaluations) for name in self.at_most}
+        met = [auc <= self.auc_at_most, *(worst[name] >= bound for name, bound in self.at_least.items())]
+        met += [worst[name] <= bound for name, bound in self.at_most.items()]
+        if not all(met) or any(math.isnan(value) for e in self.evaluations for value in e.values()):
             return None
-        said = [f"{AUC} {auc:.2g} ≤ {self.auc_at_most:g}"]
-        said += [f"{name} {worst[name]:.3g} ≥ {bound:g}" for name, bound in self.at_least.items()]
-        said += [f"{name} {worst[name]:.3g} ≤ {bound:g}" for name, bound in self.at_most.items()]
-        return f"equilibrium at step {self.heard[-1]['step']}: {', '.join(said)} over {self.patience} evaluations"
+        reasons = [f"{AUC} {auc:.2g} ≤ {self.auc_at_most:g}"]
+        reasons += [f"{name} {worst[name]:.3g} ≥ {bound:g}" for name, bound in self.at_least.items()]
+        reasons += [f"{name} {worst[name]:.3g} ≤ {bound:g}" for name, bound in self.at_most.items()]
+        return f"equilibrium at step {self.evaluations[-1]['step']}: {', '.join(reasons)} over {self.patience} evaluations"

@@ -1,7 +1,4 @@
-"""Samples → one picture a person can read: images in a grid, points as a scatter, signals as waves and spectrograms.
-
-Pictures are uint8 arrays (height, width, 3); `log_image` hands one to a logger.
-"""
+"""How each logger stores an image, a uint8 array (H, W, 3), under a tag."""
 
 from __future__ import annotations
 
@@ -21,18 +18,18 @@ from gan_lightning.data.render import save_image
 
 @singledispatch
 def log_image(logger: Logger, tag: str, image: np.ndarray, step: int) -> None:
-    """Hand a picture to a logger. A kind that is not known gets none: its run directory has the PNG."""
+    """Log an image. A logger of another kind than those below gets none: the PNG is in the run directory."""
 
 
 @log_image.register
 def _(logger: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None:
-    """In a file of their own, so that scalars load quickly: EVENTS.images beside the writer's own file EVENTS.
+    """Append to EVENTS.images beside the writer's file EVENTS, so that scalars load without the images.
 
-    Its name comes right after that one's, and so does its reading: what a resumed run begins with, that later steps of before
-    don't count, concerns the pictures of before and none of its own.
+    TensorBoard reads files in the order of their names, so EVENTS.images is read right after EVENTS. A resumed run's EVENTS
+    begins with a record that discards later steps of earlier sessions; their images are discarded, those of this one are not.
     """
-    beside = logger.experiment._get_file_writer().event_writer._file_name
-    path = Path(f"{beside}.images")
+    events_file = logger.experiment._get_file_writer().event_writer._file_name
+    path = Path(f"{events_file}.images")
     events = [Event(summary=summary.image(tag, image, dataformats="HWC"), step=step, wall_time=time.time())]  # type: ignore[no-untyped-call]
     if not path.exists():
         events.insert(0, Event(file_version="brain.Event:2", wall_time=time.time()))
@@ -42,7 +39,7 @@ def _(logger: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None
 
 
 def logged_image_bytes(logger: Logger) -> int:
-    """Bytes of pictures that a run has in TensorBoard, over all its sessions; 0 with another logger."""
+    """Return the bytes of images that a run has in TensorBoard, over all its sessions; 0 for another logger."""
     if not isinstance(logger, TensorBoardLogger):
         return 0
     return sum(path.stat().st_size for path in Path(logger.log_dir).glob("events.out.tfevents.*.images"))

@@ -1,7 +1,7 @@
-"""A signal asks the run to end: it ends after the iteration, saved, never between D's step and G's.
+"""Signals that stop a run: it ends after the current iteration and is saved, never between D's step and G's.
 
 SIGINT (Ctrl-C), SIGTERM, and the two that clusters send before they take the machine away, SIGUSR1 and SIGUSR2. A second SIGINT
-interrupts at once. Several processes end at the same step, whichever of them heard the signal, or had another reason.
+interrupts at once. All ranks end at the same step, whichever of them received the signal or had another reason.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Preemption(pl.Callback):
-    """Stands first among the callbacks, to hear what comes while others get ready. `caught`: what has come, if anything."""
+    """Catch signals in `caught`; it must be the first callback, so that none is lost while the others prepare."""
 
     def __init__(self) -> None:
         self.caught: signal.Signals | None = None
-        self.previous: dict[signal.Signals, Any] = {}
+        self.previous_handlers: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """After Lightning has set its own handlers, which would save in the middle of an iteration and exit with 0."""
+        """Replace the handlers that Lightning has just set: they save in the middle of an iteration and exit with 0."""
         for number in SIGNALS:
-            self.previous[number] = signal.signal(number, self._catch)
+            self.previous_handlers[number] = signal.signal(number, self._catch)
         connector = trainer._signal_connector
-        if connector.received_sigterm:  # while Lightning got ready; it would leave with exit code 0
+        if connector.received_sigterm:  # before this hook; Lightning would exit with 0
             connector.received_sigterm, self.caught = False, signal.SIGTERM
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
@@ -39,13 +39,13 @@ class Preemption(pl.Callback):
         self.caught = signal.Signals(number)
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
-        for number, handler in self.previous.items():
+        for number, handler in self.previous_handlers.items():
             signal.signal(number, handler)
-        self.previous = {}
+        self.previous_handlers = {}
 
 
 class SynchronizedStop(pl.Callback):
-    """Stands behind all that may want to end the run: whether it ends behind this iteration, on every rank alike."""
+    """End training at the same step on every rank; it must follow every callback that may request the end."""
 
     def __init__(self, run: Run, preemption: Preemption) -> None:
         self.run, self.preemption, self.agreement = run, preemption, StopAgreement()
@@ -55,8 +55,8 @@ class SynchronizedStop(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         caught, verdict = self.preemption.caught, self.run.verdict
-        wish = {"signal": caught, "verdict": verdict} if caught or trainer.should_stop else None
-        end = self.agreement.reached(trainer.global_step, wish)
+        request = {"signal": caught, "verdict": verdict} if caught or trainer.should_stop else None
+        end = self.agreement.reached(trainer.global_step, request)
         trainer.should_stop = end is not None
         if end is not None:
             self.preemption.caught = signal.Signals(end["signal"]) if end["signal"] else None

@@ -1,4 +1,4 @@
-"""The same z, watched over the run: samples from step 0 on, the real ones beside them, a walk through z at the end."""
+"""Sample images over a run: real samples, samples of the same z from step 0 on, and an interpolation of z at the end."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from gan_lightning.gan import GAN
 from gan_lightning.run.directory import Run
 from gan_lightning.step.seeding import Purpose, seeded_generator
 
-COLUMNS, ROWS, POINTS, WALKS = 10, 8, 2500, 5
+COLUMNS, ROWS = 10, 8  # of the grid
+NUM_POINTS = 2500  # of a scatter plot
+INTERPOLATIONS = 5  # rows
 
 
 class Samples(pl.Callback):
-    """`samples/step=….png` in the run directory, `sample/ema`, `sample/real` and `sample/interpolation` in the logger.
+    """Save `samples/step=….png` in the run directory; log `sample/ema`, `sample/real` and `sample/interpolation`.
 
-    Conditional samples stand one class a column, the real ones likewise. TensorBoard takes `max_image_mb` megabytes (10⁶) of them a
-    run: its pages load all at once.
+    With labels, each column shows one class. At most `max_image_mb` megabytes (10⁶ bytes) per run are logged to TensorBoard,
+    because its pages load all images at once.
     """
 
     def __init__(
@@ -37,12 +39,12 @@ class Samples(pl.Callback):
         max_image_mb: Annotated[float, Field(ge=0)] = 64.0,
     ) -> None:
         self.run, self.data, self.every_n_steps, self.max_image_mb = run, data, every_n_steps, max_image_mb
-        self.spent = False
+        self.reported_limit = False
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and trainer.global_step == self.run.first_step:
             assert isinstance(module, GAN)
-            self._show(trainer, "sample/real", render.render(self._real(), self._columns()), "_real")
+            self._log(trainer, "sample/real", render.render(self._real_samples(), self._columns()), "_real")
             self._draw(trainer, module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -54,53 +56,53 @@ class Samples(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and len(self.data.sample_shape) == 3 and trainer.global_step:
             assert isinstance(module, GAN)
-            self._show(trainer, "sample/interpolation", self._walk(module), "_interpolation")
+            self._log(trainer, "sample/interpolation", self._interpolation(module), "_interpolation")
 
     def _columns(self) -> int:
         return min(self.data.num_classes, COLUMNS) or COLUMNS
 
-    def _labels(self) -> Tensor | None:
-        columns = self._columns()
-        return torch.arange(columns).repeat(ROWS) if self.data.num_classes else None
+    def _labels(self) -> Tensor | None:  # -> (ROWS · columns,)
+        return torch.arange(self._columns()).repeat(ROWS) if self.data.num_classes else None
 
-    def _count(self) -> int:
-        return POINTS if len(self.data.sample_shape) == 1 else ROWS * self._columns()
+    def _num_samples(self) -> int:
+        return NUM_POINTS if len(self.data.sample_shape) == 1 else ROWS * self._columns()
 
-    def _real(self) -> Tensor:
+    def _real_samples(self) -> Tensor:  # -> (N, *sample_shape)
         source = self.data.splits.train
         if not self.data.num_classes:
-            return source.first(self._count())
+            return source.first(self._num_samples())
         columns = [source.first(ROWS, label) for label in range(self._columns())]
-        full = [torch.cat([c, c.new_full((ROWS - len(c), *c.shape[1:]), -1)]) for c in columns]
-        return torch.stack(full, 1).flatten(0, 1)
+        padded = [torch.cat([c, c.new_full((ROWS - len(c), *c.shape[1:]), -1)]) for c in columns]  # a class may have too few
+        return torch.stack(padded, 1).flatten(0, 1)
 
     @torch.inference_mode()
     def _draw(self, trainer: pl.Trainer, gan: GAN) -> None:
         source = seeded_generator(Purpose.PICTURE, gan.seed)
-        z = gan.prior.sample(self._count(), gan.latent_dim, torch.device("cpu"), source).to(gan.device)
+        z = gan.prior.sample(self._num_samples(), gan.latent_dim, torch.device("cpu"), source).to(gan.device)
         labels = self._labels()
         samples = gan.ema.average(z, None if labels is None else labels.to(gan.device))
-        behind = self.data.splits.train.first(POINTS) if samples.dim() == 2 else None
-        self._show(trainer, "sample/ema", render.render(samples, self._columns(), behind))
+        background = self.data.splits.train.first(NUM_POINTS) if samples.dim() == 2 else None
+        self._log(trainer, "sample/ema", render.render(samples, self._columns(), background))
 
     @torch.inference_mode()
-    def _walk(self, gan: GAN) -> np.ndarray:
-        """A row goes from one z to another through points as likely as both."""
+    def _interpolation(self, gan: GAN) -> np.ndarray:
+        """Render rows of samples whose z moves from one draw of the prior to another through points as likely as both."""
         source = seeded_generator(Purpose.PICTURE, gan.seed, 1)
-        start, end = (gan.prior.sample(WALKS, gan.latent_dim, torch.device("cpu"), source) for _ in range(2))
-        share = torch.linspace(0, 1, COLUMNS).repeat(WALKS)
-        z = gan.prior.interpolate(start.repeat_interleave(COLUMNS, 0), end.repeat_interleave(COLUMNS, 0), share)
-        labels = torch.arange(WALKS).repeat_interleave(COLUMNS) % self.data.num_classes if self.data.num_classes else None
+        start, end = (gan.prior.sample(INTERPOLATIONS, gan.latent_dim, torch.device("cpu"), source) for _ in range(2))
+        fraction = torch.linspace(0, 1, COLUMNS).repeat(INTERPOLATIONS)
+        z = gan.prior.interpolate(start.repeat_interleave(COLUMNS, 0), end.repeat_interleave(COLUMNS, 0), fraction)
+        classes = self.data.num_classes
+        labels = torch.arange(INTERPOLATIONS).repeat_interleave(COLUMNS) % classes if classes else None
         samples = gan.ema.average(z.to(gan.device), None if labels is None else labels.to(gan.device))
         return render.render(samples, COLUMNS)
 
-    def _show(self, trainer: pl.Trainer, tag: str, image: np.ndarray, suffix: str = "") -> None:
+    def _log(self, trainer: pl.Trainer, tag: str, image: np.ndarray, suffix: str = "") -> None:
         path = self.run.sample_path(trainer.global_step, suffix)
         render.save_image(image, path)
         for logger in trainer.loggers:
             if image_logging.logged_image_bytes(logger) + path.stat().st_size <= self.max_image_mb * 1e6:
                 image_logging.log_image(logger, tag, image, trainer.global_step)
-            elif not self.spent:
-                self.spent = True
-                where = f"{self.max_image_mb:g} MB of pictures are in TensorBoard (callback.samples.max_image_mb)"
-                tqdm.write(f"step {trainer.global_step}: {where}; from now on they are in {path.parent} alone", file=sys.stderr)
+            elif not self.reported_limit:
+                self.reported_limit = True
+                limit = f"{self.max_image_mb:g} MB of pictures are in TensorBoard (callback.samples.max_image_mb)"
+                tqdm.write(f"step {trainer.global_step}: {limit}; from now on they are in {path.parent} alone", file=sys.stderr)

@@ -1,6 +1,7 @@
-"""Scores of the averaged generator while it trains: in the logger, in result.json, and as HParams beside the config.
+"""Metrics of the averaged generator during training: in the logger, in result.json, and in TensorBoard's HParams.
 
-Against the validation split, always on the same z: what chooses a checkpoint is not what `gan-evaluate` reports of it.
+They compare samples of the same z with the validation split every time. Because checkpoints are selected by them,
+`gan-evaluate` reports other numbers: on the test split by default, and from other z.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from gan_lightning.metric.evaluation import GeneratedSamples, discriminator_func
 from gan_lightning.metric.reference import Reference
 from gan_lightning.run.directory import Run
 
-UNSHOWN = ("callback", "logger", "checkpoint", "debug", "objective", "name")
-SETTLED = ("gan._target_", "ema._target_", "trainer._target_", "trainer.accelerator", "trainer.devices")
+HIDDEN_GROUPS = ("callback", "logger", "checkpoint", "debug", "objective", "name")  # they do not change what is trained
+HIDDEN_KEYS = ("gan._target_", "ema._target_", "trainer._target_", "trainer.accelerator", "trainer.devices")
 
 
 class Scores(pl.Callback):
-    """`metric/<name>` every so many steps, from step 0 on; the objective is `result.json`'s and HParams'."""
+    """Compute the metrics every `every_n_steps` steps, from step 0 on, and at the end; log them as `metric/<name>`."""
 
     def __init__(
         self, run: Run, data: Data, metrics: Mapping[str, GenerativeMetric], every_n_steps: Annotated[int, Field(ge=1)] = 250
@@ -39,10 +40,10 @@ class Scores(pl.Callback):
 
     @property
     def objective(self) -> tuple[str, bool] | None:
-        """The score that runs are compared by, and whether more of it is better."""
-        offered = {name: up for metric in self.metrics.values() for name, up in metric.maximize.items()}
-        name = self.plain["objective"] or next(iter(offered), None)
-        return (name, offered[name]) if name in offered else None
+        """Return the metric that selects checkpoints and compares runs, and whether more of it is better; None without one."""
+        computed = {name: higher for metric in self.metrics.values() for name, higher in metric.maximize.items()}
+        name = self.plain["objective"] or next(iter(computed), None)
+        return (name, computed[name]) if name in computed else None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GAN)
@@ -52,16 +53,18 @@ class Scores(pl.Callback):
         if self.objective and trainer.is_global_zero:
             self.run.record(compared={"by": self.objective[0], "higher": self.objective[1]})
         if trainer.global_step == self.run.first_step:
-            scores = self._score(trainer, module)
-            known = {"objective": scores[self.objective[0]]} if self.objective else {}
-            known |= {f"metric/{name}": value for name, value in scores.items()}
-            chosen = hyperparameters(self.run.config)
-            typed = [word.partition("=")[0].lstrip("+~") for word in self.run.result.get("overrides", [])]
-            for logger in trainer.loggers:
-                if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
-                    log_hparams(logger, chosen, known, typed)
-                elif not isinstance(logger, TensorBoardLogger):
-                    logger.log_hyperparams(chosen)
+            self._log_hyperparameters(trainer, self._score(trainer, module))
+
+    def _log_hyperparameters(self, trainer: pl.Trainer, scores: Mapping[str, float]) -> None:
+        values = {"objective": scores[self.objective[0]]} if self.objective else {}
+        values |= {f"metric/{name}": value for name, value in scores.items()}
+        config = hyperparameters(self.run.config)
+        overridden = [override.partition("=")[0].lstrip("+~") for override in self.run.result.get("overrides", [])]
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
+                log_hparams(logger, config, values, overridden)
+            elif not isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(config)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         step = trainer.global_step
@@ -70,7 +73,7 @@ class Scores(pl.Callback):
             self._score(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """A run that was stopped between two scores ends with one of its last step."""
+        """Score the last step too if the run was stopped between two evaluations."""
         if self.run.scores is None or self.run.scores[0] != trainer.global_step:
             assert isinstance(module, GAN)
             self._score(trainer, module)
@@ -80,11 +83,11 @@ class Scores(pl.Callback):
         scores = evaluate_metrics(self.metrics, GeneratedSamples(gan, self.data.num_classes, gan.seed))
         self.run.scores = step, scores
         if trainer.is_global_zero:
-            self._tell(trainer, step, scores)
-        self.run.best_step = trainer.strategy.broadcast(self.run.best_step)  # all save at the best step, or none
+            self._record(trainer, step, scores)
+        self.run.best_step = trainer.strategy.broadcast(self.run.best_step)  # all ranks must save at the best step, or none
         return scores
 
-    def _tell(self, trainer: pl.Trainer, step: int, scores: dict[str, float]) -> None:
+    def _record(self, trainer: pl.Trainer, step: int, scores: dict[str, float]) -> None:
         entries: dict[str, Any] = {"step": step, "metrics": scores}
         logged = {f"metric/{name}": value for name, value in scores.items()}
         if self.objective:
@@ -100,33 +103,33 @@ class Scores(pl.Callback):
                 logger.log_metrics(logged, step)
 
 
-def log_hparams(logger: TensorBoardLogger, chosen: Plain, known: Mapping[str, float], typed: Collection[str]) -> None:
-    """A run's line in HParams: what was chosen, what was typed first, and the tags whose last values stand beside it.
+def log_hparams(logger: TensorBoardLogger, config: Plain, values: Mapping[str, float], overridden: Collection[str]) -> None:
+    """Log a run's row in HParams: its config, the overridden keys first, and the tags whose last values are shown beside it.
 
-    Lightning's own log_hyperparams logs the values as well, at step 0: a second time, and a fork's at a step it never took.
+    Lightning's log_hyperparams would log `values` too, at step 0: twice, and for a fork at a step that it never took.
     """
-    experiment, *session = hparams(chosen, dict(known))  # type: ignore[no-untyped-call]
+    experiment, *session = hparams(config, dict(values))  # type: ignore[no-untyped-call]
     plugin = experiment.value[0].metadata.plugin_data
-    told = HParamsPluginData.FromString(plugin.content)
-    for info in told.experiment.hparam_infos:
-        info.differs = any(f"{info.name}.".startswith(f"{key}.") for key in typed)  # TensorBoard shows these columns first
-    plugin.content = told.SerializeToString()
-    for part in (experiment, *session):
-        logger.experiment._get_file_writer().add_summary(part)
+    content = HParamsPluginData.FromString(plugin.content)
+    for info in content.experiment.hparam_infos:
+        info.differs = any(f"{info.name}.".startswith(f"{key}.") for key in overridden)  # TensorBoard shows these columns first
+    plugin.content = content.SerializeToString()
+    for summary in (experiment, *session):
+        logger.experiment._get_file_writer().add_summary(summary)
 
 
 def hyperparameters(config: DictConfig) -> dict[str, Any]:
-    """The config as HParams shows it: a class by its module's name, without what only watches or follows another key."""
-    plain, own = flatten(resolve(config)), OmegaConf.to_container(config, resolve=False)
-    assert isinstance(own, dict)
-    found: dict[str, Any] = {}
-    for key, written in flatten({str(k): v for k, v in own.items()}).items():
-        place, _, leaf = key.rpartition(".")
-        if key.partition(".")[0] in UNSHOWN or key in SETTLED or "${" in str(written) or leaf == "_partial_":
+    """Return the config as HParams shows it: a class by its module's name, and no key that only follows another key."""
+    resolved, written = flatten(resolve(config)), OmegaConf.to_container(config, resolve=False)
+    assert isinstance(written, dict)
+    shown: dict[str, Any] = {}
+    for key, source in flatten({str(k): v for k, v in written.items()}).items():
+        parent, _, leaf = key.rpartition(".")
+        if key.partition(".")[0] in HIDDEN_GROUPS or key in HIDDEN_KEYS or "${" in str(source) or leaf == "_partial_":
             continue
-        value = plain[key]
+        value = resolved[key]
         if leaf == "_target_":
-            found[place] = value.split(".")[-2 if value.startswith("gan_lightning.") else -1]
+            shown[parent] = value.split(".")[-2 if value.startswith("gan_lightning.") else -1]
         else:
-            found[key] = value if isinstance(value, bool | int | float | str) else str(value)
-    return found
+            shown[key] = value if isinstance(value, bool | int | float | str) else str(value)
+    return shown

@@ -1,6 +1,6 @@
-"""The path of a game of two parameters: θ, where G's samples lie, and ψ, how steeply D judges, step by step.
+"""The trajectory of the Dirac-GAN's two parameters: θ, the position of G's samples, and ψ, the slope of D.
 
-In the plane (θ, ψ) convergence, circling and divergence are shapes that the eye tells apart (Mescheder et al. 2018, figure 2).
+In the plane (θ, ψ), convergence, cycling and divergence are visibly different curves (Mescheder et al. 2018, figure 2).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gan_lightning.run.directory import Run
 
 
 class Trajectory(Table):
-    """One row `every_n_steps` steps."""
+    """Measure `theta` and `psi` every `every_n_steps` steps."""
 
     name: ClassVar[str] = "trajectory"
 
@@ -27,7 +27,7 @@ class Trajectory(Table):
         self.every_n_steps = every_n_steps
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Raises UserError if the players have more than a parameter each."""
+        """Check the networks. Raises UserError unless each has exactly one parameter."""
         assert isinstance(module, GAN)
         sizes = [sum(p.numel() for p in player.parameters()) for player in (module.generator, module.discriminator)]
         if sizes != [1, 1]:
@@ -45,7 +45,7 @@ class Trajectory(Table):
     def figure(self, gan: GAN) -> Figure:
         steps, theta, psi = ([row[key] for row in self.rows] for key in ("step", "theta", "psi"))
         figure = Figure(figsize=(9, 4), dpi=100, layout="constrained")
-        plane, time = figure.subplots(1, 2)
+        plane, norms = figure.subplots(1, 2)
         plane.plot(theta, psi, color="lightgrey", lw=0.7, zorder=1)
         points = plane.scatter(theta, psi, c=steps, s=4, cmap="viridis", zorder=2)
         plane.plot(theta[0], psi[0], "o", color="tab:red", label="start")
@@ -55,9 +55,9 @@ class Trajectory(Table):
         plane.set_ylabel("ψ")
         plane.legend(loc="lower left", fontsize=8)
         figure.colorbar(points, ax=plane, label="step")
-        time.plot(steps, [abs(t) for t in theta], lw=0.8, color="tab:orange", label="|θ|")
-        time.plot(steps, [(t * t + p * p) ** 0.5 for t, p in zip(theta, psi, strict=True)], color="black", label="|(θ, ψ)|")
-        time.set_yscale("log")
-        time.set_xlabel("step")
-        time.legend(loc="upper right")
+        norms.plot(steps, [abs(t) for t in theta], lw=0.8, color="tab:orange", label="|θ|")
+        norms.plot(steps, [(t * t + p * p) ** 0.5 for t, p in zip(theta, psi, strict=True)], color="black", label="|(θ, ψ)|")
+        norms.set_yscale("log")
+        norms.set_xlabel("step")
+        norms.legend(loc="upper right")
         return figure

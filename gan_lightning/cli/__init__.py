@@ -1,1 +1,1 @@
-"""The console commands: one module a command."""
+"""The console commands, one module each."""

@@ -1,49 +1,51 @@
-"""The command line of a command that trains nothing: `key=value …`, checked by a pydantic model."""
+"""The parser of `key=value` arguments, for every command but gan-train; a pydantic model is the schema."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
 
 
-def parse_arguments(known: type, line: list[str]) -> Any:
-    """A small command's `key=value …` as an instance of a pydantic model; `--help` prints the model's docstring.
+Model = TypeVar("Model", bound=BaseModel)
 
-    Raises UserError: unknown keys with the nearest, missing ones, values of a wrong kind.
+
+def parse_arguments(model: type[Model], line: list[str]) -> Model:
+    """Parse `key=value …` into an instance of a pydantic model; `--help` prints the model's docstring and exits.
+
+    Raises UserError with a line for each argument that is unknown, missing, or of a wrong type.
     """
-    from pydantic import ValidationError
-
-    if any(word in ("-h", "--help") for word in line):
-        raise SystemExit(print((known.__doc__ or "").strip()))
-    fields: dict[str, Any] = known.model_fields  # type: ignore[attr-defined]
-    given: Plain = {}
-    lines: list[str] = []
-    for word in line:
-        key, equals, value = word.partition("=")
+    if any(argument in ("-h", "--help") for argument in line):
+        raise SystemExit(print((model.__doc__ or "").strip()))
+    fields: dict[str, Any] = model.model_fields
+    values: Plain = {}
+    mistakes: list[str] = []
+    for argument in line:
+        key, equals, value = argument.partition("=")
         if not equals or key not in fields:
-            lines.append(f"{word}: no such argument; {suggest(key, fields)}")
+            mistakes.append(f"{argument}: no such argument; {suggest(key, fields)}")
         else:
-            text = "Path" in str(fields[key].annotation) or str(fields[key].annotation) in ("str", "<class 'str'>")
+            is_text = "Path" in str(fields[key].annotation) or str(fields[key].annotation) in ("str", "<class 'str'>")
             try:
-                given[key] = value if text else yaml.safe_load(value)
+                values[key] = value if is_text else yaml.safe_load(value)
             except yaml.YAMLError:
-                lines.append(f"{word}: can't be read")
+                mistakes.append(f"{argument}: can't be read")
             if not value:
-                lines.append(f"{word}: empty")
-    if lines:
-        raise UserError(*lines)
+                mistakes.append(f"{argument}: empty")
+    if mistakes:
+        raise UserError(*mistakes)
     try:
-        return known(**given)
+        return model(**values)
     except ValidationError as error:
         raise UserError(
             *(
                 f"{e['loc'][0]}: missing; it is needed: {e['loc'][0]}=…"
                 if e["type"] == "missing"
-                else f"{e['loc'][0]}={given[str(e['loc'][0])]}: {e['msg'][0].lower()}{e['msg'][1:]}"
+                else f"{e['loc'][0]}={values[str(e['loc'][0])]}: {e['msg'][0].lower()}{e['msg'][1:]}"
                 for e in error.errors()
             )
         ) from None

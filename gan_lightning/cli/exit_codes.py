@@ -1,9 +1,9 @@
-"""How every command ends: nothing, a line, or a line a mistake on stderr, and an exit code that says whose turn it is.
+"""The exit codes of every command, and the lines on stderr that explain them.
 
-0    it is done
-2    a person's: what was asked for can't be done
-74   the disk's: it is full, or fails, under whatever was to be written (EX_IOERR in sysexits.h)
-141  nobody's: who reads what is printed has had enough, as `head` has (128 + SIGPIPE)
+0    success
+2    the command can't do what was requested, and the user can correct the request (UserError)
+74   the disk is full, or its filesystem fails, whatever file was to be written (WriteError; EX_IOERR in sysexits.h)
+141  the reader of the command's output has closed the pipe, as `head` does (128 + SIGPIPE)
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from pathlib import Path
 from gan_lightning.config.errors import UserError, WriteError, print_user_error
 from gan_lightning.storage import atomic
 
-OUTPUT = 1  # the descriptor
+STDOUT = 1  # its file descriptor
 
 
 @contextmanager
 def exit_codes(
-    say: Callable[[UserError, bool], int] = print_user_error, debug: bool = False, foreign: bool = False
+    report: Callable[[UserError, bool], int] = print_user_error, debug: bool = False, foreign: bool = False
 ) -> Iterator[None]:
-    """Make an exit code of what goes wrong meanwhile.
+    """Exit with the code of an error that is raised in this block, after `report` has printed it.
 
-    `foreign`: code that isn't ours runs too, so that an OSError is told in a line only where the disk is to blame.
+    `foreign`: code of others runs in the block, so that an OSError is reported as a line only if the filesystem fails, and
+    raised again otherwise.
     """
     try:
         try:
@@ -39,52 +40,52 @@ def exit_codes(
             raise
         print(end="", flush=True)
     except UserError as error:
-        sys.exit(say(error, debug))
+        sys.exit(report(error, debug))
     except OSError as error:
         if isinstance(error, BrokenPipeError) and reader_has_left():
             sys.exit(128 + signal.SIGPIPE)
         if foreign and error.errno not in atomic.FAILING:
             raise
-        sys.exit(say(as_user_error(error), debug))
+        sys.exit(report(as_user_error(error), debug))
     finally:
         drop_unprinted()
 
 
 def as_user_error(error: OSError) -> UserError:
-    """The file and the cause. What the filesystem fails in is no mistake of a person's."""
+    """Convert an OSError into a line with file and reason: a WriteError if the filesystem fails, otherwise a UserError."""
     kind = WriteError if error.errno in atomic.FAILING else UserError
-    where = "output" if error.filename is None and kind is WriteError else error.filename
-    return kind(atomic.reason(error) if where is None else f"{os.fsdecode(where)}: {atomic.reason(error)}")
+    name = "output" if error.filename is None and kind is WriteError else error.filename
+    return kind(atomic.reason(error) if name is None else f"{os.fsdecode(name)}: {atomic.reason(error)}")
 
 
 def reader_has_left() -> bool:
-    """Whether who read the output has left: a pipe without a reader is in error."""
+    """Return whether stdout is a pipe without a reader, which polls as an error."""
     poll = select.poll()
-    poll.register(OUTPUT, 0)
+    poll.register(STDOUT, 0)
     return bool(poll.poll(0))
 
 
 def drop_unprinted() -> None:
-    """What can't be printed goes nowhere, lest Python complain of it at its very end."""
+    """Redirect stdout to /dev/null if it can't be flushed, because Python would print an error at its exit."""
     try:
         print(end="", flush=True)
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), OUTPUT)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
 
 
-def require_writable(out: Path, folder: bool = False, made: bool = True) -> None:
-    """Before any work: `out` is a file that can be written, or, as a `folder`, can hold some. Raises UserError.
+def require_writable(out: Path, folder: bool = False, create_folders: bool = True) -> None:
+    """Check, before any work, that `out` can be written: a file, or a `folder` for several.
 
-    `made`: the folders that lack will be made.
+    `create_folders`: missing folders will be created later. Raises UserError.
     """
-    within = out if folder else out.parent
-    there = next((path for path in (within, *within.parents) if path.exists()), Path())
-    if not there.is_dir():
-        why = f"{there} is no folder"
-    elif there != within and not made:
-        why = f"there is no folder {within}"
-    elif not os.access(there, os.W_OK):
-        why = f"{there} is not writable"
+    parent = out if folder else out.parent
+    existing = next((path for path in (parent, *parent.parents) if path.exists()), Path())
+    if not existing.is_dir():
+        why = f"{existing} is no folder"
+    elif existing != parent and not create_folders:
+        why = f"there is no folder {parent}"
+    elif not os.access(existing, os.W_OK):
+        why = f"{existing} is not writable"
     elif not folder and out.exists() and not out.is_file():
         why = "is no file"
     else:

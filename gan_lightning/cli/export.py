@@ -1,4 +1,4 @@
-"""gan-export: a trained run's generator for other programs: ONNX, checked against torch, or safetensors."""
+"""gan-export: write a trained run's generator as ONNX, checked against torch, or its weights as safetensors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from gan_lightning.training.restore import Sampler
 
-TOLERANCE = 1e-4
-BATCHES = (1, 3, 64)
+TOLERANCE = 1e-4  # largest absolute difference of a sample's value between onnxruntime and torch
+BATCHES = (1, 3, 64)  # batch sizes of the comparison
 
 
 class Request(BaseModel):
@@ -41,27 +42,31 @@ class Request(BaseModel):
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script `gan-export`."""
     with exit_codes():
-        request: Request = parse_arguments(Request, sys.argv[1:])
-        writers = {".onnx": export_onnx, ".safetensors": export_safetensors}
-        if request.out.suffix not in writers:
-            raise UserError(
-                f"out={request.out}: {request.out.suffix or 'no ending'} can't be written; allowed: {', '.join(writers)}"
-            )
+        request = parse_arguments(Request, sys.argv[1:])
+        export = choose_format(request.out)
         require_writable(request.out)
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
 
         sampler = load_sampler(Run(request.run), request.checkpoint)
-        data, said = writers[request.out.suffix](sampler)
+        data, summary = export(sampler)
         request.out.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(request.out, data)
-        print(f"{request.out}: step {sampler.step}, {said}")
+        print(f"{request.out}: step {sampler.step}, {summary}")
 
 
-def example_inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:
-    """What the generator is given for n samples."""
+def choose_format(out: Path) -> Callable[[Sampler], tuple[bytes, str]]:
+    """Return the exporting function of a file's ending. Raises UserError for an unknown one."""
+    formats = {".onnx": export_onnx, ".safetensors": export_safetensors}
+    if out.suffix not in formats:
+        raise UserError(f"out={out}: {out.suffix or 'no ending'} can't be written; allowed: {', '.join(formats)}")
+    return formats[out.suffix]
+
+
+def example_inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:  # -> z (n, latent_dim), labels (n,)
+    """Return the generator's inputs for n samples by name; labels only if it is conditional."""
     import torch
 
     z = torch.randn(n, sampler.plain["gan"]["latent_dim"], generator=torch.Generator().manual_seed(n))
@@ -71,21 +76,24 @@ def example_inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:
 
 
 def export_onnx(sampler: Sampler) -> tuple[bytes, str]:
-    """Export, then compare with torch at several batch sizes. Raises UserError if they differ by more than TOLERANCE."""
+    """Return the ONNX file and a line on its check: onnxruntime is compared with torch at several batch sizes.
+
+    Raises UserError if they differ by more than TOLERANCE.
+    """
     import torch
     from onnxruntime import InferenceSession
 
-    given = example_inputs(sampler, 2)
-    for noisy in ("torch.onnx", "onnxscript", "onnx_ir"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    inputs = example_inputs(sampler, 2)
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             sampler.generator,
-            tuple(given.values()),
-            input_names=list(given),
+            tuple(inputs.values()),
+            input_names=list(inputs),
             output_names=["samples"],
-            dynamic_shapes={name: {0: torch.export.Dim("n")} for name in given},
+            dynamic_shapes={name: {0: torch.export.Dim("n")} for name in inputs},
             dynamo=True,
             verbose=False,
         )
@@ -93,18 +101,18 @@ def export_onnx(sampler: Sampler) -> tuple[bytes, str]:
     data = program.model_proto.SerializeToString()
     session, worst = InferenceSession(data, providers=["CPUExecutionProvider"]), 0.0
     for n in BATCHES:
-        given = example_inputs(sampler, n)
+        inputs = example_inputs(sampler, n)
         with torch.inference_mode():
-            expected = sampler.generator(*given.values())
-        (found,) = session.run(None, {name: value.numpy() for name, value in given.items()})
-        worst = max(worst, float((torch.from_numpy(found) - expected).abs().max()))
+            expected = sampler.generator(*inputs.values())
+        (samples,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+        worst = max(worst, float((torch.from_numpy(samples) - expected).abs().max()))
     if not worst <= TOLERANCE:
         raise UserError(f"out: onnxruntime and torch differ by {worst:.2g}, more than {TOLERANCE:.0e}; nothing was written")
     return data, f"onnxruntime and torch agree to {worst:.1e}"
 
 
 def export_safetensors(sampler: Sampler) -> tuple[bytes, str]:
-    """The weights by name; metadata: the config as JSON, and the step."""
+    """Return the safetensors file, with the config as JSON and the step as metadata, and a line on its size."""
     from safetensors.torch import save
 
     state = {name: tensor.contiguous() for name, tensor in sampler.generator.state_dict().items()}

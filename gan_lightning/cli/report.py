@@ -1,4 +1,4 @@
-"""gan-report: a whole sweep on one page, whatever became of its runs."""
+"""gan-report: summarize a sweep, or a single run, on one HTML page, whatever the state of its runs."""
 
 from __future__ import annotations
 
@@ -29,16 +29,21 @@ class Request(BaseModel):
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script `gan-report`."""
     with exit_codes():
         request: Request = parse_arguments(Request, sys.argv[1:])
-        if request.out is not None and request.out.suffix != ".html":
-            raise UserError(f"out={request.out}: a page; name it ….html")
-        if request.out is not None or request.run.is_dir():
-            require_writable(request.out or request.run / "report.html")
-        began = time.monotonic()
+        check_request(request)
+        start = time.monotonic()
         path = write_report(request.run, request.out)
-        print(f"{path}  {atomic.format_bytes(path.stat().st_size)}, {time.monotonic() - began:.1f} s")
+        print(f"{path}  {atomic.format_bytes(path.stat().st_size)}, {time.monotonic() - start:.1f} s")
+
+
+def check_request(request: Request) -> None:
+    """Check that the page can be written. Raises UserError."""
+    if request.out is not None and request.out.suffix != ".html":
+        raise UserError(f"out={request.out}: a page; name it ….html")
+    if request.out is not None or request.run.is_dir():
+        require_writable(request.out or request.run / "report.html")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""gan-sample: a trained run's generator draws."""
+"""gan-sample: draw samples from a trained run's generator into an image grid, single files or a numpy array."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gan_lightning.training.restore import Sampler
 
 BATCH = 256
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 class Request(BaseModel):
@@ -43,68 +43,74 @@ class Request(BaseModel):
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script `gan-sample`."""
     with exit_codes():
-        request: Request = parse_arguments(Request, sys.argv[1:])
-        out = Path(request.out)
-        kind, folder = out.suffix.lower(), request.out.endswith("/") or out.is_dir()
-        if not (folder or kind in (".npy", *PICTURES)):
-            allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(PICTURES)
-            raise UserError(f"out={request.out}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
-        require_writable(out, folder)
+        request = parse_arguments(Request, sys.argv[1:])
+        out, folder = check_output(request.out)
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
 
         sampler = load_sampler(Run(request.run), request.checkpoint)
-        samples, grid_columns = draw_samples(sampler, request)
+        samples, columns = draw_samples(sampler, request)
         (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
-        print(write_samples(samples, grid_columns, out, folder))
+        print(write_samples(samples, columns, out, folder))
 
 
-def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:
-    """The samples, and how many stand in a row of a grid. Raises UserError."""
+def check_output(name: str) -> tuple[Path, bool]:
+    """Return the output's path and whether it is a folder. Raises UserError if it can't be written."""
+    out = Path(name)
+    kind, folder = out.suffix.lower(), name.endswith("/") or out.is_dir()
+    if not (folder or kind in (".npy", *IMAGES)):
+        allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(IMAGES)
+        raise UserError(f"out={name}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
+    require_writable(out, folder)
+    return out, folder
+
+
+def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
+    """Draw the samples on a GPU if there is one, and return them on the CPU with the number of columns of a grid.
+
+    Raises UserError for labels and a truncation that the run does not support.
+    """
     import torch
 
-    from gan_lightning.config import instantiate
+    from gan_lightning.config.instantiate import build_prior
     from gan_lightning.step.seeding import Purpose, seeded_generator
 
     plain, device = sampler.plain, "cuda" if torch.cuda.is_available() else "cpu"
-    classes = plain["data"]["num_classes"]
-    conditional = plain["model"]["generator"].get("num_classes", classes)
+    num_classes = plain["data"]["num_classes"]
+    conditional = plain["model"]["generator"].get("num_classes", num_classes)
     if request.labels is not None and not conditional:
-        raise UserError("labels: this run's generator is unconditional: it can't be asked for a class")
-    if request.labels is not None and (not request.labels or max(request.labels) >= classes):
-        raise UserError(f"labels={request.labels}: the run has {classes} classes; allowed: 0 to {classes - 1}")
-    asked = request.labels or list(range(classes))
-    labels = torch.tensor(asked).repeat(-(-request.num // len(asked)))[: request.num] if classes else None
-    prior, dim, source = (
-        instantiate.build_prior(plain),
-        plain["gan"]["latent_dim"],
-        seeded_generator(Purpose.PICTURE, request.seed),
-    )
+        raise UserError("labels: this run's generator is unconditional: no class can be chosen")
+    if request.labels is not None and (not request.labels or max(request.labels) >= num_classes):
+        raise UserError(f"labels={request.labels}: the run has {num_classes} classes; allowed: 0 to {num_classes - 1}")
+    classes = request.labels or list(range(num_classes))
+    labels = torch.tensor(classes).repeat(-(-request.num // len(classes)))[: request.num] if num_classes else None
+    prior, latent_dim = build_prior(plain), plain["gan"]["latent_dim"]
+    generator = seeded_generator(Purpose.PICTURE, request.seed)
     try:
         if request.truncation is None:
-            z = prior.sample(request.num, dim, torch.device("cpu"), source)
+            z = prior.sample(request.num, latent_dim, torch.device("cpu"), generator)
         else:
-            z = prior.sample_truncated(request.num, dim, request.truncation, source)
+            z = prior.sample_truncated(request.num, latent_dim, request.truncation, generator)
     except ValueError as error:
         raise UserError(f"truncation={request.truncation}: {error}") from None
     network = sampler.generator.to(device)
     with torch.inference_mode():
-        parts = [
+        batches = [
             network(z[i : i + BATCH].to(device), None if labels is None else labels[i : i + BATCH].to(device)).float().cpu()
             for i in range(0, request.num, BATCH)
         ]
-    return torch.cat(parts), grid_columns(len(asked)) if conditional else 8
+    return torch.cat(batches), grid_columns(len(classes)) if conditional else 8
 
 
-def grid_columns(classes: int) -> int:
-    """Of a grid, so that a column shows one class: as many as there are classes, few ones repeated."""
-    return classes * (10 // classes) if classes <= 10 else classes if classes <= 16 else 8
+def grid_columns(num_classes: int) -> int:
+    """Return the number of columns such that each shows one class: a multiple of few classes, and 8 for more than 16."""
+    return num_classes * (10 // num_classes) if num_classes <= 10 else num_classes if num_classes <= 16 else 8
 
 
-def write_samples(samples: Tensor, grid_columns: int, out: Path, folder: bool) -> str:
-    """One file a sample, or all in one, as the ending of `out` says. Returns what to tell. Raises OSError."""
+def write_samples(samples: Tensor, columns: int, out: Path, folder: bool) -> str:  # (num, *sample_shape)
+    """Write one file per sample into a folder, a .npy file, or an image grid, and return the line to print. Raises OSError."""
     from gan_lightning.data import render
 
     if folder:
@@ -112,17 +118,17 @@ def write_samples(samples: Tensor, grid_columns: int, out: Path, folder: bool) -
             if samples.dim() == 4:
                 atomic.write_bytes(out / f"{i:06d}.png", render.encode_image(render.to_array(sample), ".png"), flushed=False)
             else:
-                write_numbers(sample, out / f"{i:06d}.npy")
+                write_array(sample, out / f"{i:06d}.npy")
         return f"{len(samples)} samples: {out}/"
     if out.suffix.lower() == ".npy":
-        write_numbers(samples, out)
+        write_array(samples, out)
     else:
-        atomic.write_bytes(out, render.encode_image(render.render(samples, grid_columns), out.suffix), flushed=False)
+        atomic.write_bytes(out, render.encode_image(render.render(samples, columns), out.suffix), flushed=False)
     return f"{len(samples)} samples: {out}"
 
 
-def write_numbers(samples: Tensor, path: Path) -> None:
-    """As numpy's file, without a copy in memory; `numpy.save` hides what the disk said."""
+def write_array(samples: Tensor, path: Path) -> None:  # (*shape)
+    """Write a .npy file without a copy in memory. Raises OSError, whose cause `numpy.save` would hide."""
     import numpy as np
 
     array = np.ascontiguousarray(samples.numpy())

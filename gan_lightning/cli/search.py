@@ -84,7 +84,7 @@ def run_search(line: list[str]) -> int:
     asked = parse_switches(words)
     composer = Composer(asked.config_dir, asked.config_name)
     space = Space(composer, asked.overrides)
-    checked = space.checked()
+    checked = space.validate_corners()
     study = prepare_study(request, space, checked)
     code = 1
     with study.joined(request.storage, checked[0]):
@@ -108,7 +108,8 @@ def suggest_argument(word: str) -> str | None:
 
 def prepare_study(request: Request, space: Any, checked: Sequence[Plain]) -> Study:
     """The study, not opened yet. Raises UserError."""
-    from gan_lightning.sweep.search.study import SearchSettings, Study
+    from gan_lightning.sweep.search.study import Study
+    from gan_lightning.sweep.search.types import SearchSettings
 
     name = request.study or "+".join(dict.fromkeys(str(plain["name"]) for plain in checked))
     if not re.fullmatch(r"\w[\w.+-]*", name):
@@ -124,9 +125,9 @@ def run_trials(study: Study) -> None:
     from gan_lightning.sweep.search.trial import Attempt
 
     before = Counter(trial.state.name for trial in study.trials)
-    goals = ", ".join(f"{'most' if o.higher else 'least'} {o.name}" for o in study.objectives)
+    goals = ", ".join(f"{'most' if o.maximize else 'least'} {o.name}" for o in study.objectives)
     there = f"; {count_states(before)} already" if before else ""
-    print(f"{study.choice.trials} trials for {goals}{there} → {shorten_path(study.folder)}", flush=True)
+    print(f"{study.settings.trials} trials for {goals}{there} → {shorten_path(study.folder)}", flush=True)
     study.work(Attempt(study))
 
 

@@ -1,1 +1,1 @@
-"""From a command line to checked objects: composition by Hydra, validation, instantiation."""
+"""Configuration: composition with Hydra, validation, and instantiation of the objects that a config names."""

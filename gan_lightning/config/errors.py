@@ -1,6 +1,6 @@
-"""Where configs live, and how a command line becomes one: a plain dict that is checked and built from.
+"""The errors that a command prints as one line per mistake, and the suggestions at the end of such a line.
 
-Only Hydra and OmegaConf are imported here, so that `--help` and `--cfg job` answer at once.
+Imports nothing heavier than one of Hydra's exceptions, so that `--help` and `--cfg job` start fast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hydra.errors import OverrideParseException
 
 
 class UserError(Exception):
-    """What a person asked for can't be done: one line a mistake, exit code 2."""
+    """Signal mistakes that the user can correct: one line each, exit code 2."""
 
     code = 2
 
@@ -24,13 +24,13 @@ class UserError(Exception):
 
 
 class WriteError(UserError):
-    """What was made can't be kept: the disk is full, or its filesystem fails. A sentence, and an exit code of its own."""
+    """Signal that a file can't be written because the disk is full or its filesystem fails: exit code 74."""
 
     code = 74  # EX_IOERR in sysexits.h
 
 
 def print_user_error(error: UserError, debug: bool = False) -> int:
-    """One line a mistake on stderr; the exit code."""
+    """Print the error's lines on stderr, after a traceback if `debug`, and return its exit code."""
     if debug:
         traceback.print_exc()
     for line in error.lines:
@@ -38,21 +38,27 @@ def print_user_error(error: UserError, debug: bool = False) -> int:
     return error.code
 
 
-def suggest(word: str, words: Iterable[str]) -> str:
-    """How a refusal ends: the word that was probably meant, and what stands beside it."""
-    known = sorted(set(words))
-    parent, _, leaf = word.rpartition(".")
-    leaves = {key.rpartition(".")[2]: key for key in reversed(known)}
-    near = difflib.get_close_matches(word, known, 1, 0.7) or [
+def suggest(name: str, allowed: Iterable[str]) -> str:
+    """Return the end of an error line for an unknown name: the nearest allowed one, if any, and all those at its level.
+
+    Names may be dotted keys: of these, the keys beside the nearest one are listed by their last part.
+    """
+    names = sorted(set(allowed))
+    parent, _, leaf = name.rpartition(".")
+    leaves = {key.rpartition(".")[2]: key for key in reversed(names)}
+    nearest = difflib.get_close_matches(name, names, 1, 0.7) or [
         leaves[k] for k in difflib.get_close_matches(leaf, leaves, 1, 0.65)
     ]
-    beside = [key for key in known if key.rpartition(".")[0] == (near[0].rpartition(".")[0] if near else parent)]
-    beside = beside or [key for key in known if "." not in key]
-    guess = [f"did you mean {near[0]}?"] if near else []
-    return " ".join([*guess, f"allowed: {', '.join(key.rpartition('.')[2] for key in beside) or 'nothing'}"])
+    level = nearest[0].rpartition(".")[0] if nearest else parent
+    siblings = [key for key in names if key.rpartition(".")[0] == level] or [key for key in names if "." not in key]
+    guess = [f"did you mean {nearest[0]}?"] if nearest else []
+    return " ".join([*guess, f"allowed: {', '.join(key.rpartition('.')[2] for key in siblings) or 'nothing'}"])
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of what a library says; where a command line can't be read, also why."""
-    said = [line for line in str(error).splitlines() if line.strip()]
-    return "; ".join(said[: 2 if isinstance(error, OverrideParseException) else 1]) or type(error).__name__
+    """Return the first line of an exception's message, or its class name without one.
+
+    For an override that can't be parsed the second line, which contains the reason, is appended.
+    """
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[: 2 if isinstance(error, OverrideParseException) else 1]) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What this package uses of Hydra's private modules, all in this file: an upgrade of Hydra is checked here."""
+"""The private parts of Hydra that this package uses, imported in this module only: check it when Hydra is upgraded."""
 
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl

@@ -1,7 +1,9 @@
-"""What a config may ask of Hydra itself. Hydra instantiates its own nodes before a job is checked, so they are read first.
+"""The restrictions on Hydra's own node of a config, checked before Hydra instantiates anything from it.
 
-Launcher and sweeper are among a few exact names, callbacks are none, logging makes only what Hydra's own options make. What
-runs in a shell on a cluster, and where else configs are looked for, is typed by a person and not read from a file.
+Hydra instantiates its launcher, sweeper, callbacks and logging before a job's config is validated. Therefore a launcher or
+sweeper must be one of a few exact classes, callbacks are rejected, and logging may use the classes of Hydra's own options
+only. Commands that run in a shell on a cluster must be typed on the command line, because a config file may be a stranger's.
+Configs are searched for in folders only, because Hydra would import a package in order to search it.
 """
 
 from __future__ import annotations
@@ -20,73 +22,76 @@ PLUGINS = {
     ),
     "sweeper": ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",),
 }
-ELSEWHERE = PLUGINS["launcher"][-1:]  # of these, those whose jobs run on other machines
-SHELL = ("setup", "python", "srun_args", "additional_parameters", "container_image", "container_mounts")
-LOGGING = ("job_logging", "hydra_logging")
-MADE = ("logging.Formatter", "logging.StreamHandler", "logging.FileHandler", "colorlog.ColoredFormatter")
+REMOTE_LAUNCHERS = PLUGINS["launcher"][-1:]  # their jobs run on other machines
+SHELL_KEYS = ("setup", "python", "srun_args", "additional_parameters", "container_image", "container_mounts")
+LOGGING_NODES = ("job_logging", "hydra_logging")
+LOGGING_CLASSES = ("logging.Formatter", "logging.StreamHandler", "logging.FileHandler", "colorlog.ColoredFormatter")
 STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 LOG_FILE = "${hydra.runtime.output_dir}/${hydra.job.name}.log"
-VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+ENVIRONMENT_VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
-def find_policy_mistakes(hydra: DictConfig, typed: Iterable[str]) -> Iterator[str]:
-    """What of the composed `hydra` node is refused, one line each; `typed`: the keys of the command line."""
+def find_policy_mistakes(hydra: DictConfig, typed_keys: Iterable[str]) -> Iterator[str]:
+    """Yield one line per restriction that the composed `hydra` node violates; `typed_keys` are those of the command line."""
     node: dict[str, Any] = {str(k): v for k, v in OmegaConf.to_container(hydra, resolve=False).items()}  # type: ignore[union-attr]
-    for place, allowed in PLUGINS.items():
-        plugin = node.get(place)
-        target = plugin.get("_target_") if isinstance(plugin, dict) else plugin
-        if target not in allowed:
-            yield f"hydra.{place}._target_: {target} is not allowed; allowed: {', '.join(allowed)}"
-        elif isinstance(plugin, dict):
-            for key in SHELL:
-                if plugin.get(key) and f"hydra.{place}.{key}" not in typed:
-                    yield f"hydra.{place}.{key}: runs commands, so no file may set it; type it on the command line"
-            yield from targets(f"hydra.{place}", {k: v for k, v in plugin.items() if k != "_target_"})
+    for name in PLUGINS:
+        yield from find_plugin_mistakes(name, node.get(name), typed_keys)
     if node.get("callbacks"):
         yield "hydra.callbacks: none may be set; to watch a run, write an option of the callback group"
-    for place in LOGGING:
-        if node.get(place) is not None:
-            yield from makers(f"hydra.{place}", node[place])
+    for name in LOGGING_NODES:
+        if node.get(name) is not None:
+            yield from find_logging_mistakes(f"hydra.{name}", node[name])
     job = node.get("job")
     variables = job.get("env_set") if isinstance(job, dict) else job
     if not isinstance(variables, dict):
         yield f"hydra.job.env_set: {variables} is no mapping"
     else:
-        for name in variables.keys() - set(VARIABLES):
-            yield f"hydra.job.env_set.{name}: may not be set by a config; allowed: {', '.join(VARIABLES)}"
-    rest = {k: v for k, v in node.items() if k not in (*PLUGINS, *LOGGING, "callbacks")}
-    yield from targets("hydra", rest)
+        for name in variables.keys() - set(ENVIRONMENT_VARIABLES):
+            yield f"hydra.job.env_set.{name}: may not be set by a config; allowed: {', '.join(ENVIRONMENT_VARIABLES)}"
+    yield from find_targets("hydra", {k: v for k, v in node.items() if k not in (*PLUGINS, *LOGGING_NODES, "callbacks")})
 
 
-def targets(path: str, node: Any) -> Iterator[str]:
-    """Targets where none belongs."""
-    for key, value in entries(node):
+def find_plugin_mistakes(name: str, plugin: Any, typed_keys: Iterable[str]) -> Iterator[str]:
+    """Yield the mistakes of the launcher's or the sweeper's node."""
+    target = plugin.get("_target_") if isinstance(plugin, dict) else plugin
+    if target not in PLUGINS[name]:
+        yield f"hydra.{name}._target_: {target} is not allowed; allowed: {', '.join(PLUGINS[name])}"
+    elif isinstance(plugin, dict):
+        for key in SHELL_KEYS:
+            if plugin.get(key) and f"hydra.{name}.{key}" not in typed_keys:
+                yield f"hydra.{name}.{key}: runs commands, so no file may set it; type it on the command line"
+        yield from find_targets(f"hydra.{name}", {k: v for k, v in plugin.items() if k != "_target_"})
+
+
+def find_targets(path: str, node: Any) -> Iterator[str]:
+    """Yield a line for each `_target_` in a node that may contain none."""
+    for key, value in _entries(node):
         if key == "_target_":
-            yield f"{path}._target_: nothing with a target may stand here"
-        yield from targets(f"{path}.{key}", value)
+            yield f"{path}._target_: no target is allowed here"
+        yield from find_targets(f"{path}.{key}", value)
 
 
-def makers(path: str, node: Any) -> Iterator[str]:
-    """What `logging.config` would call or import: factories, classes, and text that stands for an object."""
+def find_logging_mistakes(path: str, node: Any) -> Iterator[str]:
+    """Yield a line for each factory, class or object reference that `logging.config` would call or import."""
     if isinstance(node, str) and (("${" in node and node != LOG_FILE) or ("://" in node and node not in STREAMS)):
-        yield f"{path}: {node} may not stand here; allowed: plain text, {', '.join(STREAMS)}"
-    for key, value in entries(node):
-        if key in ("()", "class", "_target_", ".") and value not in MADE:
-            yield f"{path}.{key}: {value} is not allowed; allowed: {', '.join(MADE)}"
+        yield f"{path}: {node} is not allowed here; allowed: plain text, {', '.join(STREAMS)}"
+    for key, value in _entries(node):
+        if key in ("()", "class", "_target_", ".") and value not in LOGGING_CLASSES:
+            yield f"{path}.{key}: {value} is not allowed; allowed: {', '.join(LOGGING_CLASSES)}"
         elif key == "filename" and value != LOG_FILE:
             yield f"{path}.{key}: {value} may not be written; allowed: {LOG_FILE}"
         else:
-            yield from makers(f"{path}.{key}", value)
+            yield from find_logging_mistakes(f"{path}.{key}", value)
 
 
-def entries(node: Any) -> list[tuple[str, Any]]:
-    """Keys and values of a mapping or a list."""
-    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    return [(str(key), value) for key, value in pairs]
-
-
-def refuse_searchpath(path: Any) -> str | None:
-    """Why configs may not come from here: Hydra would import a package to look into it."""
-    places = path if isinstance(path, list) else [path]
+def find_searchpath_mistake(searchpath: Any) -> str | None:
+    """Return an error line if a `hydra.searchpath` contains anything but folders, otherwise None."""
+    places = searchpath if isinstance(searchpath, list) else [searchpath]
     wrong = [str(place) for place in places if "://" in str(place) and not str(place).startswith("file://")]
     return f"hydra.searchpath: {wrong[0]} may not be read; allowed: folders, as file://FOLDER" if wrong else None
+
+
+def _entries(node: Any) -> list[tuple[str, Any]]:
+    """Return the keys and values of a mapping, or the indices and values of a list; nothing for a scalar."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [(str(key), value) for key, value in pairs]

@@ -1,4 +1,4 @@
-"""A checked config → objects. The only place where classes that a config names are called."""
+"""Instantiation of a validated config. No other module calls the classes that a config names."""
 
 from __future__ import annotations
 
@@ -21,90 +21,97 @@ from gan_lightning.prior.base import Prior
 from gan_lightning.step.seeding import Purpose, derive_seed
 
 
-def instantiate(node: Any, **given: Any) -> Any:
-    """The object that a node describes, nodes inside it first; `given` completes its arguments."""
+def instantiate(node: Any, **arguments: Any) -> Any:
+    """Return the object that a node with a `_target_` describes, or any other node unchanged.
+
+    Nodes inside it are instantiated first; `arguments` are added to those of the node.
+    """
     if isinstance(node, dict) and "_target_" in node:
-        kept = {k: instantiate(v) for k, v in node.items() if k not in ("_target_", "_partial_")}
+        configured = {k: instantiate(v) for k, v in node.items() if k not in ("_target_", "_partial_")}
         target = import_object(node["_target_"])
-        return partial(target, **kept, **given) if node.get("_partial_") else target(**kept, **given)
+        return partial(target, **configured, **arguments) if node.get("_partial_") else target(**configured, **arguments)
     return node
 
 
-def instantiate_group(node: Plain, **offered: Any) -> dict[str, Any]:
-    """A list group's objects by name; each is given what its constructor takes of `offered`."""
-    found = {}
-    for name, inner in node.items():
-        taken = constructor_parameters(import_object(inner["_target_"])).keys() & offered.keys()
-        found[name] = instantiate(inner, **{key: offered[key] for key in taken})
-    return found
+def instantiate_group(group: Plain, **available: Any) -> dict[str, Any]:
+    """Return a group's objects by name; each gets those of the `available` arguments that its constructor takes."""
+    objects = {}
+    for name, node in group.items():
+        accepted = constructor_parameters(import_object(node["_target_"])).keys() & available.keys()
+        objects[name] = instantiate(node, **{key: available[key] for key in accepted})
+    return objects
 
 
 class Networks(NamedTuple):
-    """The two networks."""
+    """Hold the two networks of a GAN."""
 
     generator: nn.Module
     discriminator: nn.Module
 
 
 def build_networks(plain: Plain) -> Networks:
-    """Both networks, each from a seed of its own, so that G's weights do not change with D's width."""
-    packed = plain["gan"]["packing"]
+    """Build both networks, each initialized from its own seed, so that G's weights do not depend on D's width.
+
+    With packing, the discriminator's input has `packing` times the channels of a sample.
+    """
+    packing = plain["gan"]["packing"]
     channels, *size = plain["data"]["sample_shape"]
-    reshaped = {"sample_shape": [packed * channels, *size]} if packed > 1 else {}
+    packed_shape = {"sample_shape": [packing * channels, *size]} if packing > 1 else {}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive_seed(Purpose.GENERATOR, plain["seed"]))
         generator = instantiate(plain["model"]["generator"])
         torch.default_generator.manual_seed(derive_seed(Purpose.DISCRIMINATOR, plain["seed"]))
-        discriminator = instantiate(plain["model"]["discriminator"] | reshaped)
+        discriminator = instantiate(plain["model"]["discriminator"] | packed_shape)
     return Networks(generator, discriminator)
 
 
 def build_data(plain: Plain) -> Data:
-    """The data, not yet loaded."""
-    found: Data = instantiate(plain["data"], seed=plain["seed"], batches_per_step=plain["gan"]["d_steps_per_g_step"])
-    return found
+    """Build the data module; nothing is loaded yet."""
+    data: Data = instantiate(plain["data"], seed=plain["seed"], batches_per_step=plain["gan"]["d_steps_per_g_step"])
+    return data
 
 
 def build_metrics(plain: Plain) -> dict[str, GenerativeMetric]:
-    """The scores, not yet bound to data; one extractor serves those that want one."""
-    wanted = any("feature" in constructor_parameters(import_object(node["_target_"])) for node in plain["metric"].values())
-    return instantiate_group(plain["metric"], **({"feature": instantiate(plain["feature"])} if wanted else {}))
+    """Build the metrics by name, without a reference yet; those that take a feature extractor share one."""
+    parameters = [constructor_parameters(import_object(node["_target_"])) for node in plain["metric"].values()]
+    shared = {"feature": instantiate(plain["feature"])} if any("feature" in names for names in parameters) else {}
+    return instantiate_group(plain["metric"], **shared)
 
 
 def build_prior(plain: Plain) -> Prior:
-    """Where z comes from."""
-    found: Prior = instantiate(plain["prior"])
-    return found
+    """Build the prior of the latents z."""
+    prior: Prior = instantiate(plain["prior"])
+    return prior
 
 
 def build_gan(plain: Plain) -> GAN:
-    """The game with fresh players."""
-    both = build_networks(plain)
-    found: GAN = instantiate(
+    """Build the GAN with newly initialized networks."""
+    networks = build_networks(plain)
+    gan: GAN = instantiate(
         plain["gan"],
-        generator=both.generator,
-        discriminator=both.discriminator,
+        generator=networks.generator,
+        discriminator=networks.discriminator,
         loss=instantiate(plain["loss"]),
         regularizers=instantiate_group(plain["regularizer"]),
         augmentation=instantiate(plain["augmentation"]),
         prior=build_prior(plain),
-        ema=instantiate(plain["ema"], generator=both.generator),
+        ema=instantiate(plain["ema"], generator=networks.generator),
         optimizers={player: instantiate(plain["optimizer"][player]) for player in ("generator", "discriminator")},
         schedule=instantiate(plain["optimizer"]["schedule"]),
         seed=plain["seed"],
     )
-    return found
+    return gan
 
 
-def build_bare_trainer(plain: Plain, **given: Any) -> pl.Trainer:
-    """The Trainer of the config, for an endless stream."""
-    settled = {"enable_checkpointing": False, "use_distributed_sampler": False, "num_sanity_val_steps": 0}
-    settled |= {"enable_model_summary": False, "max_epochs": -1}
-    place = (
-        TorchElasticEnvironment if world_size(plain) > 1 and is_distributed() else LightningEnvironment
-    )  # ours to say, not SLURM's
-    given["plugins"] = [*given.get("plugins", []), place()]
+def build_bare_trainer(plain: Plain, **arguments: Any) -> pl.Trainer:
+    """Build the config's Trainer for a stream without epochs; `arguments` are added to those of the config."""
+    fixed = {"enable_checkpointing": False, "use_distributed_sampler": False, "num_sanity_val_steps": 0}
+    fixed |= {"enable_model_summary": False, "max_epochs": -1}
+    distributed = world_size(plain) > 1 and is_distributed()
+    # given explicitly, because Lightning would detect SLURM and take ranks and number of processes from its variables
+    environment = TorchElasticEnvironment() if distributed else LightningEnvironment()
+    arguments["plugins"] = [*arguments.get("plugins", []), environment]
     if world_size(plain) == 1:
         plain = plain | {"trainer": {key: value for key, value in plain["trainer"].items() if key != "strategy"}}
-    found: pl.Trainer = instantiate(settled | plain["trainer"], **given)
-    return found
+    trainer: pl.Trainer = instantiate(fixed | plain["trainer"], **arguments)
+    return trainer

@@ -1,23 +1,29 @@
-"""A checked config → objects. The only place where classes that a config names are called."""
+"""The checks that need objects: data size, metrics, the networks' shapes on the meta device, Lightning's Trainer.
+
+They follow `validate`, and are cheap: no data is read into memory, and no weight is allocated.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Mapping, Sequence
 
 import torch
 from omegaconf import DictConfig
 
 from gan_lightning.config.errors import UserError, one_line, suggest
 from gan_lightning.config.instantiate import build_bare_trainer, build_data, build_metrics, build_networks
+from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.targets import import_object
-from gan_lightning.config.validate import TRAINER, validate
+from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import is_distributed, world_size
-from gan_lightning.data.base import DataError
+from gan_lightning.data.base import Data, DataError
+from gan_lightning.metric.base import GenerativeMetric
 
-EXTRAS = ("wandb", "mlflow")  # loggers that come with an optional dependency of the same name
-INSTEAD = {  # of Trainer's other arguments, which a run decides by itself
+EXTRAS = ("wandb", "mlflow")  # loggers that need the optional dependency of the same name
+INSTEAD = {  # what replaces the Trainer's arguments that a run sets itself
     "accumulate_grad_batches": "use gan.accumulate_grad_batches",
     "callbacks": "use the callback group",
     "default_root_dir": "use hydra.run.dir",
@@ -31,89 +37,83 @@ INSTEAD = {  # of Trainer's other arguments, which a run decides by itself
 PRECISIONS = ("32-true", "bf16-mixed")
 
 
-# ── rehearsal: what only the objects can say, before there is any data or any weight ─────────────────────────────────────
 def validate_and_preflight(config: DictConfig) -> Plain:
-    """The config as a plain dict, checked and tried. Raises UserError."""
+    """Return the validated config as a plain dict, after all checks. Raises UserError."""
     plain = validate(config)
     preflight(plain)
     return plain
 
 
 def preflight(plain: Plain) -> None:
-    """Try all that is cheap: the data's size, the networks' shapes on the meta device, the Trainer. Raises UserError."""
+    """Build what is cheap, and check that the parts of a validated config fit together.
+
+    Raises UserError with one line per mistake.
+    """
     mistakes = [*_trainer_mistakes(plain), *_batch_mistakes(plain)]
     try:
-        source = build_data(plain)
-        held = source.count()
+        data = build_data(plain)
+        num_samples = data.count()
     except DataError as error:
         raise UserError(*mistakes, *error.lines) from None
-    except Exception as error:  # a person's own data set may fail in any way
+    except Exception as error:  # a user's own data set may fail in any way
         raise UserError(*mistakes, f"data: {type(error).__name__}: {one_line(error)}") from None
-    batch, together = plain["data"]["batch_size"], world_size(plain)
-    if held is not None and batch * together > held:
-        what = f"{batch} samples" if together == 1 else f"{batch} samples on each of {together} devices"
-        mistakes.append(f"data.batch_size: {what} can't be served from {held} training samples; at most {held // together} can")
-    scores = build_metrics(plain)
-    for name, score in scores.items():
-        if why := score.incompatibility(source):
-            mistakes.append(f"metric.{name}: {why}")
-        elif score.conditional and plain["model"]["generator"].get("num_classes", 1) == 0:
-            mistakes.append(
-                f"metric.{name}: asks for classes, but the generator has none (model.num_classes=0); use metric=none"
-            )
-    offered = [value for score in scores.values() for value in score.maximize]
-    for name, node in plain["callback"].items():
-        incompatibility = getattr(
-            import_object(node["_target_"]), "incompatibility", None
-        )  # a watcher that goes by scores knows which it wants
-        if incompatibility is not None and (
-            why := incompatibility(offered, **{k: v for k, v in node.items() if k != "_target_"})
-        ):
-            mistakes.append(f"callback.{name}: {why}")
-    if plain["objective"] is not None and plain["objective"] not in offered:
-        mistakes.append(f"objective: no metric gives {plain['objective']}; {suggest(plain['objective'], offered)}")
+    batch, processes = plain["data"]["batch_size"], world_size(plain)
+    if num_samples is not None and batch * processes > num_samples:
+        wanted = f"{batch} samples" if processes == 1 else f"{batch} samples on each of {processes} devices"
+        limit = f"{num_samples} training samples; at most {num_samples // processes} can"
+        mistakes.append(f"data.batch_size: {wanted} can't be served from {limit}")
+    metrics = build_metrics(plain)
+    scores = [score for metric in metrics.values() for score in metric.maximize]
+    mistakes += [*_metric_mistakes(plain, metrics, data), *_callback_mistakes(plain, scores)]
+    if plain["objective"] is not None and plain["objective"] not in scores:
+        mistakes.append(f"objective: no metric gives {plain['objective']}; {suggest(plain['objective'], scores)}")
     mistakes += _class_mistakes(plain) or ([] if mistakes else _shape_mistakes(plain))
     if mistakes:
         raise UserError(*mistakes)
 
 
 def _trainer_mistakes(plain: Plain) -> list[str]:
+    trainer, processes = plain["trainer"], world_size(plain)
     allowed = f"allowed: {', '.join(TRAINER[1:])}"
-    found = [f"trainer.{k}: not an option here; {INSTEAD.get(k, allowed)}" for k in plain["trainer"] if k not in TRAINER]
-    steps = plain["trainer"].get("max_steps")
+    mistakes = [f"trainer.{k}: not an option here; {INSTEAD.get(k, allowed)}" for k in trainer if k not in TRAINER]
+    steps = trainer.get("max_steps")
     if steps is None or steps < 1:
-        found.append(f"trainer.max_steps: {steps} should be a number of generator updates, at least 1")
-    if (processes := world_size(plain)) > 1 and not isinstance(plain["trainer"].get("strategy"), dict):
-        found.append(f"trainer.devices: {processes} processes need to know how they work together; use trainer=ddp")
-    if plain["trainer"].get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
+        mistakes.append(f"trainer.max_steps: {steps} should be a number of generator updates, at least 1")
+    if processes > 1 and not isinstance(trainer.get("strategy"), dict):
+        mistakes.append(f"trainer.devices: {processes} processes need a strategy; use trainer=ddp")
+    if trainer.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
         cure = "to train without: trainer=default, or trainer=ddp for several processes"
-        found.append(f"trainer.accelerator: {plain['trainer']['accelerator']}: there is no CUDA GPU on this machine; {cure}")
-    if plain["trainer"].get("num_nodes", 1) > 1 and not is_distributed():
+        mistakes.append(f"trainer.accelerator: {trainer['accelerator']}: there is no CUDA GPU on this machine; {cure}")
+    if trainer.get("num_nodes", 1) > 1 and not is_distributed():
         cure = "start it on each node, with torchrun or srun: docs/processes.md"
-        found.append(f"trainer.num_nodes: {plain['trainer']['num_nodes']} nodes, but this is the only process; {cure}")
-    kind = (plain.get("logger") or {}).get("_target_", "").rpartition(".")[2].removesuffix("Logger").lower()
-    if kind in EXTRAS and importlib.util.find_spec(kind) is None:
-        found.append(f"logger: {kind} is not installed; pip install 'gan-lightning[{kind}]'")
-    precision = str(plain["trainer"].get("precision", PRECISIONS[0]))
+        mistakes.append(f"trainer.num_nodes: {trainer['num_nodes']} nodes, but this is the only process; {cure}")
+    logger = (plain.get("logger") or {}).get("_target_", "").rpartition(".")[2].removesuffix("Logger").lower()
+    if logger in EXTRAS and importlib.util.find_spec(logger) is None:
+        mistakes.append(f"logger: {logger} is not installed; pip install 'gan-lightning[{logger}]'")
+    precision = str(trainer.get("precision", PRECISIONS[0]))
     if precision.startswith("16"):
-        found.append(f"trainer.precision: {precision} needs a loss scaler, which manual optimization has not; use bf16-mixed")
+        cure = "which manual optimization has not; use bf16-mixed"
+        mistakes.append(f"trainer.precision: {precision} needs a loss scaler, {cure}")
     elif precision not in PRECISIONS:
-        found.append(f"trainer.precision: {precision} is not supported; allowed: {', '.join(PRECISIONS)}")
-    if found:
-        return found
-    quiet = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    level = quiet.level
-    quiet.setLevel(logging.ERROR)
+        mistakes.append(f"trainer.precision: {precision} is not supported; allowed: {', '.join(PRECISIONS)}")
+    return mistakes or _lightning_mistakes(plain)
+
+
+def _lightning_mistakes(plain: Plain) -> list[str]:
+    """Return the error that Lightning raises for the Trainer's arguments, if any."""
+    logger = logging.getLogger("pytorch_lightning.utilities.rank_zero")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         build_bare_trainer(plain, logger=False, callbacks=[])
-    except Exception as error:  # Lightning's word on its own arguments
-        said = str(error).strip().splitlines()[0]
-        if named := [k for k in plain["trainer"] if f"`{k}`" in said]:
-            return [f"trainer.{named[0]}: {said}"]
+    except Exception as error:  # Lightning raises many classes
+        message = str(error).strip().splitlines()[0]
+        if named := [k for k in plain["trainer"] if f"`{k}`" in message]:
+            return [f"trainer.{named[0]}: {message}"]
         given = ", ".join(f"{k}={plain['trainer'].get(k)}" for k in ("accelerator", "devices", "precision", "strategy"))
-        return [f"trainer: {said} ({given})"]
+        return [f"trainer: {message} ({given})"]
     finally:
-        quiet.setLevel(level)
+        logger.setLevel(level)
     return []
 
 
@@ -127,52 +127,76 @@ def _batch_mistakes(plain: Plain) -> list[str]:
     return []
 
 
+def _metric_mistakes(plain: Plain, metrics: Mapping[str, GenerativeMetric], data: Data) -> list[str]:
+    mistakes = []
+    for name, metric in metrics.items():
+        if why := metric.incompatibility(data):
+            mistakes.append(f"metric.{name}: {why}")
+        elif metric.conditional and plain["model"]["generator"].get("num_classes", 1) == 0:
+            classless = "the generator has none (model.num_classes=0); use metric=none"
+            mistakes.append(f"metric.{name}: needs classes, but {classless}")
+    return mistakes
+
+
+def _callback_mistakes(plain: Plain, scores: Sequence[str]) -> list[str]:
+    mistakes = []
+    for name, node in plain["callback"].items():
+        arguments = {k: v for k, v in node.items() if k != "_target_"}
+        incompatibility = getattr(import_object(node["_target_"]), "incompatibility", None)  # of callbacks that read scores
+        if incompatibility is not None and (why := incompatibility(scores, **arguments)):
+            mistakes.append(f"callback.{name}: {why}")
+    return mistakes
+
+
 def _class_mistakes(plain: Plain) -> list[str]:
-    there = plain["data"]["num_classes"]
-    asked = {
+    available = plain["data"]["num_classes"]
+    requested = {
         name: node["num_classes"] for name, node in plain["model"].items() if isinstance(node, dict) and "num_classes" in node
     }
-    data_have = f"the data have {there}" if there else "the data are unlabelled (data.num_classes=0)"
-    cure = f"model.num_classes={there}, or 0 to ignore the labels" if there else "model.num_classes=0"
-    if len(set(asked.values())) == 1:
-        asked = {"num_classes": next(iter(asked.values()))}
-    found = [f"model.{name}: {k} classes, but {data_have}; use {cure}" for name, k in asked.items() if k not in (0, there)]
-    if len(set(asked.values())) > 1 and not found:
-        found.append(f"model: {', '.join(f'{k} classes in {name}' for name, k in asked.items())}; set model.num_classes alone")
-    if plain["gan"]["packing"] > 1 and any(asked.values()):
-        found.append(
-            f"gan.packing: {plain['gan']['packing']} samples share a logit, but have a label each; use model.num_classes=0"
-        )
-    return found
+    data_have = f"the data have {available}" if available else "the data are unlabelled (data.num_classes=0)"
+    cure = f"model.num_classes={available}, or 0 to ignore the labels" if available else "model.num_classes=0"
+    if len(set(requested.values())) == 1:
+        requested = {"num_classes": next(iter(requested.values()))}
+    mistakes = [
+        f"model.{name}: {n} classes, but {data_have}; use {cure}" for name, n in requested.items() if n not in (0, available)
+    ]
+    if len(set(requested.values())) > 1 and not mistakes:
+        classes = ", ".join(f"{n} classes in {name}" for name, n in requested.items())
+        mistakes.append(f"model: {classes}; set model.num_classes alone")
+    packing = plain["gan"]["packing"]
+    if packing > 1 and any(requested.values()):
+        mistakes.append(f"gan.packing: {packing} samples share a logit, but have a label each; use model.num_classes=0")
+    return mistakes
 
 
 def _shape_mistakes(plain: Plain) -> list[str]:
-    shape, labelled = list(plain["data"]["sample_shape"]), plain["data"]["num_classes"]
-    packing, n = plain["gan"]["packing"], plain["data"]["batch_size"] // plain["gan"]["accumulate_grad_batches"]
+    """Run both networks on the meta device, for shapes without values, and return the first mistake."""
+    shape, packing = list(plain["data"]["sample_shape"]), plain["gan"]["packing"]
+    n = plain["data"]["batch_size"] // plain["gan"]["accumulate_grad_batches"]
     with torch.device("meta"):
         try:
-            both = build_networks(plain)
+            generator, discriminator = build_networks(plain)
         except ValueError as error:
             return [f"model: {error}"]
-        z, labels = torch.empty(n, plain["gan"]["latent_dim"]), torch.empty(n, dtype=torch.long) if labelled else None
+        z = torch.empty(n, plain["gan"]["latent_dim"])
+        labels = torch.empty(n, dtype=torch.long) if plain["data"]["num_classes"] else None
         try:
-            fake = both.generator(z, labels)
-        except NotImplementedError:  # a network that can't be run without values: training will tell
+            fake = generator(z, labels)
+        except NotImplementedError:  # an operation that needs values: an error in shape is raised when training starts
             return []
         except (ValueError, RuntimeError) as error:
-            return [
-                f"model.generator: can't turn {n} z of gan.latent_dim={z.shape[1]} into samples: {str(error).splitlines()[0]}"
-            ]
+            what = f"{n} z of gan.latent_dim={z.shape[1]}"
+            return [f"model.generator: can't turn {what} into samples: {str(error).splitlines()[0]}"]
         if list(fake.shape) != [n, *shape]:
             return [f"model.generator: draws samples of shape {list(fake.shape[1:])}, but data.sample_shape is {shape}"]
-        seen = torch.empty(n // packing, packing * shape[0], *shape[1:])
+        packed = torch.empty(n // packing, packing * shape[0], *shape[1:])
         try:
-            logits = both.discriminator(seen, labels).logits
+            logits = discriminator(packed, labels).logits
         except NotImplementedError:
             return []
         except (ValueError, RuntimeError) as error:
-            return [f"model.discriminator: can't judge samples of shape {list(seen.shape[1:])}: {str(error).splitlines()[0]}"]
+            return [f"model.discriminator: can't judge samples of shape {list(packed.shape[1:])}: {str(error).splitlines()[0]}"]
         if logits.shape != (n // packing,):
-            wrong = list(logits.shape)
-            return [f"model.discriminator: its logits have shape {wrong} for {n // packing} samples, not [{n // packing}]"]
+            actual, expected = list(logits.shape), n // packing
+            return [f"model.discriminator: its logits have shape {actual} for {expected} samples, not [{expected}]"]
     return []

@@ -1,6 +1,6 @@
-"""Where configs live, and how a command line becomes one: a plain dict that is checked and built from.
+"""The resolved config as a plain dict of plain values: interpolations, dotted keys, differences.
 
-Only Hydra and OmegaConf are imported here, so that `--help` and `--cfg job` answer at once.
+Imports only OmegaConf and yaml, so that `--help` and `--cfg job` start fast.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from omegaconf.resolvers import oc
 from gan_lightning.config.errors import UserError, one_line
 
 Plain = dict[str, Any]
-READABLE = ("HOME", "MLFLOW_TRACKING_URI", "TMPDIR", "USER")  # by a config, of the environment
-VARIABLES = "GAN_LIGHTNING_VARIABLES"
+READABLE_VARIABLES = ("HOME", "MLFLOW_TRACKING_URI", "TMPDIR", "USER")  # environment variables that any config may read
+TRUST_VARIABLE = "GAN_LIGHTNING_VARIABLES"  # in it a user lists more of them, separated by commas
 
 
 def leaf_keys(node: Any, path: str = "") -> Iterator[str]:
-    """The dotted key of every leaf."""
+    """Yield the dotted key of every leaf; an empty mapping is a leaf."""
     if isinstance(node, Mapping) and node:
         for key, value in node.items():
             yield from leaf_keys(value, f"{path}.{key}" if path else str(key))
@@ -31,16 +31,19 @@ def leaf_keys(node: Any, path: str = "") -> Iterator[str]:
 
 
 def resolve(config: DictConfig) -> Plain:
-    """All interpolations followed. Raises UserError, naming the key."""
-    written = OmegaConf.to_container(config, resolve=False)
-    if missing := [key for key, value in flatten(dict(written)).items() if value == "???"]:  # type: ignore[arg-type]
+    """Return the config as a plain dict with all interpolations resolved.
+
+    Raises UserError, naming the key, for a mandatory value that is missing and an interpolation that can't be resolved.
+    """
+    unresolved = OmegaConf.to_container(config, resolve=False)
+    if missing := [key for key, value in flatten(dict(unresolved)).items() if value == "???"]:  # type: ignore[arg-type]
         raise UserError(*(f"{key}: missing; it is needed: {key}=…" for key in missing))
     OmegaConf.register_new_resolver("oc.env", read_environment, replace=True)
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except errors.OmegaConfBaseException as error:
-        said = one_line(error).removeprefix("Refused raised while resolving interpolation: ")
-        raise UserError(f"{error.full_key}: {said}") from None
+        message = one_line(error).removeprefix("UserError raised while resolving interpolation: ")
+        raise UserError(f"{error.full_key}: {message}") from None
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     assert isinstance(plain, dict)
@@ -48,25 +51,30 @@ def resolve(config: DictConfig) -> Plain:
 
 
 def read_environment(name: str, *default: Any) -> Any:
-    """`${oc.env:NAME}`, of the few that any config may read: a stranger's could carry a password into a file or a logger."""
-    trusted = (*READABLE, *os.environ.get(VARIABLES, "").split(","))
+    """Return an environment variable for `${oc.env:NAME}`.
+
+    A stranger's config could copy a password from the environment into a file or a logger. Raises UserError for a variable
+    that is neither in READABLE_VARIABLES nor trusted by the user.
+    """
+    trusted = (*READABLE_VARIABLES, *os.environ.get(TRUST_VARIABLE, "").split(","))
     if name not in trusted:
-        raise UserError(f"reads {name} of the environment; allowed: {', '.join(READABLE)}; to allow it: {VARIABLES}={name}")
+        allowed = ", ".join(READABLE_VARIABLES)
+        raise UserError(f"reads {name} of the environment; allowed: {allowed}; to allow it: {TRUST_VARIABLE}={name}")
     return oc.env(name, *default)
 
 
 def load_resolved(path: Path) -> Plain:
-    """A resolved config as it was written, read in C where there is libyaml: ten times as fast. Raises OSError, YAMLError."""
+    """Read a resolved config file, with libyaml where it is available: ten times as fast. Raises OSError, YAMLError."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_bytes())
     try:
-        found: Plain = loader.get_single_data()
+        plain: Plain = loader.get_single_data()
     finally:
         loader.dispose()
-    return found
+    return plain
 
 
 def differences(old: Plain, new: Plain) -> list[str]:
-    """`key: old → new` for every leaf that differs."""
+    """Return `key: old → new` for every leaf that differs, sorted by key."""
     before, after = flatten(old), flatten(new)
     return [
         f"{key}: {before.get(key, 'unset')} → {after.get(key, 'unset')}"
@@ -76,11 +84,11 @@ def differences(old: Plain, new: Plain) -> list[str]:
 
 
 def flatten(plain: Plain) -> Plain:
-    """Dotted key → leaf."""
-    found: Plain = {}
+    """Return dotted key → leaf."""
+    flat: Plain = {}
     for key in leaf_keys(plain):
         node: Any = plain
         for part in key.split("."):
             node = node[part]
-        found[key] = node
-    return found
+        flat[key] = node
+    return flat

@@ -1,8 +1,8 @@
-"""Which classes a config may name, where, and what keys they take. Refused by the name, before anything is imported.
+"""The classes that a config may name at each place, and the parameters of their constructors.
 
-Our own are exactly `gan_lightning.<room>.<module>.<Class>`, defined in that file and derived from the room's base; those of
-libraries stand in a short list of exact names; a person trusts packages of their own by an environment variable, never by
-the config.
+A `_target_` is rejected by its name, before anything is imported. Allowed are: this package's classes, as exactly
+`gan_lightning.<room>.<module>.<Class>`, defined in that module and derived from the base class of the place; a short list of
+exact names of other libraries; and the packages that the user trusts in an environment variable, never in the config.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ OPTIMIZERS = {f"torch.optim.{name}" for name in ("Adadelta", "Adagrad", "Adam", 
 LOGGERS = {f"pytorch_lightning.loggers.{name}Logger" for name in ("CSV", "MLFlow", "TensorBoard", "Wandb")}
 DATASETS = {f"torchvision.datasets.{name}" for name in ("EMNIST", "FakeData", "FashionMNIST", "KMNIST", "QMNIST", "USPS")}
 FOREIGN = {"pytorch_lightning.Trainer"} | OPTIMIZERS | LOGGERS | DATASETS
-PACKAGES = "GAN_LIGHTNING_PACKAGES"
-NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+TRUST_VARIABLE = "GAN_LIGHTNING_PACKAGES"
+DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
 class Role(NamedTuple):
-    """What may stand at a place of the config."""
+    """Describe which classes are allowed at a place of the config."""
 
-    base: str  # a class that the target is, or derives from
-    room: str  # the module or package of ours that it lies in
+    base: str  # the class that a target must be, or derive from
+    room: str  # the module or package that the target must be defined in
 
 
 ROLES = {
@@ -59,95 +59,104 @@ ROLES = {
 
 
 def role(path: str) -> Role | None:
-    """What may stand here by the place's name; places inside a node go by their constructor's annotation."""
+    """Return the role of a place by its dotted key; None for a place inside a node, see `role_by_annotation`."""
     return ROLES.get(path) or ROLES.get(path.rpartition(".")[0] + ".*")
 
 
-def refuse_target(path: str, name: Any, wanted: Role | None) -> str | None:
-    """Why this target may not stand here: by its name, before anything is imported, then by its class."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
+    """Return an error line if the target is not allowed at this place: by its name, before any import, then by its class."""
+    if not isinstance(name, str) or not DOTTED_NAME.fullmatch(name):
         return f"{path}._target_: {name} is no dotted name of a class"
-    if wanted is None:
-        return f"{path}._target_: nothing with a target may stand here; {suggest(path, ROLES)}"
+    if expected is None:
+        return f"{path}._target_: no target is allowed here; {suggest(path, ROLES)}"
     module, _, cls = name.rpartition(".")
-    trusted = [p for p in os.environ.get(PACKAGES, "").split(",") if p]
-    ours = module == wanted.room or re.fullmatch(re.escape(wanted.room) + r"\.\w+", module) is not None
-    ours = ours and module.startswith("gan_lightning.") and not module.endswith(".base")
-    if not (ours or name in FOREIGN or module.partition(".")[0] in trusted):
-        if module.startswith("gan_lightning."):
-            return f"{path}._target_: {name} may not stand here; allowed: classes in {wanted.room}"
-        here = [n for n in FOREIGN if n.rpartition(".")[0] == wanted.room] or [f"classes in {wanted.room}"]
-        package = module.partition(".")[0]
-        cure = (
-            "" if package in {*sys.stdlib_module_names, "torch"} else f"; to trust a package of your own: {PACKAGES}={package}"
-        )
-        return f"{path}._target_: {name} is not allowed; allowed: {', '.join(sorted(here))}{cure}"
-    if module.partition(".")[0] in trusted and not {"", str(Path.cwd())} & set(sys.path):
-        sys.path.append(str(Path.cwd()))  # a console script, unlike python -m, does not look here
+    trusted = module.partition(".")[0] in os.environ.get(TRUST_VARIABLE, "").split(",")
+    ours = is_in_room(module, expected.room)
+    if not (ours or trusted or name in FOREIGN):
+        return _name_mistake(path, name, expected)
+    if trusted and not {"", str(Path.cwd())} & set(sys.path):
+        sys.path.append(str(Path.cwd()))  # a console script, unlike python -m, does not search the working directory
     try:
-        found = vars(importlib.import_module(module)).get(cls)
-    except Exception as error:  # a module of the user's may fail in any way
+        target = vars(importlib.import_module(module)).get(cls)
+    except Exception as error:  # a user's module may fail in any way
         return f"{path}._target_: importing {module} fails: {type(error).__name__}: {error}"
-    base = import_object(wanted.base)
-    if not isinstance(found, type):
+    base = import_object(expected.base)
+    if not isinstance(target, type):
         return f"{path}._target_: {module} has no class {cls}; {suggest(cls, list_classes(module, base))}"
-    if not issubclass(found, base) or (ours and found.__module__ != module):
-        return f"{path}._target_: {name} is no {base.__name__} of {wanted.room}; {suggest(cls, list_classes(module, base))}"
+    if not issubclass(target, base) or (ours and target.__module__ != module):
+        suggestion = suggest(cls, list_classes(module, base))
+        return f"{path}._target_: {name} is no {base.__name__} of {expected.room}; {suggestion}"
     return None
 
 
+def is_in_room(module: str, room: str) -> bool:
+    """Return whether a module is the room itself or directly inside it, part of this package, and no module of base classes."""
+    inside = module == room or re.fullmatch(re.escape(room) + r"\.\w+", module) is not None
+    return inside and module.startswith("gan_lightning.") and not module.endswith(".base")
+
+
+def _name_mistake(path: str, name: str, expected: Role) -> str:
+    module = name.rpartition(".")[0]
+    if module.startswith("gan_lightning."):
+        return f"{path}._target_: {name} is not allowed here; allowed: classes in {expected.room}"
+    allowed = [n for n in FOREIGN if n.rpartition(".")[0] == expected.room] or [f"classes in {expected.room}"]
+    package = module.partition(".")[0]
+    trustable = package not in {*sys.stdlib_module_names, "torch"}
+    cure = f"; to trust a package of your own: {TRUST_VARIABLE}={package}" if trustable else ""
+    return f"{path}._target_: {name} is not allowed; allowed: {', '.join(sorted(allowed))}{cure}"
+
+
 def list_classes(module: str, base: type) -> list[str]:
-    """The classes of this kind that a module defines."""
+    """Return the names in a module that are bound to subclasses of `base`."""
     return [
-        n
-        for n, c in vars(importlib.import_module(module)).items()
-        if isinstance(c, type) and issubclass(c, base) and c is not base
+        name
+        for name, cls in vars(importlib.import_module(module)).items()
+        if isinstance(cls, type) and issubclass(cls, base) and cls is not base
     ]
 
 
 def import_object(name: str) -> Any:
-    """What a dotted name means; only for names that were allowed."""
+    """Import and return the object of a dotted name. Call it only with names that `refuse_target` has accepted."""
     module, _, attribute = name.rpartition(".")
     return getattr(importlib.import_module(module), attribute)
 
 
 class Parameter(NamedTuple):
-    """One key that a constructor takes."""
+    """Describe one constructor parameter that a config may set."""
 
     annotation: Any
-    default: Any  # ...: none
+    default: Any  # ... if it is required
 
 
 def constructor_parameters(cls: type) -> dict[str, Parameter]:
-    """Key → what it takes, up the bases as long as a constructor passes `**kwargs` on."""
-    found: dict[str, Parameter] = {}
+    """Return the parameters of a constructor by name, with those of the bases as long as it passes `**kwargs` on."""
+    parameters: dict[str, Parameter] = {}
     owners = [c for c in cls.__mro__ if "__init__" in vars(c)]
-    first = owners[0]
     for owner in owners:
         init = inspect.unwrap(vars(owner)["__init__"])
-        own = list(inspect.signature(init).parameters.values())[1:]
+        signature = list(inspect.signature(init).parameters.values())[1:]
         hints = parameter_types(init)
-        for p in own:
+        for p in signature:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
-                needed = p.default is p.empty and owner is first  # a base's may be given by the class itself
-                found.setdefault(p.name, Parameter(hints.get(p.name, Any), ... if needed else p.default))
-        if all(p.kind is not p.VAR_KEYWORD for p in own):
+                required = p.default is p.empty and owner is owners[0]  # the class may supply its bases' parameters itself
+                parameters.setdefault(p.name, Parameter(hints.get(p.name, Any), ... if required else p.default))
+        if all(p.kind is not p.VAR_KEYWORD for p in signature):
             break
-    return found
+    return parameters
 
 
 def parameter_types(init: Any) -> dict[str, Any]:
-    """Parameter → type; one that its module imports for type checkers only is left out."""
-    found: dict[str, Any] = {}
+    """Return the annotations of a constructor, evaluated one by one; one that can't be evaluated at run time is left out."""
+    hints: dict[str, Any] = {}
     for name, annotation in inspect.get_annotations(init).items():
-        with contextlib.suppress(NameError):
-            lone = types.SimpleNamespace(__annotations__={name: annotation})
-            found |= typing.get_type_hints(lone, init.__globals__, include_extras=True)
-    return found
+        with contextlib.suppress(NameError):  # a name that its module imports under TYPE_CHECKING only
+            single = types.SimpleNamespace(__annotations__={name: annotation})
+            hints |= typing.get_type_hints(single, init.__globals__, include_extras=True)
+    return hints
 
 
 def role_by_annotation(annotation: Any) -> Role | None:
-    """The role of a node inside another: a class of ours, or a dataset, that the parameter's annotation names."""
+    """Return the role of a node inside another: a class of this package, or a dataset, that the annotation names."""
     for option in (annotation, *typing.get_args(annotation)):
         if isinstance(option, type) and option.__module__.startswith("gan_lightning."):
             return Role(f"{option.__module__}.{option.__name__}", option.__module__.removesuffix(".base"))

@@ -1,4 +1,4 @@
-"""How many processes train together: as a config asks for, and as this process was started."""
+"""The number of processes that train together: as the config requests it, and as this process was started."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 
 from gan_lightning.config.resolve import Plain
 
-ALL = ("auto", -1, "-1")  # devices: as many as this machine has GPUs, or one process without
+ALL_DEVICES = ("auto", -1, "-1")  # one process per GPU of this machine, or a single process without a GPU
 
 
 def world_size(plain: Plain) -> int:
-    """How many processes train together."""
+    """Return the number of processes that a config requests: devices per node times nodes."""
     devices, nodes = plain["trainer"].get("devices", 1), plain["trainer"].get("num_nodes", 1)
-    if devices in ALL:
+    if devices in ALL_DEVICES:
         import torch
 
         devices = max(torch.cuda.device_count(), 1) if plain["trainer"].get("accelerator") != "cpu" else 1
@@ -20,10 +20,10 @@ def world_size(plain: Plain) -> int:
 
 
 def is_distributed() -> bool:
-    """Whether this process is one of several that train together."""
+    """Return whether this process is one of several that train together."""
     return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def global_rank() -> int:
-    """This process's place among them; 0: the first, or alone."""
+    """Return this process's rank; 0 if it trains alone."""
     return int(os.environ["RANK"]) if is_distributed() else 0

@@ -1,1 +1,1 @@
-"""Real samples: one source a file."""
+"""Real data: one source per file."""

@@ -1,4 +1,4 @@
-"""What every source of real samples is: a LightningDataModule with a shape, a number of classes and three splits."""
+"""The base class of real data: a LightningDataModule with a sample shape, a number of classes and three splits."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from pydantic import Field
 from torch.utils.data import DataLoader
 
 from gan_lightning.data.stream import Source, Stream
-from gan_lightning.step.types import Batch
+from gan_lightning.step.types import Batch, Count, NumClasses, Shape
 
-Shape = tuple[Annotated[int, Field(ge=1)], ...]  # (C, H, W), (C, T) or (D,)
-NumClasses = Annotated[int, Field(ge=0)]  # 0: unlabelled
-BatchSize = Annotated[int, Field(ge=1)]
 NumWorkers = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Share = Annotated[float, Field(ge=0, lt=1)]  # of all samples, for one split
 
 
 class DataError(Exception):
-    """The data are not there, or not what the config says: a line a mistake for the person who asked."""
+    """Report data that are missing or do not match the config, one line per mistake."""
 
     @property
     def lines(self) -> list[str]:
-        """The lines alone, also where a worker process wrapped them into its traceback."""
+        """Return the message's lines, without the traceback that a worker process of a DataLoader puts around them."""
         return str(self).strip().rpartition("DataError: ")[2].splitlines()
 
 
 class Splits(NamedTuple):
-    """Train is learned from, validation chooses checkpoints, test is reported and touched by nothing else."""
+    """Hold the three splits: train for training, validation for choosing checkpoints, test only for reported numbers."""
 
     train: Source
     validation: Source
@@ -38,20 +36,20 @@ class Splits(NamedTuple):
 
 
 class Data(pl.LightningDataModule):
-    """Subclasses say how many samples they have (`count`, cheaply) and load them (`load`).
+    """Define the data of a run: subclasses override `count`, which must be cheap, and `load`.
 
-    `batch_size` is what one discriminator update sees in one process; a loader's batch holds `batches_per_step` of them, all
-    that one iteration needs.
+    `batch_size` is the number of samples of one discriminator update in one process. A loader's batch holds
+    `batches_per_step` times as many: all that one iteration needs.
     """
 
     def __init__(
         self,
         sample_shape: Shape,
         num_classes: NumClasses,
-        batch_size: BatchSize = 64,
+        batch_size: Count = 64,
         num_workers: NumWorkers = 0,
         seed: Seed = 0,
-        batches_per_step: BatchSize = 1,
+        batches_per_step: Count = 1,
     ) -> None:
         super().__init__()
         self.sample_shape, self.num_classes = tuple(sample_shape), num_classes
@@ -60,28 +58,28 @@ class Data(pl.LightningDataModule):
 
     @abstractmethod
     def count(self) -> int | None:
-        """How many training samples there are, without decoding any; None: as many as one likes.
+        """Return the number of training samples without decoding any; None: endless.
 
-        Raises DataError if they are missing or do not fit what the config says.
+        Raises DataError if the data are missing or do not match the config.
         """
 
     @abstractmethod
     def load(self) -> Splits:
-        """Read the data. Called once a process; raises DataError."""
+        """Read the data; called once per process. Raises DataError."""
 
     @property
     def splits(self) -> Splits:
-        """The three splits, loaded at the first call."""
+        """Return the three splits, loaded at the first access. Raises DataError."""
         if self._splits is None:
             self._splits = self.load()
         return self._splits
 
     def setup(self, stage: str) -> None:
-        """Load before training starts, so that what is wrong with the data is said before step 1."""
+        """Load before training starts, so that errors in the data are reported before step 1. Raises DataError."""
         _ = self.splits
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """The endless stream from the trainer's step on: there is no loader state to restore."""
+        """Return the endless stream from the trainer's current step on, so that a resumed run restores no loader state."""
         trainer = self.trainer
         assert trainer is not None
         stream = Stream(
@@ -90,8 +88,17 @@ class Data(pl.LightningDataModule):
             seed=self.seed,
             start=trainer.global_step,
             rank=trainer.global_rank,
-            world=trainer.world_size,
-            rounds=self.batches_per_step,
+            world_size=trainer.world_size,
+            batches_per_step=self.batches_per_step,
         )
         on_gpu = torch.cuda.is_available() and trainer.accelerator.__class__.__name__ == "CUDAAccelerator"
         return DataLoader(stream, batch_size=None, num_workers=self.num_workers, pin_memory=on_gpu)
+
+
+def require_training_share(validation: float, test: float) -> None:
+    """Raise DataError if the shares of validation and test leave no sample for training."""
+    if validation + test >= 1:
+        raise DataError(
+            f"data.validation and data.test: {validation} and {test} leave nothing to train on; "
+            "allowed: two shares whose sum is below 1, such as 0.05 and 0.05"
+        )

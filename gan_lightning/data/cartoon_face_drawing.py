@@ -1,10 +1,10 @@
-"""Faces in the style of anime, drawn by code: a data set of faces whose every cause is known, and that needs no download.
+"""Faces in the style of anime, drawn by code from seven known factors and a continuous jitter.
 
-face i = draw(hair, style, eyes, mouth, skin, pose, background, jitter), all of it a pure function of (face_seed, i)
+face i = draw(hair, style, eyes, mouth, skin, pose, background, jitter), a pure function of (face_seed, i)
 
-The seven factors are uniform and independent, so that all 6 · 3⁶ = 4374 faces are equally likely: what a generator drops, or
-ties together, can be counted (as on dSprites, Matthey et al. 2017). The jitter (place, size, turn, eyelids, tints) is
-continuous: no two faces are alike.
+The seven factors are uniform and independent, so all 6 · 3⁶ = 4374 combinations are equally likely: values that a generator
+drops or correlates can be counted (as on dSprites, Matthey et al. 2017). The jitter (position, size, turn, eyelids, tints) is
+continuous, so no two faces are identical.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "background": ("sky", "rose", "sand"),
 }
 JITTER = ("x", "y", "size", "turn", "lids", *(f"{part} {c}" for part in ("hair", "skin", "background") for c in "rgb"))
-FINER = 4  # drawn this much larger, then averaged
+SUPERSAMPLING = 4  # a face is drawn this many times larger, then averaged
 
 Colour = tuple[int, int, int]
 
@@ -39,36 +39,39 @@ INK, WHITE, LIP, CLOTH, RIBBON = (52, 34, 48), (255, 255, 255), (176, 52, 66), (
 
 
 class Face(NamedTuple):
-    """What is drawn: the value of each of FACTORS, and of each JITTER a number in [-1, 1]."""
+    """Describe a face: for each of FACTORS the index of its value, for each of JITTER a number in [-1, 1]."""
 
     factors: tuple[int, ...]
     jitter: tuple[float, ...]
 
 
 def sample_face(face_seed: int, index: int) -> Face:
-    """Face `index`: the factors first, each from a uniform number of its own, then the jitter."""
+    """Return face `index`; its first random numbers choose one factor each, the others are the jitter."""
     u = np.random.default_rng([Purpose.REAL, face_seed, index]).random(len(FACTORS) + len(JITTER))
-    factors = tuple(int(len(values) * part) for values, part in zip(FACTORS.values(), u[: len(FACTORS)], strict=True))
+    factors = tuple(int(len(values) * x) for values, x in zip(FACTORS.values(), u[: len(FACTORS)], strict=True))
     return Face(factors, tuple((2 * u[len(FACTORS) :] - 1).tolist()))
 
 
 def smooth(points: Sequence[tuple[float, float]], corners: Sequence[int] = (), steps: int = 6) -> np.ndarray:  # -> (P, 2)
-    """A closed curve through `points` (Catmull & Rom 1974), straight on both sides of each of the `corners`."""
+    """Return a closed curve through `points` (Catmull & Rom 1974) with `steps` vertices per segment.
+
+    `corners` are indices of points with zero tangents, where the curve has a sharp bend.
+    """
     p = np.array(points)
     t = (np.arange(steps) / steps)[:, None]
-    pieces = []
+    segments = []
     for i in range(len(p)):
         a, b, c, d = (p[(i + k) % len(p)] for k in (-1, 0, 1, 2))
-        before = np.zeros(2) if i in corners else (c - a) / 2
-        after = np.zeros(2) if (i + 1) % len(p) in corners else (d - b) / 2
-        pieces.append(
-            (2 * t**3 - 3 * t**2 + 1) * b + (t**3 - 2 * t**2 + t) * before + (3 * t**2 - 2 * t**3) * c + (t**3 - t**2) * after
+        start = np.zeros(2) if i in corners else (c - a) / 2  # the tangent at b
+        end = np.zeros(2) if (i + 1) % len(p) in corners else (d - b) / 2  # the tangent at c
+        segments.append(
+            (2 * t**3 - 3 * t**2 + 1) * b + (t**3 - 2 * t**2 + t) * start + (3 * t**2 - 2 * t**3) * c + (t**3 - t**2) * end
         )
-    return np.concatenate(pieces)
+    return np.concatenate(segments)
 
 
 def mirror(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The left half of an outline, from top to bottom or back, and its mirror image."""
+    """Complete the left half of an outline with its mirror image at x = 0.5."""
     return [*points, *((1 - x, y) for x, y in reversed(points) if x != 0.5)]
 
 
@@ -100,86 +103,87 @@ OPEN = smooth([(-0.1, -0.045), (0.0, -0.03), (0.1, -0.045), (0.065, 0.04), (0.0,
 
 
 class Pen:
-    """Draws into the unit square, seen at `size` round its middle and moved by (x, y)."""
+    """Draw shapes of the unit square onto an image, scaled by `size` about the centre and moved by (x, y)."""
 
     def __init__(self, image: Image.Image, x: float, y: float, size: float) -> None:
-        self.on, self.side = ImageDraw.Draw(image), image.width
+        self.canvas, self.side = ImageDraw.Draw(image), image.width
         self.scale = size * self.side
         self.origin = np.array([(0.5 + x - size / 2) * self.side, (0.5 + y - size / 2) * self.side])
 
     def shape(self, outline: np.ndarray, colour: Colour, x: float = 0.0, ink: Colour | None = None, y: float = 0.0) -> None:
-        """A filled outline, moved by (x, y)."""
+        """Draw a filled outline (P, 2), moved by (x, y), with a border in the colour `ink` if it is given."""
         points = (self.scale * outline + self.scale * np.array([x, y]) + self.origin).ravel().tolist()
-        self.on.polygon(points, fill=colour, outline=ink, width=max(1, round(0.014 * self.scale)) if ink else 1)
+        self.canvas.polygon(points, fill=colour, outline=ink, width=max(1, round(0.014 * self.scale)) if ink else 1)
 
     def ellipse(self, x: float, y: float, width: float, height: float, colour: Colour) -> None:
-        """A filled ellipse round (x, y)."""
-        self.on.ellipse(self.box(x, y, width, height), fill=colour)
+        """Draw a filled ellipse with its centre at (x, y)."""
+        self.canvas.ellipse(self.box(x, y, width, height), fill=colour)
 
     def arc(
-        self, x: float, y: float, width: float, height: float, angles: tuple[int, int], colour: Colour, thick: float
+        self, x: float, y: float, width: float, height: float, angles: tuple[int, int], colour: Colour, thickness: float
     ) -> None:
-        """A piece of an ellipse; the angles run clockwise from the right."""
-        self.on.arc(self.box(x, y, width, height), *angles, fill=colour, width=round(thick * self.scale))
+        """Draw an arc of an ellipse; the angles are in degrees, clockwise from the right."""
+        self.canvas.arc(self.box(x, y, width, height), *angles, fill=colour, width=round(thickness * self.scale))
 
     def box(self, x: float, y: float, width: float, height: float) -> list[float]:
-        """Left, top, right, bottom in pixels."""
+        """Return left, top, right and bottom in pixels."""
         left, top = np.array([x - width / 2, y - height / 2]) * self.scale + self.origin
         return [left, top, left + width * self.scale, top + height * self.scale]
 
 
-def tint(colour: Colour, by: Sequence[float], strength: float) -> Colour:
-    """The colour with each channel moved by up to `strength`."""
-    red, green, blue = (min(255, max(0, round(c + strength * u))) for c, u in zip(colour, by, strict=True))
+def tint(colour: Colour, amounts: Sequence[float], strength: float) -> Colour:
+    """Add `strength` times its amount in [-1, 1] to each channel, and clip."""
+    red, green, blue = (min(255, max(0, round(c + strength * u))) for c, u in zip(colour, amounts, strict=True))
     return red, green, blue
 
 
 def mix(colour: Colour, other: Colour, share: float) -> Colour:
-    """`share` of the other colour in this one."""
+    """Interpolate from `colour` (share 0) to `other` (share 1)."""
     red, green, blue = (round(c + share * (o - c)) for c, o in zip(colour, other, strict=True))
     return red, green, blue
 
 
-def draw_face(sample_face: Face, side: int) -> Image.Image:
-    """The face, side × side."""
-    hair, style, eyes, mouth, skin, pose, background = sample_face.factors
-    x, y, size, turn, lids, *tints = sample_face.jitter
-    image = Image.new("RGB", (FINER * side, FINER * side), sky := tint(BACKGROUND[background], tints[6:], 8))
+def draw_face(face: Face, side: int) -> Image.Image:
+    """Return an RGB image of side × side pixels."""
+    hair, style, eyes, mouth, skin, pose, background = face.factors
+    x, y, size, turn, lids, *tints = face.jitter
+    backdrop = tint(BACKGROUND[background], tints[6:], 8)
+    image = Image.new("RGB", (SUPERSAMPLING * side, SUPERSAMPLING * side), backdrop)
     pen = Pen(image, 0.025 * x, 0.02 * y, 0.94 + 0.04 * size)
-    turned = (pose - 1) * (0.07 + 0.008 * turn) + (0.008 * turn if pose == 1 else 0)
-    strands, flesh = tint(HAIR[hair], tints[:3], 12), tint(SKIN[skin], tints[3:6], 6)
-    deep, edge = mix(strands, INK, 0.3), mix(strands, INK, 0.55)
+    yaw = (pose - 1) * (0.07 + 0.008 * turn) + (0.008 * turn if pose == 1 else 0)  # how far the features move sideways
+    hair_colour, skin_colour = tint(HAIR[hair], tints[:3], 12), tint(SKIN[skin], tints[3:6], 6)
+    hair_shadow, hair_line = mix(hair_colour, INK, 0.3), mix(hair_colour, INK, 0.55)
 
-    pen.ellipse(0.5, 0.45, 0.95, 0.95, mix(sky, WHITE, 0.45))
+    pen.ellipse(0.5, 0.45, 0.95, 0.95, mix(backdrop, WHITE, 0.45))
     if style == 2:
         for tail in TAILS:
-            pen.shape(tail, strands, -0.3 * turned, edge)
-    pen.shape(BEHIND[style], deep, -0.2 * turned, edge)
+            pen.shape(tail, hair_colour, -0.3 * yaw, hair_line)
+    pen.shape(BEHIND[style], hair_shadow, -0.2 * yaw, hair_line)
     pen.shape(BODY, CLOTH)
-    pen.shape(NECK, mix(flesh, INK, 0.18))
+    pen.shape(NECK, mix(skin_colour, INK, 0.18))
     pen.shape(COLLAR, WHITE)
-    pen.shape(HEAD, flesh, 0.4 * turned, mix(flesh, INK, 0.4))
+    pen.shape(HEAD, skin_colour, 0.4 * yaw, mix(skin_colour, INK, 0.4))
 
-    middle = 0.5 + turned
-    for where in (-1, 1):  # what the head turns to comes closer to its edge, and narrower
-        near = 1 - where * turned * 2.2
-        centre = middle + where * 0.128 * near
-        pen.ellipse(centre + where * 0.035, 0.69, 0.1 * near, 0.05, mix(flesh, (235, 80, 90), 0.35))
-        draw_eye(pen, centre, 0.57, 0.15 * near, 0.2 + 0.025 * lids, EYES[eyes])
-        pen.arc(centre, 0.455, 0.13 * near, 0.05, (200, 340), edge, 0.014)
-    pen.ellipse(middle + 0.4 * turned, 0.675, 0.02, 0.014, mix(flesh, INK, 0.35))
+    middle = 0.5 + yaw
+    for sign in (-1, 1):  # perspective: the eye on the side that the head turns to is narrower and nearer to the outline
+        scale = 1 - sign * yaw * 2.2
+        eye = middle + sign * 0.128 * scale
+        pen.ellipse(eye + sign * 0.035, 0.69, 0.1 * scale, 0.05, mix(skin_colour, (235, 80, 90), 0.35))
+        draw_eye(pen, eye, 0.57, 0.15 * scale, 0.2 + 0.025 * lids, EYES[eyes])
+        pen.arc(eye, 0.455, 0.13 * scale, 0.05, (200, 340), hair_line, 0.014)
+    pen.ellipse(middle + 0.4 * yaw, 0.675, 0.02, 0.014, mix(skin_colour, INK, 0.35))
     draw_mouth(pen, middle, 0.755, mouth)
 
-    pen.shape(FRINGE[style], strands, 0.5 * turned, edge)
-    pen.shape(SHINE, mix(strands, WHITE, 0.45), 0.6 * turned)
+    pen.shape(FRINGE[style], hair_colour, 0.5 * yaw, hair_line)
+    pen.shape(SHINE, mix(hair_colour, WHITE, 0.45), 0.6 * yaw)
     if style == 2:
-        for where in (-1, 1):
-            pen.ellipse(0.5 + where * 0.315 + 0.1 * turned, 0.27, 0.085, 0.1, RIBBON)
-    return image.reduce(FINER)
+        for sign in (-1, 1):
+            pen.ellipse(0.5 + sign * 0.315 + 0.1 * yaw, 0.27, 0.085, 0.1, RIBBON)
+    return image.reduce(SUPERSAMPLING)
 
 
 def draw_eye(pen: Pen, x: float, y: float, width: float, height: float, colour: Colour) -> None:
-    """An eye: white, iris, pupil, the light from below and above, the lid with its lashes."""
+    """Draw an eye: white, iris, pupil, two reflections, and the lid with its lashes."""
     pen.ellipse(x, y, width, height, WHITE)
     pen.ellipse(x, y + 0.01, 0.78 * width, 0.9 * height, mix(colour, INK, 0.45))
     pen.ellipse(x, y + 0.028, 0.68 * width, 0.68 * height, colour)
@@ -191,7 +195,7 @@ def draw_eye(pen: Pen, x: float, y: float, width: float, height: float, colour: 
 
 
 def draw_mouth(pen: Pen, x: float, y: float, mouth: int) -> None:
-    """A mouth: a smiling line, wide open, or a small round one."""
+    """Draw a mouth: 0 a smile, 1 open, 2 round."""
     if mouth == 0:
         pen.arc(x, y - 0.04, 0.2, 0.1, (10, 170), mix(LIP, INK, 0.35), 0.026)
     elif mouth == 1:

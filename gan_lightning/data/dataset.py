@@ -1,7 +1,7 @@
-"""A data set of your own: any map-style `torch.utils.data.Dataset`, its items read when they are needed.
+"""A user's own data set: any map-style `torch.utils.data.Dataset`, its items read when they are needed.
 
-What a person has already written for another project trains a GAN without a copy on disk and may be larger than memory.
-What it draws at random (crops, flips: with torch, NumPy or `random`) is drawn from (seed, step, rank) like all else.
+A data set that was written for another project needs no copy on disk and may be larger than memory. Its random augmentation
+(crops, flips; by torch, NumPy or `random`) is seeded with (seed, step, rank), like everything random in a run.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ import operator
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from gan_lightning.data.base import Data, DataError, Splits
+from gan_lightning.data.base import Data, DataError, Share, Splits, require_training_share
 from gan_lightning.data.decode import decode, require_image_shape
 from gan_lightning.data.store import split_indices
 from gan_lightning.data.stream import batch_positions
@@ -30,24 +29,24 @@ from gan_lightning.step.types import Batch
 SAMPLE_KEYS = ("image", "x", "real")
 LABEL_KEYS = ("label", "y", "labels")
 TOLERANCE = 1e-3  # of floats, beyond [-1, 1]
-NO_STEP = 2**32 - 1  # what is drawn outside the stream: no batch has this number
+NO_STEP = 2**32 - 1  # seeds what is read outside the stream: no batch has this number
 
 
 class SplitPart(NamedTuple):
-    """Which items of which data set."""
+    """Select the items of one split."""
 
-    key: str  # as it is typed
+    key: str  # the config key of the data set
     dataset: Dataset[Any]
-    numbers: np.ndarray
+    indices: np.ndarray  # (N,), of items in the data set
 
 
 class UserDataset(Data):
-    """An item is x, (x, y), or a mapping with "image", "x" or "real" and perhaps "label", "y" or "labels".
+    """Load a data set whose item is x, (x, y), or a mapping with "image", "x" or "real" and perhaps "label", "y" or "labels".
 
-    x is a PIL image, which becomes `sample_shape` as `decode` says; a uint8 array or tensor (C, H, W), (H, W, C) or (H, W) of
-    exactly that size, scaled to [-1, 1]; or floats of exactly `sample_shape`, taken as they are: images in [-1, 1].
-    y is a whole number below `num_classes`; with `num_classes` 0 labels are ignored. `validation` and `test` are shares of
-    `dataset`, for each split that has no data set of its own.
+    x is a PIL image, which `decode` converts to `sample_shape`; a uint8 array or tensor (C, H, W), (H, W, C) or (H, W) of
+    exactly that size, scaled to [-1, 1]; or floats of exactly `sample_shape`, which are not changed: images in [-1, 1].
+    y is an integer below `num_classes`; with `num_classes` 0 labels are ignored. `validation` and `test` are shares of
+    `dataset`, each used unless that split has a data set of its own.
     """
 
     def __init__(
@@ -55,8 +54,8 @@ class UserDataset(Data):
         dataset: Dataset[Any],
         validation_dataset: Dataset[Any] | None = None,
         test_dataset: Dataset[Any] | None = None,
-        validation: Annotated[float, Field(ge=0, lt=1)] = 0.05,
-        test: Annotated[float, Field(ge=0, lt=1)] = 0.05,
+        validation: Share = 0.05,
+        test: Share = 0.05,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
@@ -64,37 +63,32 @@ class UserDataset(Data):
         self.validation, self.test = validation, test
 
     def count(self) -> int:
-        return len(self.parts()[0].numbers)
+        return len(self.parts()[0].indices)
 
     def load(self) -> Splits:
-        items = [Items(part, self.sample_shape, self.num_classes) for part in self.parts()]
-        for some in items:
-            some.check()
-        return Splits(*items)
+        sources = [DatasetSource(part, self.sample_shape, self.num_classes) for part in self.parts()]
+        for source in sources:
+            source.check()
+        return Splits(*sources)
 
     def parts(self) -> list[SplitPart]:
-        """What belongs to train, validation and test. Raises DataError unless each data set can be read by number."""
+        """Return the items of train, validation and test. Raises DataError unless each data set can be indexed."""
         validation = self.validation if self.validation_dataset is None else 0.0
         test = self.test if self.test_dataset is None else 0.0
-        if validation + test >= 1:
-            raise DataError(
-                f"data.validation and data.test: {validation} and {test} leave nothing to train on; "
-                "allowed: two shares whose sum is below 1, such as 0.05 and 0.05"
-            )
-        train, held_out, reported = split_indices(dataset_length("data.dataset", self.dataset), validation, test)
-        found = [SplitPart("data.dataset", self.dataset, train)]
-        others = (("validation", self.validation_dataset, held_out), ("test", self.test_dataset, reported))
-        for name, own, share in others:
-            if own is None:
-                found.append(SplitPart("data.dataset", self.dataset, share))
+        require_training_share(validation, test)
+        train, *shares = split_indices(dataset_length("data.dataset", self.dataset), validation, test)
+        parts = [SplitPart("data.dataset", self.dataset, train)]
+        datasets = {"data.validation_dataset": self.validation_dataset, "data.test_dataset": self.test_dataset}
+        for (key, dataset), share in zip(datasets.items(), shares, strict=True):
+            if dataset is None:
+                parts.append(SplitPart("data.dataset", self.dataset, share))
             else:
-                key = f"data.{name}_dataset"
-                found.append(SplitPart(key, own, np.arange(dataset_length(key, own))))
-        return found
+                parts.append(SplitPart(key, dataset, np.arange(dataset_length(key, dataset))))
+        return parts
 
 
-class Items:
-    """A source that reads each item when it is asked for."""
+class DatasetSource:
+    """Read each item of a split from the data set when it is needed."""
 
     def __init__(self, part: SplitPart, sample_shape: tuple[int, ...], num_classes: int) -> None:
         self.key, self.dataset, self.index = part
@@ -103,35 +97,31 @@ class Items:
     def __len__(self) -> int:
         return len(self.index)
 
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
-        """Batch i: see `stream`."""
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world_size: int = 1, batches_per_step: int = 1) -> Batch:
+        """Return batch i of one rank, in the order that `stream` defines. Raises DataError."""
+        positions = batch_positions(seed, i, n, rank, world_size, len(self), batches_per_step)
         with seeded_rng(derive_seed(Purpose.REAL, seed, i, rank)):
-            items = [self.item(int(at)) for at in batch_positions(seed, i, n, rank, world, len(self), rounds)]
-        labels = torch.tensor([label for _, label in items]) if self.num_classes else None
-        return Batch(torch.stack([x for x, _ in items]), labels)
+            return self._collate([self.item(int(position)) for position in positions])
 
     def part(self, start: int, n: int) -> Batch:
-        """N samples from place `start` on."""
+        """Return at most n samples from position `start` on. Raises DataError."""
         with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP, start)):
-            items = [self.item(at) for at in range(start, min(start + n, len(self)))]
-        labels = torch.tensor([label for _, label in items]) if self.num_classes else None
-        return Batch(torch.stack([x for x, _ in items]), labels)
+            return self._collate([self.item(position) for position in range(start, min(start + n, len(self)))])
 
-    def first(self, n: int, label: int | None = None) -> Tensor:
-        """The first n, of one class if asked; nothing after the last of them is read."""
-        wanted = label if self.num_classes else None
-        found: list[Tensor] = []
+    def first(self, n: int, label: int | None = None) -> Tensor:  # -> (≤ n, *sample_shape)
+        """Return the first n samples, of one class if `label` is given; later items are not read. Raises DataError."""
+        samples: list[Tensor] = []
         with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP)):
-            for at in range(len(self)):
-                if len(found) >= n:
+            for position in range(len(self)):
+                if len(samples) >= n:
                     break
-                x, own = self.item(at)
-                if wanted is None or own == wanted:
-                    found.append(x)
-        return torch.stack(found) if found else torch.empty(0, *self.sample_shape)
+                x, y = self.item(position)
+                if label is None or not self.num_classes or y == label:
+                    samples.append(x)
+        return torch.stack(samples) if samples else torch.empty(0, *self.sample_shape)
 
     def check(self) -> None:
-        """Read the first item, so that what is wrong with all of them is said before step 1."""
+        """Read the first item, so that an error in all items is reported before step 1. Raises DataError."""
         if not len(self):
             return
         with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP)):
@@ -142,25 +132,27 @@ class Items:
                 "floats are taken as they are, so scale images to [-1, 1], or return them as uint8"
             )
 
-    def item(self, at: int) -> tuple[Tensor, int]:  # -> (*sample_shape) float32, label
-        """The sample at this place of the split, and its label, 0 where there are none."""
-        number = int(self.index[at])
+    def item(self, position: int) -> tuple[Tensor, int]:  # -> (*sample_shape) float32
+        """Return the sample at a position of the split and its label, 0 if unlabelled. Raises DataError."""
+        number = int(self.index[position])
         name = f"{self.key}: item {number}"
         x, y = split_item(self.dataset[number], name)
-        found = to_sample(x, self.sample_shape, name)
-        if not found.isfinite().all():
-            raise DataError(f"{name} holds {int((~found.isfinite()).sum())} values that are not finite; repair or leave it out")
-        return found, self.label(y, name) if self.num_classes else 0
+        sample = to_sample(x, self.sample_shape, name)
+        if not sample.isfinite().all():
+            raise DataError(
+                f"{name} holds {int((~sample.isfinite()).sum())} values that are not finite; repair or leave it out"
+            )
+        return sample, self.label(y, name) if self.num_classes else 0
 
     def label(self, y: Any, name: str) -> int:
-        """A whole number below `num_classes`."""
+        """Return the label as an int. Raises DataError unless it is an integer in [0, num_classes)."""
         if y is None:
             raise DataError(
                 f"{name} has no label, but data.num_classes is {self.num_classes}; "
                 "return (x, y) or a mapping with 'label', or set data.num_classes=0"
             )
         try:
-            label = operator.index(y)  # an int, of NumPy too, or an integer tensor of one element
+            label = operator.index(y)  # also of a NumPy integer or an integer tensor with one element
         except TypeError:
             raise DataError(f"{name} has the label {y!r}; a label is one whole number, 0 to {self.num_classes - 1}") from None
         if not 0 <= label < self.num_classes:
@@ -170,9 +162,13 @@ class Items:
             )
         return label
 
+    def _collate(self, items: list[tuple[Tensor, int]]) -> Batch:
+        labels = torch.tensor([label for _, label in items]) if self.num_classes else None
+        return Batch(torch.stack([sample for sample, _ in items]), labels)
+
 
 def dataset_length(key: str, dataset: Dataset[Any]) -> int:
-    """How many items it has. Raises DataError if it has none, or can't be read by number."""
+    """Return the number of items. Raises DataError if there are none, or if they can't be indexed."""
     name = type(dataset).__name__
     try:
         total = None if isinstance(dataset, IterableDataset) else len(dataset)  # type: ignore[arg-type]
@@ -186,7 +182,10 @@ def dataset_length(key: str, dataset: Dataset[Any]) -> int:
 
 
 def split_item(item: Any, name: str) -> tuple[Any, Any]:
-    """Sample and label of an item; the label is None if it has none."""
+    """Split an item into sample and label; the label is None if the item has none.
+
+    Raises DataError for an item of another form.
+    """
     if isinstance(item, Mapping):
         sample_keys = [key for key in SAMPLE_KEYS if key in item]
         if not sample_keys:
@@ -200,7 +199,10 @@ def split_item(item: Any, name: str) -> tuple[Any, Any]:
 
 
 def to_sample(x: Any, sample_shape: tuple[int, ...], name: str) -> Tensor:  # -> (*sample_shape) float32
-    """An image, array or tensor as the GAN sees it."""
+    """Convert an image, array or tensor to a sample; uint8 is scaled to [-1, 1], floats are not changed.
+
+    Raises DataError if the type or the shape does not fit.
+    """
     if isinstance(x, Image.Image):
         require_image_shape(sample_shape)
         try:
@@ -213,18 +215,18 @@ def to_sample(x: Any, sample_shape: tuple[int, ...], name: str) -> Tensor:  # ->
         kind = f"of {x.dtype}" if isinstance(x, Tensor | np.ndarray) else f"a {type(x).__name__}"
         raise DataError(f"{name} is {kind}; allowed: a PIL image, or an array or tensor of uint8 or floats")
     x = x.detach()
-    if x.dtype != torch.uint8:
-        fitted = x if tuple(x.shape) == sample_shape else None
-    else:
-        fitted = next((way for way in layouts(x) if tuple(way.shape) == sample_shape), None)
-    if fitted is None:
-        ways = "a PIL image is resized to it, floats and uint8 are not"
-        raise DataError(f"{name} has the shape {list(x.shape)}, but data.sample_shape is {list(sample_shape)}; {ways}")
-    return fitted.float().div(127.5).sub(1) if x.dtype == torch.uint8 else fitted.float()
+    candidates = layouts(x) if x.dtype == torch.uint8 else [x]
+    sample = next((candidate for candidate in candidates if tuple(candidate.shape) == sample_shape), None)
+    if sample is None:
+        raise DataError(
+            f"{name} has the shape {list(x.shape)}, but data.sample_shape is {list(sample_shape)}; "
+            "a PIL image is resized to it, floats and uint8 are not"
+        )
+    return sample.float().div(127.5).sub(1) if x.dtype == torch.uint8 else sample.float()
 
 
-def layouts(x: Tensor) -> Iterator[Tensor]:
-    """Bytes as they are, with their channels brought to the front, or with a channel."""
+def layouts(x: Tensor) -> Iterator[Tensor]:  # (C, H, W), (H, W, C) or (H, W)
+    """Yield the tensor, then with its last dimension moved to the front, or with a channel dimension added."""
     yield x
     if x.dim() == 3:
         yield x.permute(2, 0, 1)
@@ -234,7 +236,7 @@ def layouts(x: Tensor) -> Iterator[Tensor]:
 
 @contextmanager
 def seeded_rng(seed: int) -> Iterator[None]:
-    """What is drawn at random inside comes from this seed; outside, nothing is changed."""
+    """Seed the global generators of torch, NumPy and `random` inside the block, and restore their states after it."""
     with isolate_rng(include_cuda=False):
         torch.default_generator.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (the generator that data sets use)

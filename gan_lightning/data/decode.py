@@ -1,15 +1,15 @@
-"""Any image → uint8 (C, H, W): the one place that says how.
+"""Any image as uint8 (C, H, W): the rules of conversion.
 
-Pillow's `convert("RGB")` alone saturates 16-bit greys, drops alpha and ignores how the camera was held, without a word.
+Pillow's `convert("RGB")` alone saturates 16-bit greys, drops alpha and ignores the camera's orientation, without a warning.
 
-- Turned upright by its EXIF orientation; an EXIF block that can't be read turns nothing.
-- Of an animation or a file of several pages the first is taken; of an image already open, the frame it stands at.
-- 16-bit greys are scaled, 65535 → 255, as 16-bit colours are; 32-bit floats have no scale of their own and are refused.
-- Palettes are expanded, CMYK, YCbCr and 1-bit converted. A transparent palette entry or key colour is alpha.
-- C = 1 is luminance (ITU-R 601-2), C = 3 RGB, both over white where there is alpha; C = 4 is RGBA, opaque where there is none.
-- What is whole is taken: a file that ends after its last pixel. One that ends before it is refused, and so is a file of more
-  than 178,956,970 pixels (Pillow's limit) and whatever is no plain file.
-- Scaled to cover H × W, its aspect kept (Lanczos, antialiased), then cropped in the middle.
+- The image is turned upright by its EXIF orientation; an EXIF block that can't be read is ignored.
+- Of an animation or a file with several pages the first frame is taken; of an open image, its current frame.
+- 16-bit greys are scaled, 65535 → 255, as 16-bit colours are; 32-bit floats have no defined scale and are rejected.
+- Palettes are expanded; CMYK, YCbCr and 1-bit images are converted. A transparent palette entry or key colour becomes alpha.
+- C = 1 is luminance (ITU-R 601-2), C = 3 RGB; alpha is composited over white. C = 4 is RGBA, opaque without alpha.
+- A file that ends after its last pixel is accepted. One that ends before it is rejected, as is a file of more than
+  178,956,970 pixels (Pillow's limit) and anything that is not a regular file.
+- The image is scaled to cover H × W with its aspect ratio kept (Lanczos, antialiased), then cropped at the centre.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gan_lightning.data.base import DataError
 
-RULES = 1  # raise it with every change of the rules above: what was decoded by others is then decoded again
+RULES = 1  # increment it when the rules above change: images decoded by other rules are then decoded anew
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -39,43 +39,47 @@ def require_image_shape(sample_shape: tuple[int, ...]) -> None:
 
 
 def decode(image: Path | Image.Image, sample_shape: tuple[int, ...]) -> np.ndarray:  # -> (C, H, W) uint8
-    """One image file, or an image that is open, at `sample_shape` (C, H, W). Raises DataError, naming the file."""
+    """Convert an image file, or an open image, to `sample_shape` (C, H, W). Raises DataError, naming the file."""
     channels, height, width = sample_shape
     name = (getattr(image, "filename", "") or "an image") if isinstance(image, Image.Image) else image
     try:
-        if isinstance(image, Image.Image):
-            whole = apply_exif(image)
-        else:
-            if not S_ISREG(image.stat().st_mode):  # a pipe would be waited for
-                raise ValueError("no file that can be read from its start to its end")
-            # opened here, not by Pillow: it maps plain TIFFs that it opens itself, and scrambles those that lie on their side
-            with image.open("rb") as file, Image.open(file, formats=FORMATS) as opened:
-                enough = 2 * max(height, width)  # a JPEG far larger than needed is read at 1/2, 1/4 or 1/8 of its size
-                opened.draft(None, (enough, enough))
-                whole = apply_exif(opened)
-        pixels = np.asarray(cover_crop(convert_mode(whole, MODES[channels]), height, width))
+        upright = apply_exif(image) if isinstance(image, Image.Image) else read_image(image, 2 * max(height, width))
+        pixels = np.asarray(cover_crop(convert_mode(upright, MODES[channels]), height, width))
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from None
     except OSError as error:
         raise DataError(f"{name}: {error.strerror or error}") from error
     except Image.DecompressionBombError:
         raise DataError(f"{name}: more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; scale it down") from None
-    except Exception as error:  # a broken file makes Pillow raise almost anything
+    except Exception as error:  # for a broken file Pillow raises almost any exception
         raise DataError(f"{name}: {' '.join(str(error).split()) or type(error).__name__}") from error
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
 
+def read_image(path: Path, min_side: int) -> Image.Image:
+    """Return the upright image; a JPEG with sides far above `min_side` is decoded at 1/2, 1/4 or 1/8 of its size.
+
+    Raises ValueError unless `path` is a regular file, and what Pillow raises for a broken one.
+    """
+    if not S_ISREG(path.stat().st_mode):  # opening a pipe would block
+        raise ValueError("no file that can be read from its start to its end")
+    # opened as a file first: Pillow maps an uncompressed TIFF that it opens by its path, and scrambles a rotated one
+    with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        image.draft(None, (min_side, min_side))
+        return apply_exif(image)
+
+
 def apply_exif(image: Image.Image) -> Image.Image:
-    """Read the pixels and turn them as EXIF says."""
+    """Return a copy of the image, turned upright by its EXIF orientation."""
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # what can't be read of EXIF says nothing about the pixels
+    except Exception:  # an EXIF block that can't be read does not make the pixels invalid
         return image.copy()
 
 
 def convert_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The image in mode L, RGB or RGBA."""
+    """Convert any image to mode L, RGB or RGBA. Raises ValueError if its pixels have more than 16 bits."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = to_eight_bits(image)
     if image.has_transparency_data:
@@ -88,7 +92,10 @@ def convert_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit grey → 8-bit grey, with alpha if one of its values is transparent."""
+    """Convert 16-bit grey to 8-bit grey, with alpha if one of its values is declared transparent.
+
+    Raises ValueError if the pixels are floats or beyond 16 bits.
+    """
     wide = np.asarray(image)
     if wide.dtype.kind == "f" or (wide.size and (wide.min() < 0 or wide.max() > 65535)):
         raise ValueError(f"its {image.mode} pixels are beyond 16 bits and have no scale; save it with 8 or 16 bits")
@@ -99,9 +106,9 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def cover_crop(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Scale to cover height × width, and crop in the middle, both at once; an image of that size is left as it is."""
+    """Scale to cover height × width and crop at the centre, in one resampling; an image of that size is unchanged."""
     scale = max(height / image.height, width / image.width)
-    left = int(image.width * scale - width) // 2 / scale  # whole pixels of the result: cropping alone blurs nothing
+    left = int(image.width * scale - width) // 2 / scale  # whole pixels of the result: cropping alone does not blur
     top = int(image.height * scale - height) // 2 / scale
     box = (left, top, min(left + width / scale, image.width), min(top + height / scale, image.height))
     return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)

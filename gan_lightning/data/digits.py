@@ -1,6 +1,6 @@
-"""Real handwritten digits that need no download: the 1797 8×8 images that come with scikit-learn (Alpaydin & Kaynak 1998).
+"""Real handwritten digits without a download: the 1797 8×8 images that scikit-learn includes (Alpaydin & Kaynak 1998).
 
-43 people's digits, 17 grey levels. Split once and for all, the classes in equal shares: 1198 train, 299 validation, 300 test.
+They were written by 43 people and have 17 grey levels. The split is fixed and stratified: 1198 train, 299 validation, 300 test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIDES = (8, 16, 32)
 
 
 class Digits(Data):
-    """At 16×16 and 32×32 the 8×8 originals are enlarged (bicubic)."""
+    """Load the digits at 8×8, or enlarged to 16×16 or 32×32 (bicubic); with `num_classes` 0 without their labels."""
 
     def count(self) -> int:
         if self.sample_shape not in [(1, side, side) for side in SIDES]:
@@ -31,13 +31,13 @@ class Digits(Data):
 
     def load(self) -> Splits:
         self.count()
-        found = load_digits()
-        images = torch.from_numpy(found.images).float().unsqueeze(1) / 16  # 0 … 16 -> [0, 1]
+        digits = load_digits()
+        images = torch.from_numpy(digits.images).float().unsqueeze(1) / 16  # 0 … 16 -> [0, 1]
         side = self.sample_shape[1]
         if side != 8:
             images = interpolate(images, size=(side, side), mode="bicubic").clamp(0, 1)
-        samples, labels = (images * 255).round().to(torch.uint8).numpy(), found.target
-        train, rest = train_test_split(np.arange(len(labels)), train_size=TRAIN, stratify=labels, random_state=0)
-        validation, test = train_test_split(rest, train_size=299, stratify=labels[rest], random_state=0)
-        kept = labels if self.num_classes else None
-        return Splits(*(Store(samples, kept, index) for index in (train, validation, test)))
+        samples, classes = (images * 255).round().to(torch.uint8).numpy(), digits.target
+        train, rest = train_test_split(np.arange(len(classes)), train_size=TRAIN, stratify=classes, random_state=0)
+        validation, test = train_test_split(rest, train_size=299, stratify=classes[rest], random_state=0)
+        labels = classes if self.num_classes else None
+        return Splits(*(Store(samples, labels, index) for index in (train, validation, test)))

@@ -1,4 +1,4 @@
-"""One point, always 0: the data of the Dirac-GAN (Mescheder et al. 2018, definition 2.1)."""
+"""A single point at 0: the data distribution of the Dirac-GAN (Mescheder et al. 2018, definition 2.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from gan_lightning.data.points import Points
 
 
 class Dirac(Points):
-    """The equilibrium is G(z) = 0 with a flat D; whether a loss gets there is known in closed form."""
+    """Place all samples at 0.
+
+    The equilibrium is G(z) = 0 with a constant D; whether a loss converges to it is known in closed form.
+    """
 
     def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)

@@ -1,4 +1,7 @@
-"""Gaussians on a square grid: 25 modes, the harder test (VEEGAN, Srivastava et al. 2017; PacGAN, Lin et al. 2018)."""
+"""Gaussians on a square grid, a harder test of mode coverage than the ring: 25 modes by default.
+
+VEEGAN, Srivastava et al. 2017; PacGAN, Lin et al. 2018.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,22 @@ from pydantic import Field
 
 from gan_lightning.data.points import Points
 from gan_lightning.data.ring import require_plane_points
+from gan_lightning.step.types import Count
 
 
 class Grid(Points):
-    """`side` × `side` centres `spacing` apart around the origin, each a Gaussian of `std`."""
+    """Place `side` × `side` centres around the origin, `spacing` apart, each a Gaussian with standard deviation `std`."""
 
     def __init__(
         self,
-        side: Annotated[int, Field(ge=1)] = 5,
+        side: Count = 5,
         spacing: Annotated[float, Field(gt=0)] = 2.0,
         std: Annotated[float, Field(gt=0)] = 0.05,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        line = (torch.arange(side) - (side - 1) / 2) * spacing
-        self.modes, self.std = torch.cartesian_prod(line, line), std
+        coordinates = (torch.arange(side) - (side - 1) / 2) * spacing
+        self.modes, self.std = torch.cartesian_prod(coordinates, coordinates), std
 
     def count(self) -> None:
         require_plane_points(self)

@@ -1,4 +1,7 @@
-"""Points on the line: a mixture of equal Gaussians whose density is known, p(x) = mean over the centres c of N(x; c, std²)."""
+"""Points on the line with a known density: a mixture of Gaussians with equal weights.
+
+p(x) = mean of N(x; centre, std²) over `centres`
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,15 @@ from torch import Tensor
 
 from gan_lightning.data.base import DataError
 from gan_lightning.data.points import Points
-
-Real = Annotated[float, Field(allow_inf_nan=False)]
+from gan_lightning.step.types import FiniteFloat
 
 
 class Line(Points):
-    """A Gaussian of `std` around each of `centres`."""
+    """Place a Gaussian with standard deviation `std` at each of the `centres`."""
 
     def __init__(
         self,
-        centres: Annotated[tuple[Real, ...], Field(min_length=1)] = (-1.0, 1.0),
+        centres: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)] = (-1.0, 1.0),
         std: Annotated[float, Field(gt=0)] = 0.5,
         **shared: Any,
     ) -> None:
@@ -28,7 +30,7 @@ class Line(Points):
         self.modes, self.std = torch.tensor(centres, dtype=torch.float32).unsqueeze(1), std
 
     def density(self, x: Tensor) -> Tensor:  # (N,) -> (N,)
-        """P at these points."""
+        """Return p(x)."""
         distance = (x.unsqueeze(1) - self.modes.squeeze(1).to(x)) / self.std
         return (-distance.square() / 2).exp().mean(1) / (self.std * math.sqrt(2 * math.pi))
 

@@ -1,6 +1,6 @@
-"""MNIST: 70,000 handwritten digits of 28×28 (LeCun, Bottou, Bengio & Haffner 1998), from the four files it is published as.
+"""MNIST: 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio & Haffner 1998), read from the four published files.
 
-The files stand where torchvision puts them, `<root>/MNIST/raw/`, unpacked or as `.gz`. Train is the first 11/12 of the train
+The files are where torchvision stores them, `<root>/MNIST/raw/`, unpacked or as `.gz`. Train is the first 11/12 of the train
 file (55,000 of 60,000), validation its last 1/12 (5,000), test the t10k file (10,000).
 """
 
@@ -27,15 +27,15 @@ from gan_lightning.data.base import Data, DataError, Splits
 from gan_lightning.data.store import Store
 
 SIDE = 28
-PUBLISHED = 60_000  # in the train file
+TRAIN_FILE_IMAGES = 60_000
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-IMAGES, LABELS = 0x803, 0x801  # an IDX file's first four bytes: unsigned bytes, in three dimensions or in one
+IMAGES, LABELS = 0x803, 0x801  # the first four bytes of an IDX file: unsigned bytes in three dimensions, or in one
 
 
 class MNIST(Data):
-    """At 28×28 the originals, at 32×32 with a border of 2 black pixels, at other sizes resized (bilinear, antialiased).
+    """Load MNIST at 28×28 as published, at 32×32 with a border of 2 black pixels, at other sizes resized.
 
-    `download` fetches the files through torchvision if they are not below `root`.
+    `download` fetches missing files through torchvision. With `num_classes` 0 the images are unlabelled.
     """
 
     def __init__(self, root: str = "data", download: bool = False, **shared: Any) -> None:
@@ -44,7 +44,7 @@ class MNIST(Data):
 
     @property
     def raw(self) -> Path:
-        """The folder of the four files."""
+        """Return the folder of the four files."""
         return self.root / "MNIST" / "raw"
 
     def count(self) -> int:
@@ -56,39 +56,38 @@ class MNIST(Data):
             )
         if self.num_classes not in (0, 10):
             raise DataError(f"data.num_classes: MNIST has 10 classes, not {self.num_classes}; 0 hides them")
-        missing = self.missing()
-        if missing and self.download:
-            return train_share(PUBLISHED)
-        if missing:
+        if missing := self.missing_files():
+            if self.download:
+                return train_size(TRAIN_FILE_IMAGES)
             raise DataError(
                 f"data.root: {', '.join(missing)} not found in {self.raw.absolute()}, packed (.gz) or not; "
                 "set data.download=true to fetch MNIST, or put its four files there"
             )
         path = self.raw / FILES[0]
         with read_errors(path), open_idx(path) as file:
-            return train_share(read_header(file, path, IMAGES))
+            return train_size(read_header(file, path, IMAGES))
 
     def load(self) -> Splits:
         self.count()
-        self.complete()
-        images, labels = self.part(*FILES[:2])
-        reported, reported_labels = self.part(*FILES[2:])
-        cut = train_share(len(images))
+        self.provide_files()
+        images, labels = self.read_pair(*FILES[:2])
+        test_images, test_labels = self.read_pair(*FILES[2:])
+        cut = train_size(len(images))
         train, validation = np.arange(cut), np.arange(cut, len(images))
-        return Splits(Store(images, labels, train), Store(images, labels, validation), Store(reported, reported_labels))
+        return Splits(Store(images, labels, train), Store(images, labels, validation), Store(test_images, test_labels))
 
-    def missing(self) -> list[str]:
-        """Which of the four files are there neither unpacked nor packed."""
+    def missing_files(self) -> list[str]:
+        """Return the names of those of the four files that exist neither unpacked nor packed."""
         return [name for name in FILES if not (self.raw / name).is_file() and not packed_path(self.raw / name).is_file()]
 
-    def complete(self) -> None:
-        """Download what is missing and unpack what is packed, one process at a time."""
+    def provide_files(self) -> None:
+        """Download missing files and unpack packed ones, one process at a time. Raises DataError."""
         if all((self.raw / name).is_file() for name in FILES):
             return
         try:
             self.raw.mkdir(parents=True, exist_ok=True)
             with FileLock(self.root / ".mnist.lock"):
-                if self.missing():
+                if self.missing_files():
                     self.fetch()
                 for path in (self.raw / name for name in FILES):
                     if not path.is_file():
@@ -97,24 +96,22 @@ class MNIST(Data):
             raise DataError(f"data.root: {self.raw.absolute()} can't be written ({error}); set data.root=FOLDER") from error
 
     def fetch(self) -> None:
-        """Let torchvision download the four files."""
+        """Download the four files through torchvision. Raises DataError if one is missing afterwards."""
         try:
             datasets.MNIST(str(self.root), download=True)
         except (RuntimeError, OSError, HTTPException) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[
-                -1
-            ]  # torchvision's message is a list of mirrors
+            lines = str(error).strip().splitlines() or [type(error).__name__]  # torchvision's message is a list of mirrors
             raise DataError(
-                f"data.download: MNIST could not be fetched ({reason}); "
+                f"data.download: MNIST could not be fetched ({lines[-1]}); "
                 f"check the network, or put its four files into {self.raw.absolute()}"
             ) from error
-        if missing := self.missing():
+        if missing := self.missing_files():
             raise DataError(
                 f"data.download: torchvision left no {', '.join(missing)} in {self.raw.absolute()}; put the four files there"
             )
 
-    def part(self, images_name: str, labels_name: str) -> tuple[np.ndarray, np.ndarray | None]:
-        """The images (N, 1, S, S) at the size asked for, and their labels (N,)."""
+    def read_pair(self, images_name: str, labels_name: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the images (N, 1, S, S) uint8 at the requested size, and their labels (N,) int64. Raises DataError."""
         images_path, labels_path = self.raw / images_name, self.raw / labels_name
         images, labels = read_idx(images_path, IMAGES), read_idx(labels_path, LABELS)
         count = len(images) // SIDE**2
@@ -125,17 +122,17 @@ class MNIST(Data):
             )
         if labels.max() > 9:
             raise DataError(f"data.root: {labels_path} holds the label {labels.max()}, MNIST's are 0 to 9; replace the file")
-        sized = resized(torch.from_numpy(images).view(count, 1, SIDE, SIDE), self.sample_shape[1])
-        return sized.numpy(), labels.astype(np.int64) if self.num_classes else None
+        resized = resize(torch.from_numpy(images).view(count, 1, SIDE, SIDE), self.sample_shape[1])
+        return resized.numpy(), labels.astype(np.int64) if self.num_classes else None
 
 
-def train_share(total: int) -> int:
-    """How many samples of the train file are trained on: all but the last 1/12."""
+def train_size(total: int) -> int:
+    """Return how many of the `total` samples in the train file are training samples: all but the last 1/12."""
     return total - total // 12
 
 
-def resized(images: Tensor, side: int) -> Tensor:  # (N, 1, 28, 28) -> (N, 1, side, side) uint8
-    """The originals, padded to 32, or resized."""
+def resize(images: Tensor, side: int) -> Tensor:  # (N, 1, 28, 28) -> (N, 1, side, side) uint8
+    """Return the images unchanged at 28, padded at 32, and interpolated (bilinear, antialiased) at other sizes."""
     if side == SIDE:
         return images
     if side == 32:
@@ -145,18 +142,18 @@ def resized(images: Tensor, side: int) -> Tensor:  # (N, 1, 28, 28) -> (N, 1, si
 
 
 def packed_path(path: Path) -> Path:
-    """Where the packed file of that name lies."""
+    """Return the path of the packed file."""
     return path.with_name(path.name + ".gz")
 
 
 def open_idx(path: Path) -> BufferedIOBase:
-    """The file's bytes, from the packed one if it is not there unpacked."""
+    """Open the file, or the packed one if it is not unpacked."""
     return path.open("rb") if path.is_file() else gzip.open(packed_path(path), "rb")
 
 
 @contextmanager
 def read_errors(path: Path) -> Iterator[None]:
-    """What goes wrong while a file is read is said with its name."""
+    """Report an error in reading `path` with its name. Raises DataError for a missing, truncated or corrupt file."""
     try:
         yield
     except (OSError, EOFError, zlib.error) as error:
@@ -164,15 +161,18 @@ def read_errors(path: Path) -> Iterator[None]:
 
 
 def read_header(file: BufferedIOBase, path: Path, magic: int) -> int:
-    """How many images or labels an IDX file says it holds; `file` is left where they begin."""
-    size = 4 + 4 * (magic & 0xFF)  # the last byte is the number of dimensions, each four bytes
-    start = file.read(size)
-    if len(start) < size or start[:4] != magic.to_bytes(4, "big"):
+    """Return the number of images or labels in the header of an IDX file, and leave `file` after the header.
+
+    Raises DataError unless the header has this magic number and, for images, the size 28 × 28.
+    """
+    size = 4 + 4 * (magic & 0xFF)  # the last byte of the magic number counts the dimensions; each size takes four bytes
+    header = file.read(size)
+    if len(header) < size or header[:4] != magic.to_bytes(4, "big"):
         raise DataError(
             f"data.root: {path} is no IDX file of {'images' if magic == IMAGES else 'labels'}: "
-            f"it starts with {start[:4].hex() or 'nothing'}, not with {magic:08x} and its sizes; replace the file"
+            f"it starts with {header[:4].hex() or 'nothing'}, not with {magic:08x} and its sizes; replace the file"
         )
-    count, *sides = struct.unpack(f">{magic & 0xFF}I", start[4:])
+    count, *sides = struct.unpack(f">{magic & 0xFF}I", header[4:])
     if magic == IMAGES and sides != [SIDE, SIDE]:
         raise DataError(f"data.root: {path} holds images of {sides[0]} by {sides[1]}, MNIST's are 28 by 28; replace the file")
     if not count:
@@ -181,17 +181,17 @@ def read_header(file: BufferedIOBase, path: Path, magic: int) -> int:
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:  # -> (N * 28 * 28,) or (N,) uint8
-    """All bytes after the header, as many as it promises."""
+    """Return the bytes after the header. Raises DataError if their number does not match the header."""
     with read_errors(path), open_idx(path) as file:
         expected = read_header(file, path, magic) * (SIDE**2 if magic == IMAGES else 1)
-        found = np.frombuffer(bytearray(file.read()), dtype=np.uint8)
-    if len(found) != expected:
-        raise DataError(f"data.root: {path} holds {len(found):,} bytes, its header promises {expected:,}; replace the file")
-    return found
+        data = np.frombuffer(bytearray(file.read()), dtype=np.uint8)
+    if len(data) != expected:
+        raise DataError(f"data.root: {path} holds {len(data):,} bytes, its header promises {expected:,}; replace the file")
+    return data
 
 
 def unpack(path: Path) -> None:
-    """Unpack the `.gz` beside `path`: under another name first, so that no half file ever has this one."""
+    """Unpack the `.gz` beside `path` into a temporary file, then rename it, so that `path` is never incomplete."""
     with read_errors(packed_path(path)), open_idx(path) as file:
         data = file.read()
     partial = path.with_name(path.name + ".partial")

@@ -1,4 +1,4 @@
-"""Points in the plane whose distribution is known: a mixture of equal Gaussians, drawn afresh for every batch."""
+"""Points of a known distribution: a mixture of Gaussians with equal weights, drawn anew for every batch."""
 
 from __future__ import annotations
 
@@ -6,32 +6,28 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.base import Data, Splits
-from gan_lightning.data.stream import Drawn
-
-SPLIT_SIZE = 2500
+from gan_lightning.data.stream import RandomSource
 
 
-class Mixture(Drawn):
-    """Points of a mixture."""
+class Mixture(RandomSource):
+    """Draw points of a mixture of K Gaussians in D dimensions."""
 
-    def __init__(self, modes: Tensor, std: float, fixed: int = 0) -> None:
-        """`modes` (K, D); `fixed` tells the draws of one split from another's."""
-        self.modes, self.std, self.fixed = modes, std, fixed
+    def __init__(self, modes: Tensor, std: float, split_index: int = 0) -> None:  # modes: (K, D)
+        self.modes, self.std, self.split_index = modes, std, split_index
 
-    def draw(self, n: int, source: torch.Generator) -> Tensor:  # -> (n, D)
-        """N points."""
-        which = torch.randint(len(self.modes), (n,), generator=source)
-        return self.modes[which] + self.std * torch.randn(n, self.modes.shape[1], generator=source)
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:  # -> (n, D)
+        mode = torch.randint(len(self.modes), (n,), generator=generator)
+        return self.modes[mode] + self.std * torch.randn(n, self.modes.shape[1], generator=generator)
 
 
 class Points(Data):
-    """`modes` (K, D) and `std`: what metrics compare samples with."""
+    """Define points by the centres `modes` (K, D) and the standard deviation `std` of each Gaussian; metrics read both."""
 
     modes: Tensor
     std: float
 
     def count(self) -> None:
-        """Points do not run out."""
+        """Return None: points are drawn without end. Raises DataError if the config does not match them."""
 
     def load(self) -> Splits:
-        return Splits(*(Mixture(self.modes, self.std, fixed) for fixed in range(3)))
+        return Splits(*(Mixture(self.modes, self.std, split_index) for split_index in range(3)))

@@ -1,4 +1,7 @@
-"""Gaussians on a circle: the first test of whether a GAN finds all modes (Metz et al. 2017; VEEGAN, Srivastava et al. 2017)."""
+"""Gaussians on a circle, the first test of whether a GAN finds all modes.
+
+Metz et al. 2017; VEEGAN, Srivastava et al. 2017.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,15 @@ from pydantic import Field
 
 from gan_lightning.data.base import DataError
 from gan_lightning.data.points import Points
+from gan_lightning.step.types import Count
 
 
 class Ring(Points):
-    """`modes` centres on a circle of `radius`, each a Gaussian of `std`."""
+    """Place `modes` centres on a circle of `radius`, each a Gaussian with standard deviation `std`."""
 
     def __init__(
         self,
-        modes: Annotated[int, Field(ge=1)] = 8,
+        modes: Count = 8,
         radius: Annotated[float, Field(gt=0)] = 1.0,
         std: Annotated[float, Field(gt=0)] = 0.01,
         **shared: Any,
@@ -31,7 +35,7 @@ class Ring(Points):
 
 
 def require_plane_points(data: Points) -> None:
-    """Raise DataError unless the config says unlabelled points in the plane."""
+    """Raise DataError unless the config describes unlabelled points in the plane."""
     if data.sample_shape != (2,):
         raise DataError(f"data.sample_shape: {list(data.sample_shape)} is no shape of points in the plane; allowed: [2]")
     if data.num_classes:

@@ -1,4 +1,4 @@
-"""Samples that are held: an array in memory or mapped from a file, and their labels."""
+"""Stored samples and their labels: an array in memory, or one mapped from a file."""
 
 from __future__ import annotations
 
@@ -11,42 +11,46 @@ from gan_lightning.step.types import Batch
 
 
 class Store:
-    """uint8 images are kept as they are and become [-1, 1] when they are taken; float arrays are taken as they are."""
+    """Serve the samples of an array: uint8 images are scaled to [-1, 1] when they are read, floats are not changed."""
 
     def __init__(self, samples: np.ndarray, labels: np.ndarray | None = None, index: np.ndarray | None = None) -> None:
-        """`samples` (M, *sample_shape); `index` chooses the N of them that belong to this split, without a copy."""
+        """Select this split's N of the M samples (M, *sample_shape) by `index` (N,), without a copy; None: all."""
         self.samples, self.index = samples, np.arange(len(samples)) if index is None else index
         self.labels = None if labels is None else torch.as_tensor(labels[self.index], dtype=torch.long)
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def take(self, at: Tensor) -> Tensor:  # (n,) -> (n, *sample_shape) float32
-        """The samples at these places."""
-        taken = torch.from_numpy(self.samples[self.index[at.numpy()]])  # an index array copies, also from a memory map
-        return taken.float().div_(127.5).sub_(1) if taken.dtype == torch.uint8 else taken.float()
+    def take(self, positions: Tensor) -> Tensor:  # (n,) -> (n, *sample_shape) float32
+        """Return the samples at these positions of the split."""
+        samples = torch.from_numpy(self.samples[self.index[positions.numpy()]])  # an index array copies, even a memory map
+        return samples.float().div_(127.5).sub_(1) if samples.dtype == torch.uint8 else samples.float()
 
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
-        """Batch i: see `stream`."""
-        at = batch_positions(seed, i, n, rank, world, len(self), rounds)
-        return Batch(self.take(at), None if self.labels is None else self.labels[at])
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world_size: int = 1, batches_per_step: int = 1) -> Batch:
+        """Return batch i of one rank, in the order that `stream` defines."""
+        return self._batch_at(batch_positions(seed, i, n, rank, world_size, len(self), batches_per_step))
 
     def part(self, start: int, n: int) -> Batch:
-        """N samples from place `start` on."""
-        at = torch.arange(start, min(start + n, len(self)))
-        return Batch(self.take(at), None if self.labels is None else self.labels[at])
+        """Return at most n samples from position `start` on."""
+        return self._batch_at(torch.arange(start, min(start + n, len(self))))
 
-    def first(self, n: int, label: int | None = None) -> Tensor:
-        """The first n, of one class if asked."""
-        here = torch.arange(len(self))
+    def first(self, n: int, label: int | None = None) -> Tensor:  # -> (≤ n, *sample_shape)
+        """Return the first n samples, of one class if `label` is given and the samples are labelled."""
+        positions = torch.arange(len(self))
         if label is not None and self.labels is not None:
-            here = here[self.labels == label]
-        return self.take(here[:n])
+            positions = positions[self.labels == label]
+        return self.take(positions[:n])
+
+    def _batch_at(self, positions: Tensor) -> Batch:
+        return Batch(self.take(positions), None if self.labels is None else self.labels[positions])
 
 
 def split_indices(total: int, validation: float, test: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of train, validation and test: one fixed shuffle, the shares rounded down; the rest is train."""
+    """Return the sorted indices of train, validation and test, cut from one fixed shuffle.
+
+    The shares of validation and test are rounded down; the remainder is train.
+    """
     shuffled = np.random.default_rng(0).permutation(total)
-    held_out, reported = int(total * validation), int(total * test)
-    cuts = total - held_out - reported, total - reported
+    num_validation, num_test = int(total * validation), int(total * test)
+    cuts = total - num_validation - num_test, total - num_test
     return np.sort(shuffled[: cuts[0]]), np.sort(shuffled[cuts[0] : cuts[1]]), np.sort(shuffled[cuts[1] :])

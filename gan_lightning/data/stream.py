@@ -1,8 +1,8 @@
-"""The endless stream: batch i is a pure function of (seed, i, rank).
+"""The endless stream of batches: batch i is a pure function of (seed, i, rank).
 
-Permutations of the data follow one another without a gap, and no rest is dropped; the ranks take turns along that one line,
-so whatever their number, the updates see the same samples together. Nothing needs saving: a resumed run starts the stream at
-its step, with workers or without.
+Stored samples are read as a sequence of permutations without gaps, so that no remainder of an epoch is dropped. The ranks
+take turns along that sequence: together they read the same samples, whatever their number. Nothing needs to be saved: a
+resumed run starts the stream at its step, with any number of workers.
 """
 
 from __future__ import annotations
@@ -18,95 +18,114 @@ from torch.utils.data import IterableDataset, get_worker_info
 from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Batch
 
+BLOCK = 50  # positions that are drawn from one generator
+
 
 class Source(Protocol):
-    """Where a split's samples come from: stored ones have a length, drawn ones do not end."""
+    """Define the samples of one split; a stored source has a length, a random one is endless."""
 
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
-        """Batch i of n samples for `rank` of `world`: real (n, *sample_shape) float32. `rounds` updates are made with it."""
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world_size: int = 1, batches_per_step: int = 1) -> Batch:
+        """Return batch i of one rank: n samples, float32, for `batches_per_step` discriminator updates."""
         ...
 
     def part(self, start: int, n: int) -> Batch:
-        """N samples from place `start` on, always the same: what scores compare with."""
+        """Return at most n samples from position `start` on, the same at every call; metrics compare with them."""
         ...
 
-    def first(self, n: int, label: int | None = None) -> Tensor:
-        """At most n samples, always the same, of one class if asked: what pictures show."""
+    def first(self, n: int, label: int | None = None) -> Tensor:  # -> (≤ n, *sample_shape)
+        """Return at most n samples, of one class if `label` is given, the same at every call; pictures show them."""
         ...
 
 
 class Stream(IterableDataset[Batch]):
-    """Batches `start`, `start + 1`, … of a source, for ever; worker w of k makes every k-th."""
+    """Yield the batches `start`, `start + 1`, … of a source without end; worker w of k yields every k-th, from `start + w` on.
+
+    `size` is the number of samples of a batch in one process.
+    """
 
     def __init__(
-        self, source: Source, size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1, rounds: int = 1
+        self,
+        source: Source,
+        size: int,
+        seed: int,
+        start: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        batches_per_step: int = 1,
     ) -> None:
         self.source, self.size, self.seed, self.start = source, size, seed, start
-        self.rank, self.world, self.rounds = rank, world, rounds
+        self.rank, self.world_size, self.batches_per_step = rank, world_size, batches_per_step
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         i, stride = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
         while True:
-            yield self.source.batch(self.seed, i, self.size, self.rank, self.world, self.rounds)
+            yield self.source.batch(self.seed, i, self.size, self.rank, self.world_size, self.batches_per_step)
             i += stride
 
 
-BLOCK = 50  # places that are drawn together
+class RandomSource:
+    """Draw samples from a distribution: batch i is a function of (seed, i), and each rank takes its part of it.
 
-
-def draw_blocks(start: int, n: int, block: Callable[[int], Tensor]) -> Tensor:  # -> (n, …)
-    """Places start … start + n − 1 of a line of blocks, each drawn for itself: whatever the batch, a place has its sample."""
-    first, last = start // BLOCK, -(-(start + n) // BLOCK)
-    drawn = [block(i) for i in range(first, max(last, first + 1))]
-    return torch.cat(drawn)[start - first * BLOCK :][:n]
-
-
-class Drawn:
-    """An endless source: batch i is drawn from (seed, i), and each rank takes its part of it.
-
-    `fixed` tells the draws of one split from another's.
+    `split_index` makes the samples of `part` and `first` differ between the splits.
     """
 
-    fixed: int = 0
+    split_index: int = 0
 
-    def draw(self, n: int, source: torch.Generator) -> Tensor:  # -> (n, *sample_shape)
-        """N samples."""
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:  # -> (n, *sample_shape)
+        """Return n samples."""
         raise NotImplementedError
 
-    def batch(self, seed: int, i: int, n: int, rank: int = 0, world: int = 1, rounds: int = 1) -> Batch:
-        """Batch i of this rank: all ranks' batches are drawn, which costs less than to tell one another."""
-        return Batch(
-            self.draw(n * world, seeded_generator(Purpose.REAL, seed, i))[rank_positions(n, rank, world, rounds)], None
-        )
+    def batch(self, seed: int, i: int, n: int, rank: int = 0, world_size: int = 1, batches_per_step: int = 1) -> Batch:
+        """Return batch i of one rank; every rank draws the batches of all ranks, which is cheaper than communication."""
+        samples = self.draw(n * world_size, seeded_generator(Purpose.REAL, seed, i))
+        return Batch(samples[rank_positions(n, rank, world_size, batches_per_step)], None)
 
     def part(self, start: int, n: int) -> Batch:
-        """N samples of their own for each place, others for each split."""
-        drawn = draw_blocks(start, n, lambda i: self.draw(BLOCK, seeded_generator(Purpose.REAL, self.fixed, 2**32 - 1, i)))
-        return Batch(drawn, None)
+        """Return the n samples at positions `start`, `start + 1`, … of the split."""
 
-    def first(self, n: int, label: int | None = None) -> Tensor:
-        """Always the same n samples, others for each split."""
+        def block(i: int) -> Tensor:
+            return self.draw(BLOCK, seeded_generator(Purpose.REAL, self.split_index, 2**32 - 1, i))
+
+        return Batch(draw_blocks(start, n, block), None)
+
+    def first(self, n: int, label: int | None = None) -> Tensor:  # -> (n, *sample_shape)
+        """Return the first n samples of the split; there are no labels to choose by."""
         return self.part(0, n).real
+
+
+def draw_blocks(start: int, n: int, block: Callable[[int], Tensor]) -> Tensor:  # block: i -> (BLOCK, …); -> (n, …)
+    """Return the values at positions `start` to `start + n - 1` of the blocks 0, 1, 2, … joined end to end.
+
+    A block depends on its number only, so the value at a position depends neither on `start` nor on n.
+    """
+    first, last = start // BLOCK, -(-(start + n) // BLOCK)
+    blocks = [block(i) for i in range(first, max(last, first + 1))]
+    return torch.cat(blocks)[start - first * BLOCK :][:n]
 
 
 @lru_cache(maxsize=3)
 def permutation(seed: int, epoch: int, total: int) -> Tensor:  # -> (total,)
-    """The epoch's permutation."""
+    """Return the order of the stored samples in one epoch; the last three orders are cached."""
     return torch.randperm(total, generator=seeded_generator(Purpose.ORDER, seed, epoch))
 
 
-def rank_positions(n: int, rank: int, world: int, rounds: int = 1) -> Tensor:  # -> (n,)
-    """Which places of a batch of n · world samples are a rank's: in each of the updates made with it, the next n / rounds."""
-    return torch.arange(n * world).view(rounds, world, n // rounds)[:, rank].flatten()
+def rank_positions(n: int, rank: int, world_size: int, batches_per_step: int = 1) -> Tensor:  # -> (n,)
+    """Return the positions of one rank's n samples in the batch of all n · world_size.
+
+    That batch serves `batches_per_step` updates one after the other; in each of them, rank r takes the r-th part.
+    """
+    return torch.arange(n * world_size).view(batches_per_step, world_size, n // batches_per_step)[:, rank].flatten()
 
 
-def batch_positions(seed: int, i: int, n: int, rank: int, world: int, total: int, rounds: int = 1) -> Tensor:  # -> (n,)
-    """Which of `total` stored samples stand in batch i of `rank`."""
-    at = rank_positions(n, rank, world, rounds) + i * world * n
-    epochs = at // total
-    found = torch.empty(n, dtype=torch.long)
+def batch_positions(
+    seed: int, i: int, n: int, rank: int, world_size: int, total: int, batches_per_step: int = 1
+) -> Tensor:  # -> (n,)
+    """Return which of the `total` stored samples are in batch i of one rank."""
+    stream_positions = rank_positions(n, rank, world_size, batches_per_step) + i * world_size * n
+    epochs = stream_positions // total
+    positions = torch.empty(n, dtype=torch.long)
     for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
-        here = epochs == epoch
-        found[here] = permutation(seed, epoch, total)[at[here] % total]
-    return found
+        in_epoch = epochs == epoch
+        positions[in_epoch] = permutation(seed, epoch, total)[stream_positions[in_epoch] % total]
+    return positions

@@ -1,1 +1,1 @@
-"""Several processes that train one model: how they start, agree and stop."""
+"""Training in several processes: start, agreement before the first step, common end."""

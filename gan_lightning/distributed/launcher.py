@@ -1,8 +1,8 @@
-"""More than one process: who starts them, how they agree to end, and which one is to blame when they don't.
+"""The rank processes of one machine: start them, forward signals to them, end them together, and name the first that failed.
 
-Each rank is a command such as `gan-train run=RUN`, so all read one config. A rank that dies takes the others with it within
-seconds. No rank may leave alone, since the others would wait for its gradients for ever: one that wants to end says so, and all
-end two steps on.
+Every rank runs a command such as `gan-train run=RUN`, so that all of them read one config. torch elastic's `start_processes` is
+not used, because the launcher must name the first failing rank and ranks that no longer respond, and must leave the others a
+grace period in which to save.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -22,28 +23,29 @@ import torch.distributed as dist
 
 from gan_lightning.config.world_size import global_rank
 
-GRACE = 5.0  # seconds that the others have to end by themselves when one has failed
+GRACE = 5.0  # seconds that the other ranks have to save and exit after one has failed
+REPORTS = "GAN_LIGHTNING_FAILURE_REPORTS"  # variable with the folder where failing ranks leave their reasons
 
 
-def report_failure(reason: str, own: bool = False) -> None:
-    """Leave word of why this rank fails, for who started it; `own`: not because another one did."""
-    if folder := os.environ.get("GAN_LIGHTNING_WORD"):
-        word = {"at": time.monotonic(), "reason": reason, "own": own}
-        Path(folder, f"{global_rank()}").write_text(json.dumps(word), encoding="utf-8")
+def report_failure(reason: str, root_cause: bool = False) -> None:
+    """Report to the launcher why this rank fails; `root_cause`: not only because another rank has failed."""
+    if folder := os.environ.get(REPORTS):
+        report = {"time": time.monotonic(), "reason": reason, "root_cause": root_cause}
+        Path(folder, f"{global_rank()}").write_text(json.dumps(report), encoding="utf-8")
 
 
 def launch_ranks(command: Sequence[str], processes: int) -> tuple[int, str | None]:
-    """A module of ours and its arguments, in so many processes. Returns the exit code, and what went wrong; None: nothing."""
-    with TemporaryDirectory() as word:  # for what failing ranks leave behind
-        return start_ranks(command, processes, Path(word))
+    """Run `command`, a module and its arguments, in so many ranks; return the exit code and what failed, or None."""
+    with TemporaryDirectory() as reports:
+        return start_ranks(command, processes, Path(reports))
 
 
-def start_ranks(command: Sequence[str], processes: int, word: Path) -> tuple[int, str | None]:
-    """See `launch_ranks`."""
+def start_ranks(command: Sequence[str], processes: int, reports: Path) -> tuple[int, str | None]:
+    """Start the ranks beside a store on a free port, and monitor them; those still running at the end are killed."""
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     shared |= {"TORCHELASTIC_RUN_ID": "gan", "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
-    shared |= {"GROUP_RANK": "0", "GAN_LIGHTNING_WORD": str(word)}
+    shared |= {"GROUP_RANK": "0", REPORTS: str(reports)}
     ranks = [
         subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", *command],
@@ -52,55 +54,71 @@ def start_ranks(command: Sequence[str], processes: int, word: Path) -> tuple[int
         )
         for i in range(processes)
     ]
+    with forward_signals(ranks):
+        try:
+            return monitor(ranks, reports)
+        finally:
+            for rank in ranks:
+                rank.kill()
+                rank.wait()
+
+
+@contextmanager
+def forward_signals(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Forward SIGTERM, SIGUSR1 and SIGUSR2 to the running ranks inside this block, and ignore SIGINT."""
 
     def forward(number: int, _: FrameType | None) -> None:
-        for child in ranks:
-            if child.poll() is None:
-                child.send_signal(number)
+        for rank in ranks:
+            if rank.poll() is None:
+                rank.send_signal(number)
 
-    kept = {n: signal.signal(n, forward) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
-    kept[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all of them
+    previous = {n: signal.signal(n, forward) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
+    previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the ranks too
     try:
-        return monitor(ranks, word)
+        yield
     finally:
-        for child in ranks:
-            child.kill()
-            child.wait()
-        for number, handler in kept.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def monitor(ranks: list[subprocess.Popen[bytes]], word: Path) -> tuple[int, str | None]:
-    """Wait for all of them, or for one that fails, or says that it will, and then not for long."""
-    since: float | None = None
-    while any(child.poll() is None for child in ranks):
-        if since is None:
-            since = time.monotonic() if any(map(has_failed, ranks)) or any(word.iterdir()) else None
-        elif time.monotonic() - since > GRACE:
+def monitor(ranks: Sequence[subprocess.Popen[bytes]], reports: Path) -> tuple[int, str | None]:
+    """Wait until all ranks have ended, or GRACE seconds after the first failure or report; return exit code and what failed."""
+    failed_at: float | None = None
+    while any(rank.poll() is None for rank in ranks):
+        if failed_at is None:
+            failed_at = time.monotonic() if any(map(has_failed, ranks)) or any(reports.iterdir()) else None
+        elif time.monotonic() - failed_at > GRACE:
             break
         time.sleep(0.05)
-    codes = [child.poll() for child in ranks]
-    failed = next((i for i, child in enumerate(ranks) if has_failed(child)), None)
+    return diagnose(ranks, reports)
+
+
+def diagnose(ranks: Sequence[subprocess.Popen[bytes]], reports: Path) -> tuple[int, str | None]:
+    """Return the exit code, and which rank failed and why; None if none did.
+
+    Names in this order the first root cause, killed ranks, ranks that no longer respond, the first report, an exit code.
+    """
+    codes = [rank.poll() for rank in ranks]
+    failed = next((i for i, rank in enumerate(ranks) if has_failed(rank)), None)
     if failed is None and None not in codes:
         return next((code for code in codes if code), 0), None
-    told = {int(path.name): json.loads(path.read_text(encoding="utf-8")) for path in word.iterdir() if path.name.isdigit()}
-    own = [i for i in told if told[i]["own"]]
-    if own:
-        first = min(own, key=lambda i: told[i]["at"])
-        return ranks[first].returncode or 1, f"rank {first}: {told[first]['reason']}"
-    killed = [i for i, code in enumerate(codes) if code is not None and code < 0]
-    mute = [i for i, code in enumerate(codes) if code is None and i not in told]
-    if killed:
-        return 1, "; ".join(f"rank {i} was killed by {signal.Signals(-ranks[i].returncode).name}" for i in killed)
-    if mute:
-        return 1, "; ".join(f"rank {i} answered no more; the others gave it up" for i in mute)
-    if told:
-        first = min(told, key=lambda i: told[i]["at"])
-        return ranks[first].returncode or 1, f"rank {first}: {told[first]['reason']}"
+    failures = {
+        int(path.name): json.loads(path.read_text(encoding="utf-8")) for path in reports.iterdir() if path.name.isdigit()
+    }
+    causes = [i for i, failure in failures.items() if failure["root_cause"]]
+    killed = {i: code for i, code in enumerate(codes) if code is not None and code < 0}
+    silent = [i for i, code in enumerate(codes) if code is None and i not in failures]
+    if killed and not causes:
+        return 1, "; ".join(f"rank {i} was killed by {signal.Signals(-code).name}" for i, code in killed.items())
+    if silent and not causes:
+        return 1, "; ".join(f"rank {i} answered no more; the others gave it up" for i in silent)
+    if failures:
+        first = min(causes or failures, key=lambda i: failures[i]["time"])
+        return codes[first] or 1, f"rank {first}: {failures[first]['reason']}"
     assert failed is not None
     return codes[failed] or 1, f"rank {failed} ended with exit code {codes[failed]}"
 
 
-def has_failed(child: subprocess.Popen[bytes]) -> bool:
-    """Whether it has ended, and not because a signal told all of them to."""
-    return bool(child.returncode) and not 128 < child.returncode < 160
+def has_failed(rank: subprocess.Popen[bytes]) -> bool:
+    """Return whether the rank has ended with an error; 128 + a signal's number is the regular end on that signal."""
+    return bool(rank.returncode) and not 128 < rank.returncode < 160

@@ -1,6 +1,6 @@
 """How a process ends on a signal, and how several ranks end at the same step.
 
-No rank may leave alone: the others would wait for its gradients for ever. A rank that wants to end publishes its request, and
+No rank may end alone, because the others would wait for its gradients for ever. A rank that has to end publishes a request, and
 all ranks end two steps later.
 """
 
@@ -32,7 +32,7 @@ class Preempted(SystemExit):
 def exit_on_signal() -> Iterator[None]:
     """Turn SIGTERM, SIGUSR1 and SIGUSR2 into Preempted until training installs its own handlers.
 
-    Rank 0 of a SLURM job asks for it to be queued again.
+    Rank 0 of a SLURM job requeues the job.
     """
 
     def leave(number: int, _: FrameType | None) -> None:

@@ -1,8 +1,7 @@
-"""More than one process: who starts them, how they agree to end, and which one is to blame when they don't.
+"""The strategy of training in several processes: data parallelism with batch normalisation over all ranks.
 
-Each rank is a command such as `gan-train run=RUN`, so all read one config. A rank that dies takes the others with it within
-seconds. No rank may leave alone, since the others would wait for its gradients for ever: one that wants to end says so, and all
-end two steps on.
+Averaged gradients alone would not reproduce one process with the whole batch, because each rank would normalise by the
+statistics of its own samples.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from gan_lightning.model.layer.sync_batch_norm import synchronize_batch_norm
 
 
 class Parallel(DDPStrategy):
-    """Every rank has the whole game and its own batch; gradients are averaged (Li et al. 2020).
+    """Replicate the GAN on every rank, give each its own batch, and average the gradients (Li et al. 2020).
 
-    `timeout`: seconds that a rank waits for the others before it gives them up. `sync_batchnorm`: batch statistics are those of
-    all ranks' samples, so that they play the game of one process with the whole batch; else each normalises by its own.
+    `timeout`: seconds that a rank waits for the others before it fails. `sync_batchnorm`: normalise by the statistics of all
+    ranks' samples, as one process with the whole batch does; otherwise each rank normalises by its own.
     """
 
     def __init__(self, timeout: Annotated[float, Field(gt=0)] = 600.0, sync_batchnorm: bool = True) -> None:
@@ -29,7 +28,7 @@ class Parallel(DDPStrategy):
         self.sync_batchnorm = sync_batchnorm
 
     def setup(self, trainer: pl.Trainer) -> None:
-        """Beforehand: the players' batch normalisation, not the average's, which never trains."""
+        """Synchronise the batch normalisation of G and D first; the EMA's average never trains and stays as it is."""
         if self.sync_batchnorm and isinstance(self.model, pl.LightningModule):
             for name in ("generator", "discriminator"):
                 synchronize_batch_norm(getattr(self.model, name))

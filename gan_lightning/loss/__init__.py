@@ -1,1 +1,1 @@
-"""What the players minimise: one objective a file."""
+"""Adversarial losses: one objective per file."""

@@ -1,4 +1,4 @@
-"""What both players minimise, as a function of the discriminator's logits."""
+"""The base of all adversarial losses: per-sample terms for D and G, as functions of D's logits."""
 
 from typing import ClassVar
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 
 class AdversarialLoss:
-    """Two functions of logits. Always (real, fake), never probabilities, never reduced: the caller means."""
+    """Map logits of real and fake samples, not probabilities, to per-sample terms; the caller takes their mean."""
 
-    relativistic: ClassVar[bool] = False  # the generator's side reads real logits too
+    relativistic: ClassVar[bool] = False  # whether `generator` needs the logits of real samples
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:  # (N,), (N,) -> (N,)
-        """What D minimises."""
+        """Return the terms that D minimises."""
         raise NotImplementedError
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:  # (N,), (N,) -> (N,)
-        """What G minimises; `real_logits` is None unless the loss is relativistic."""
+        """Return the terms that G minimises; `real_logits` is None unless the loss is relativistic."""
         raise NotImplementedError

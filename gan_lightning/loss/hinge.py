@@ -1,4 +1,4 @@
-"""A margin: D stops learning from samples that it already places beyond ±1.
+"""The hinge loss: samples with logits beyond the margin ±1 give D no gradient.
 
     discriminator  relu(1 − real) + relu(1 + fake)
     generator      −fake
@@ -13,7 +13,7 @@ from gan_lightning.loss.base import AdversarialLoss
 
 
 class Hinge(AdversarialLoss):
-    """Geometric GAN; the loss of SNGAN, SAGAN and BigGAN."""
+    """Compute the hinge loss of the Geometric GAN, which SNGAN, SAGAN and BigGAN use."""
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return relu(1 - real_logits) + relu(1 + fake_logits)

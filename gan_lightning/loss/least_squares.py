@@ -1,9 +1,10 @@
-"""Regression to targets: 1 for real, 0 for fake, and 1 again where G wants to be taken for real.
+"""The least squares loss: D's logits regress to the targets 1 for real and 0 for fake, and G moves them to 1 for fake.
 
     discriminator  (real − 1)² / 2 + fake² / 2
     generator      (fake − 1)² / 2
 
-Samples far on the right side of the boundary are still pulled towards it. Mao et al. 2017, eq. 9 (a = 0, b = c = 1).
+Samples far on the correct side of the decision boundary still have a gradient, towards it.
+Mao et al. 2017, eq. 9 (a = 0, b = c = 1).
 """
 
 from torch import Tensor
@@ -12,7 +13,7 @@ from gan_lightning.loss.base import AdversarialLoss
 
 
 class LeastSquares(AdversarialLoss):
-    """LSGAN."""
+    """Compute the loss of LSGAN."""
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return ((real_logits - 1).square() + fake_logits.square()) / 2

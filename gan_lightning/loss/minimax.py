@@ -3,8 +3,8 @@
     discriminator  softplus(−real) + softplus(fake)  =  −log D(x) − log(1 − D(G(z)))
     generator      −softplus(fake)                   =  log(1 − D(G(z)))
 
-The *saturating* generator: early on, when D rejects its samples with confidence, its gradient, sigmoid(fake), vanishes.
-Kept to be compared with `non_saturating`, which cures this. Goodfellow et al. 2014, eq. 1.
+G's loss saturates: early in training, when D rejects its samples with confidence, the gradient −sigmoid(fake) vanishes. For
+comparison with `non_saturating`, which avoids this. Goodfellow et al. 2014, eq. 1.
 """
 
 from torch import Tensor
@@ -14,7 +14,7 @@ from gan_lightning.loss.base import AdversarialLoss
 
 
 class Minimax(AdversarialLoss):
-    """The value function itself: what G minimises is what D maximises."""
+    """Compute the value function of the game: G minimises what D maximises."""
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return softplus(-real_logits) + softplus(fake_logits)

@@ -3,7 +3,7 @@
     discriminator  (1 − smoothing) · softplus(−real) + smoothing · softplus(real) + softplus(fake)
     generator      softplus(−fake)  =  −log D(G(z))
 
-The same fixed point, but a strong gradient, −sigmoid(−fake), just where D rejects the samples. Goodfellow et al. 2014,
+Its fixed point is that of minimax, but the gradient −sigmoid(−fake) is strong where D rejects the samples. Goodfellow et al. 2014,
 section 3, below eq. 1. `smoothing` moves D's target for real samples to 1 − smoothing (one-sided, Salimans et al. 2016, 3.4).
 """
 
@@ -17,7 +17,7 @@ from gan_lightning.loss.base import AdversarialLoss
 
 
 class NonSaturating(AdversarialLoss):
-    """The objective that most GANs are trained with."""
+    """Compute the non-saturating loss, the usual one."""
 
     def __init__(self, smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0) -> None:
         self.smoothing = smoothing

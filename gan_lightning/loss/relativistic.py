@@ -1,10 +1,10 @@
-"""D judges pairs: how much more real is this real sample than this fake one.
+"""The relativistic loss: D's logit of each fake sample is compared with that of a real one.
 
     discriminator  softplus(fake − real)
     generator      softplus(real − fake)
 
-Every fake is measured against a real sample, so no class of real samples can be dropped without being seen. Paired, not
-averaged: Jolicoeur-Martineau 2019, eq. 3 and 4; with R1 and R2 it converges, Huang et al. 2024 (R3GAN), eq. 2.
+A fake is compared with a real sample, not with a fixed boundary, so the real samples of a mode that G drops stay in the loss.
+Paired, not averaged: Jolicoeur-Martineau 2019, eq. 3 and 4; with R1 and R2 it converges, Huang et al. 2024 (R3GAN), eq. 2.
 """
 
 from typing import ClassVar
@@ -16,7 +16,7 @@ from gan_lightning.loss.base import AdversarialLoss
 
 
 class Relativistic(AdversarialLoss):
-    """RpGAN."""
+    """Compute the loss of RpGAN."""
 
     relativistic: ClassVar[bool] = True
 
@@ -24,5 +24,5 @@ class Relativistic(AdversarialLoss):
         return softplus(fake_logits - real_logits)
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        assert real_logits is not None, "a relativistic loss reads real logits in both turns"
+        assert real_logits is not None, "a relativistic loss reads real logits in both updates"
         return softplus(real_logits - fake_logits)

@@ -1,1 +1,1 @@
-"""How good the samples are: one score a file."""
+"""Metrics of generated samples, one per file."""

@@ -1,4 +1,4 @@
-"""What every score is: a torchmetrics.Metric over generated samples that gives named numbers."""
+"""The base classes of the metrics: a torchmetrics.Metric that maps generated samples to named numbers."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ NumSamples = Annotated[int, Field(ge=1)]
 
 
 class TooFewSamplesError(ValueError):
-    """A score can't be computed from so few samples: one sentence that says how many it wants."""
+    """Report in one sentence that a metric needs more samples than it was given."""
 
 
 class GenerativeMetric(Metric):
-    """Bound to real samples once, then `reset`, `update` with generated ones, `compute`.
+    """Score generated samples: call `set_reference` once, then `reset`, `update` and `compute` for each evaluation.
 
-    What it hears is kept in torchmetrics' states, so that several ranks give one number.
+    Store what `update` collects in torchmetrics states (`add_state`), so that all ranks together compute one number.
     """
 
-    maximize: ClassVar[dict[str, bool]] = {}  # each number's name → whether more is better; the first is the headline
-    nonzero_floor: ClassVar[tuple[str, ...]] = ()  # numbers that are not 0 for real samples: reported as an excess, too
-    conditional: ClassVar[bool] = False  # it asks the generator for classes
-    uses_train_split: ClassVar[bool] = False  # it compares with training samples, so held-out ones are its floor
-    uses_discriminator: ClassVar[bool] = False  # it asks the discriminator
-    feature: Feature  # what it compares samples by, if its constructor takes one
+    maximize: ClassVar[dict[str, bool]] = {}  # each number's name → whether more is better; the first is the default objective
+    nonzero_floor: ClassVar[tuple[str, ...]] = ()  # numbers that real samples do not bring to 0: the excess is reported, too
+    conditional: ClassVar[bool] = False  # needs a class-conditional generator
+    uses_train_split: ClassVar[bool] = False  # compares with training samples, so its floor is that of held-out samples
+    uses_discriminator: ClassVar[bool] = False  # needs Reference.discriminator_function
+    feature: Feature  # the feature extractor; set only by metrics whose constructor has this parameter
     full_state_update = False
 
     def __init__(self, num_samples: NumSamples = 1000) -> None:
@@ -40,56 +40,61 @@ class GenerativeMetric(Metric):
         self.num_samples = num_samples
 
     def incompatibility(self, data: Data) -> str | None:
-        """Why these data can't be scored so, from their config alone; None: they can."""
+        """Return why the metric can't score samples of these data, from their config alone; None if it can."""
         return None
 
     def set_reference(self, reference: Reference) -> None:
-        """Learn from real samples what generated ones will be compared with."""
+        """Precompute what generated samples are compared with."""
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:  # (N, *sample_shape), (N,)
-        """Hear of N more samples."""
+        """Add N generated samples; N may be 0."""
         raise NotImplementedError
 
     def compute(self) -> dict[str, Tensor]:  # name -> ()
-        """All numbers named in `higher`, and those that stand beside them. Raises TooFewSamplesError."""
+        """Return all numbers named in `maximize`, and possibly others. Raises TooFewSamplesError."""
         raise NotImplementedError
 
 
 class FeatureMetric(GenerativeMetric):
-    """Override `compare`. Where a sample is not finite, neither is any of the numbers."""
+    """Compare the features of generated samples with those of reference samples; subclasses implement `compare`.
 
-    least: ClassVar[int] = 2  # samples of either side
-    heard: list[Tensor]  # (n, F) each
+    Every number is NaN if any generated feature is not finite.
+    """
+
+    min_samples: ClassVar[int] = 2  # generated samples, and reference samples
+    generated_features: list[Tensor]  # (n, F) each
 
     def __init__(self, feature: Feature, num_samples: NumSamples = 2500) -> None:
         super().__init__(num_samples)
-        self.feature, self.real = feature, torch.empty(0, 0, dtype=torch.float64)
-        self.add_state("heard", [], dist_reduce_fx="cat")
+        self.feature, self.reference_features = feature, torch.empty(0, 0, dtype=torch.float64)
+        self.add_state("generated_features", [], dist_reduce_fx="cat")
 
     def incompatibility(self, data: Data) -> str | None:
         return self.feature.incompatibility(data.sample_shape)
 
     def set_reference(self, reference: Reference) -> None:
-        self.real = reference.features(self.feature).double()
+        self.reference_features = reference.features(self.feature).double()
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
-        self.heard.append(self.feature(samples).features if len(samples) else torch.empty(0, self.real.shape[1]))
+        empty = torch.empty(0, self.reference_features.shape[1])
+        self.generated_features.append(self.feature(samples).features if len(samples) else empty)
 
     def compute(self) -> dict[str, Tensor]:
-        fake = dim_zero_cat(self.heard).double() if len(self.heard) else self.real[:0]
-        for side, n in (("generated", len(fake)), ("real", len(self.real))):
-            if n < self.least:
+        reference = self.reference_features
+        generated = dim_zero_cat(self.generated_features).double() if len(self.generated_features) else reference[:0]
+        for kind, n in (("generated", len(generated)), ("real", len(reference))):
+            if n < self.min_samples:
                 name = type(self).__module__.rpartition(".")[2]
-                raise TooFewSamplesError(f"{name}: at least {self.least} {side} samples are needed, not {n}")
-        if not fake.isfinite().all():
+                raise TooFewSamplesError(f"{name}: at least {self.min_samples} {kind} samples are needed, not {n}")
+        if not generated.isfinite().all():
             return {name: torch.tensor(float("nan")) for name in self.maximize}
-        return self.compare(fake, self.real)
+        return self.compare(generated, reference)
 
-    def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:  # (N, F), (M, F) float64, finite
-        """The numbers of these two sets."""
+    def compare(self, generated: Tensor, reference: Tensor) -> dict[str, Tensor]:  # (N, F), (M, F) float64, finite
+        """Return the numbers for these two sets of features; N and M are at least `min_samples`."""
         raise NotImplementedError
 
 
 def evenly_spaced(x: Tensor, n: int) -> Tensor:  # (M, F) -> (min(M, n), F)
-    """N rows at even distances, whatever order of classes they stand in."""
+    """Return n evenly spaced rows, which represent all classes even where the rows are sorted by class."""
     return x if len(x) <= n else x[torch.arange(n) * len(x) // n]

@@ -1,4 +1,4 @@
-"""How far samples lie from the nearest mode, on average: for the Dirac-GAN, |θ| itself."""
+"""The mean distance of generated samples from the nearest mode; for the Dirac-GAN it is |θ|."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gan_lightning.metric.reference import Reference
 
 
 class Distance(GenerativeMetric):
-    """In the data's own units."""
+    """Measure the distance in the data's own units."""
 
     maximize: ClassVar[dict[str, bool]] = {"distance": False}
-    total: Tensor
-    seen: Tensor
+    distance_sum: Tensor
+    count: Tensor
 
     def __init__(self, num_samples: NumSamples = 1000) -> None:
         super().__init__(num_samples)
-        self.centres = torch.zeros(1, 1)
-        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("seen", torch.tensor(0), dist_reduce_fx="sum")
+        self.modes = torch.zeros(1, 1)
+        self.add_state("distance_sum", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
 
     def incompatibility(self, data: Data) -> str | None:
         if not isinstance(data, Points):
@@ -33,11 +33,11 @@ class Distance(GenerativeMetric):
 
     def set_reference(self, reference: Reference) -> None:
         assert isinstance(reference.data, Points)
-        self.centres = reference.data.modes.double()
+        self.modes = reference.data.modes.double()
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
-        self.total += torch.cdist(samples.double(), self.centres.to(samples.device)).amin(1).sum()
-        self.seen += len(samples)
+        self.distance_sum += torch.cdist(samples.double(), self.modes.to(samples.device)).amin(1).sum()
+        self.count += len(samples)
 
     def compute(self) -> dict[str, Tensor]:
-        return {"distance": self.total / self.seen}
+        return {"distance": self.distance_sum / self.count}

@@ -1,8 +1,10 @@
-"""Whether the discriminator can still tell held-out real samples from generated ones.
+"""The probability that the discriminator ranks a held-out real sample above a generated one.
 
-auc = P(D(real) > D(fake)) + ½ P(D(real) = D(fake)) over all pairs: 0.5 where D can't, as the game's equilibrium promises
-(Goodfellow et al. 2014, proposition 2). Pairs, because a relativistic D's logits have no threshold; held-out samples, because
-D comes to know the training ones. A dead D scores 0.5 as well: look at a score of quality beside it.
+auc = P(D(real) > D(fake)) + ½ P(D(real) = D(fake)) over all pairs
+
+It is 0.5 where D can't separate the two, as at the equilibrium of the game (Goodfellow et al. 2014, proposition 2). Pairs are
+compared because a relativistic D's logits have no threshold, and the real samples are held out because D overfits to those it
+is trained on. A D with constant output also scores 0.5, so read a metric of sample quality beside it.
 """
 
 from __future__ import annotations
@@ -17,45 +19,47 @@ from gan_lightning.data.base import DataError
 from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSamplesError
 from gan_lightning.metric.reference import DiscriminatorFunction, Reference
 
-PART = 500
+BATCH_SIZE = 500
 
 
 class Equilibrium(GenerativeMetric):
-    """`auc` in [0, 1]."""
+    """Measure `auc` in [0, 1] with the current discriminator."""
 
     maximize: ClassVar[dict[str, bool]] = {"auc": False}
     uses_discriminator: ClassVar[bool] = True
-    on_fake: list[Tensor]  # (n,) each
+    generated_logits: list[Tensor]  # (n,) each
 
     def __init__(self, num_samples: NumSamples = 1000) -> None:
         super().__init__(num_samples)
-        self.add_state("on_fake", [], dist_reduce_fx="cat")
+        self.add_state("generated_logits", [], dist_reduce_fx="cat")
 
     def set_reference(self, reference: Reference) -> None:
-        if reference.judge is None:
-            raise DataError("metric.equilibrium: asks a discriminator, but there is none here; score a run, or leave it out")
-        self.judge: DiscriminatorFunction = reference.judge
-        self.real = reference.real(self.num_samples)
+        """Select as many reference samples as generated ones. Raises DataError without a discriminator function."""
+        if reference.discriminator_function is None:
+            raise DataError("metric.equilibrium: needs a discriminator, but there is none here; score a run, or leave it out")
+        self.discriminate: DiscriminatorFunction = reference.discriminator_function
+        self.reference = reference.samples(self.num_samples)
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
-        self.on_fake.append(self.judge(samples, labels).double() if len(samples) else torch.empty(0, dtype=torch.float64))
+        empty = torch.empty(0, dtype=torch.float64)
+        self.generated_logits.append(self.discriminate(samples, labels).double() if len(samples) else empty)
 
     def compute(self) -> dict[str, Tensor]:
-        """D is asked of the real samples only now: it learns between one time and the next."""
-        fake = dim_zero_cat(self.on_fake) if len(self.on_fake) else torch.empty(0)
-        for side, n in (("generated", len(fake)), ("real", len(self.real.real))):
+        """Return `auc`; D evaluates the reference samples here because it changes between evaluations."""
+        samples, labels = self.reference
+        generated = dim_zero_cat(self.generated_logits) if len(self.generated_logits) else torch.empty(0)
+        for kind, n in (("generated", len(generated)), ("real", len(samples))):
             if not n:
-                raise TooFewSamplesError(f"equilibrium: at least 1 {side} sample is needed, not 0")
-        samples, labels = self.real
-        places = torch.split(torch.arange(len(samples)), PART)
-        on_real = torch.cat([self.judge(samples[at], None if labels is None else labels[at]) for at in places])
-        return {"auc": auc(on_real.double(), fake.double())}
+                raise TooFewSamplesError(f"equilibrium: at least 1 {kind} sample is needed, not 0")
+        batches = torch.split(torch.arange(len(samples)), BATCH_SIZE)
+        logits = torch.cat([self.discriminate(samples[at], None if labels is None else labels[at]) for at in batches])
+        return {"auc": auc(logits.double(), generated.double())}
 
 
 def auc(real: Tensor, fake: Tensor) -> Tensor:  # (N,), (M,) -> ()
-    """The share of pairs in which the real one stands higher, ties by half."""
+    """Return the share of pairs in which the real logit is larger, with ties counted as half; NaN if any is not finite."""
     if not (real.isfinite().all() and fake.isfinite().all()):
         return torch.tensor(float("nan"))
     real = real.sort().values
-    below, up_to = (torch.searchsorted(real, fake.contiguous(), right=right).double() for right in (False, True))
-    return 1 - (below + up_to).mean() / (2 * len(real))
+    smaller, not_larger = (torch.searchsorted(real, fake.contiguous(), right=right).double() for right in (False, True))
+    return 1 - (smaller + not_larger).mean() / (2 * len(real))

@@ -1,6 +1,7 @@
-"""How a score comes about: whose samples, how many, from which z, against which real ones; in training and in reports alike.
+"""The evaluation of metrics on generated samples, the same during training and in reports.
 
-A sample is a function of (seed, its place), so that batches and ranks of any size hear the same ones, each once.
+A generated sample is a function of (seed, position), so that any batch size and any number of ranks evaluates the same
+samples, each once.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from gan_lightning.metric.reference import DiscriminatorFunction, Reference, ref
 from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Batch
 
-BATCH = 500
+BATCH_SIZE = 500
 
 Weights = Literal["ema", "raw"]
 BatchNorm = Literal["running", "batch"]
 
 
 class SampleSource(Protocol):
-    """Anything that has a sample in each place: a generator, a split of the data, a folder."""
+    """Provide a fixed sample at each position: a generator, a split of the data, a folder of images."""
 
     def part(self, start: int, n: int) -> Batch:
-        """Samples start … start + n − 1 and their labels."""
+        """Return samples start … start + n − 1 and their labels."""
         ...
 
 
 class GeneratedSamples:
-    """What a generator draws; the classes are asked for in turn."""
+    """Draw samples from a generator; sample i has class i mod num_classes."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class GeneratedSamples:
         weights: Weights = "ema",
         batch_norm: BatchNorm = "running",
     ) -> None:
-        """`weights`: the running average's or the generator's own; `batch_norm`: by running or by the batch's statistics."""
+        """Select the generator's averaged (ema) or current (raw) weights, and running or per-batch statistics."""
         self.network = gan.ema.average if weights == "ema" else gan.generator
         if weights == "raw" or batch_norm == "batch":
             self.network = copy.deepcopy(self.network).eval()
@@ -57,73 +58,72 @@ class GeneratedSamples:
 
     @torch.inference_mode()
     def part(self, start: int, n: int) -> Batch:
-        """Samples start … start + n − 1 and the labels they were asked for."""
-        z = draw_blocks(start, n, self._block).to(self.gan.device)
+        """Return samples start … start + n − 1 and the labels that they were generated for, on the CPU."""
+        z = draw_blocks(start, n, self._draw_block).to(self.gan.device)
         labels = torch.arange(start, start + n) % self.num_classes if self.num_classes else None
         samples: Tensor = self.network(z, None if labels is None else labels.to(self.gan.device))
         return Batch(samples.float().cpu(), labels)
 
-    def _block(self, i: int) -> Tensor:  # -> (BLOCK, latent_dim)
-        return self.gan.prior.sample(
-            BLOCK, self.gan.latent_dim, torch.device("cpu"), seeded_generator(self.purpose, self.seed, i)
-        )
+    def _draw_block(self, i: int) -> Tensor:  # -> (BLOCK, latent_dim)
+        generator = seeded_generator(self.purpose, self.seed, i)
+        return self.gan.prior.sample(BLOCK, self.gan.latent_dim, torch.device("cpu"), generator)
 
 
 def batch_norm_layers(network: nn.Module) -> list[nn.Module]:
-    """Its layers whose output depends on the batch's statistics in training and on running ones afterwards."""
+    """Return the layers that use batch statistics in training mode and running statistics otherwise."""
     return [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
 
 def discriminator_function(gan: GAN) -> DiscriminatorFunction:
-    """The discriminator's word outside of training: it remembers nothing, and sees samples as they are, not augmented."""
+    """Return a function that evaluates the discriminator without augmentation and leaves its buffers unchanged."""
 
     @torch.inference_mode()
-    def judge(samples: Tensor, labels: Tensor | None) -> Tensor:  # (N, C, …), (N,) -> (N / packing,), a rest is left out
-        m, trained = gan.packing, gan.discriminator.training
-        x = samples[: len(samples) // m * m].to(gan.device)
+    def discriminate(samples: Tensor, labels: Tensor | None) -> Tensor:  # (N, C, …), (N,) -> (N // packing,)
+        packing, training = gan.packing, gan.discriminator.training
+        x = samples[: len(samples) // packing * packing].to(gan.device)
+        packed = x.reshape(len(x) // packing, packing * x.shape[1], *x.shape[2:])
         gan.discriminator.eval()
-        said = gan.discriminator(
-            x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), None if labels is None else labels.to(gan.device)
-        )
-        gan.discriminator.train(trained)
-        logits: Tensor = said.logits
+        output = gan.discriminator(packed, None if labels is None else labels.to(gan.device))
+        gan.discriminator.train(training)
+        logits: Tensor = output.logits
         return logits.float().cpu()
 
-    return judge
+    return discriminate
 
 
 @torch.inference_mode()
-def evaluate_metrics(scores: Mapping[str, GenerativeMetric], source: SampleSource) -> dict[str, float]:
-    """Every number of every score, each batch drawn once for all of them; the ranks share the work.
+def evaluate_metrics(metrics: Mapping[str, GenerativeMetric], source: SampleSource) -> dict[str, float]:
+    """Return all numbers of all metrics; each batch is drawn once for all of them, and split between the ranks.
 
-    Raises TooFew.
+    Raises TooFewSamplesError.
     """
-    shared = torch.distributed.is_available() and torch.distributed.is_initialized()
-    rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if shared else (0, 1)
-    held = reference_size(source) if isinstance(source, Sized) else None
-    wanted = {name: min(s.num_samples, held or s.num_samples) for name, s in scores.items()}
-    for score in scores.values():
-        score.reset()
-    for start in range(0, max(wanted.values(), default=0), BATCH):
-        n = min(BATCH, max(wanted.values()) - start)
-        mine = start + n * rank // world, start + n * (rank + 1) // world
-        batch = source.part(mine[0], mine[1] - mine[0])
-        for name, score in scores.items():
-            heard = min(max(wanted[name] - mine[0], 0), len(batch.real))
-            whole = heard == len(batch.real)
-            score.update(
-                batch.real if whole else batch.real[:heard],
-                batch.labels if whole or batch.labels is None else batch.labels[:heard],
-            )
-    return {key: float(value) for score in scores.values() for key, value in score.compute().items()}
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
+    available = reference_size(source) if isinstance(source, Sized) else None
+    num_samples = {name: min(metric.num_samples, available or metric.num_samples) for name, metric in metrics.items()}
+    total = max(num_samples.values(), default=0)
+    for metric in metrics.values():
+        metric.reset()
+    for start in range(0, total, BATCH_SIZE):
+        n = min(BATCH_SIZE, total - start)
+        first, end = start + n * rank // world, start + n * (rank + 1) // world
+        batch = source.part(first, end - first)
+        for name, metric in metrics.items():
+            used = min(max(num_samples[name] - first, 0), len(batch.real))
+            if used < len(batch.real):
+                metric.update(batch.real[:used], None if batch.labels is None else batch.labels[:used])
+            else:  # the tensor object itself, by which a feature extractor recognises the last batch
+                metric.update(batch.real, batch.labels)
+    return {key: float(value) for metric in metrics.values() for key, value in metric.compute().items()}
 
 
-def evaluate_floor(scores: Mapping[str, GenerativeMetric], reference: Reference) -> dict[str, float]:
-    """The same numbers of real samples in place of generated ones: what a perfect generator would get.
+def evaluate_floor(metrics: Mapping[str, GenerativeMetric], reference: Reference) -> dict[str, float]:
+    """Return the numbers of real samples in place of generated ones, which a perfect generator would reach.
 
-    Training samples, or held-out ones where training samples are what is compared with. Nothing where none are held out.
+    The samples are training samples, or held-out ones for a metric that compares with training samples; without held-out
+    samples such a metric is left out. Raises TooFewSamplesError.
     """
-    held_out = {n: score for n, score in scores.items() if score.uses_train_split or reference.split == "train"}
-    others = {n: score for n, score in scores.items() if n not in held_out}
-    found = evaluate_metrics(others, reference.data.splits.train)
-    return found | (evaluate_metrics(held_out, reference.floor) if reference_size(reference.floor) else {})
+    held_out = {name: m for name, m in metrics.items() if m.uses_train_split or reference.split == "train"}
+    others = {name: m for name, m in metrics.items() if name not in held_out}
+    numbers = evaluate_metrics(others, reference.data.splits.train)
+    return numbers | (evaluate_metrics(held_out, reference.floor_source) if reference_size(reference.floor_source) else {})

@@ -1,16 +1,17 @@
-"""How many modes of a known mixture are found, how evenly, how well, and whether each has its Gaussian's shape.
+"""The coverage of a mixture of Gaussians with known modes: how many are found, how evenly, and with what shape.
 
-A sample is of *high quality* within 3 standard deviations of its nearest mode; a mode is *captured* if it is the nearest of a
-high-quality sample; the *reverse KL* is that of the samples' distribution over nearest modes from the true, even one, and
-reverse_kl_excess what is left above the reverse KL expected of as many true draws. VEEGAN, Srivastava et al. 2017, section
-5.1; PacGAN, Lin et al. 2018, section 4.1. In the plane a perfect model scores 98.9 % high quality (1 − exp(−9/2)).
+A sample is of *high quality* if it is within 3 standard deviations of its nearest mode. A mode is *captured* if it is the
+nearest mode of a high-quality sample. *reverse_kl* is the divergence of the samples' distribution over nearest modes from the
+uniform one, and reverse_kl_excess = reverse_kl − its expectation for as many true draws. VEEGAN, Srivastava et al. 2017,
+section 5.1; PacGAN, Lin et al. 2018, section 4.1. In two dimensions a perfect model has 98.9 % high-quality samples
+(1 − exp(−9/2)).
 
-A mode may be captured and yet be too narrow, so the high-quality samples' distances r from their modes are compared with a
-Gaussian's cut off at 3 std, for which u = r² / 2 std² is Gamma(D/2) cut off at 9/2: *spread* = √mean r² / the Gaussian's, and
+A captured mode can still be too narrow. The distances r of high-quality samples from their modes are therefore compared with a
+Gaussian truncated at 3 std, for which u = r² / 2 std² is Gamma(D/2) truncated at 9/2: *spread* = √mean r² / the Gaussian's, and
 *ks* is the Kolmogorov-Smirnov distance of u from its distribution.
 
-energy = nm/(n + m) (2 mean|x − y| − mean|x − x′| − mean|y − y′|) / mean|y − y′| over distinct y, with n samples x and
-m real ones y: the energy distance in units of its expectation for as many real samples, 1 on average for a perfect model.
+energy = nm/(n + m) (2 mean|x − y| − mean|x − x′| − mean|y − y′|) / mean|y − y′| over distinct y, for n generated samples x and
+m reference samples y: the energy distance in units of its expectation for n real samples, so 1 on average for a perfect model.
 Székely & Rizzo 2013.
 """
 
@@ -30,13 +31,13 @@ from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSample
 from gan_lightning.metric.multinomial import expected_kl
 from gan_lightning.metric.reference import Reference
 
-NEAR = 3  # standard deviations
-COMPARED = 2500  # real samples of the energy distance
-PART = 500
+RADIUS = 3  # of high quality, in standard deviations
+ENERGY_SAMPLES = 2500  # reference samples of the energy distance
+CHUNK_SIZE = 500  # rows of the distance matrix in memory
 
 
 class ModeCoverage(GenerativeMetric):
-    """`modes` is a count, `high_quality` a share in [0, 1], `reverse_kl` in nats; `spread` and `energy` are 1 at best."""
+    """Count the captured `modes`; `high_quality` is a share, `reverse_kl` in nats, `spread` and `energy` are best at 1."""
 
     maximize: ClassVar[dict[str, bool]] = {
         "reverse_kl": False,
@@ -47,12 +48,13 @@ class ModeCoverage(GenerativeMetric):
         "energy": False,
     }
     nonzero_floor: ClassVar[tuple[str, ...]] = ("reverse_kl", "ks", "energy")
-    heard: list[Tensor]  # (n, D) each
+    generated: list[Tensor]  # (n, D) each
 
     def __init__(self, num_samples: NumSamples = 2500) -> None:
         super().__init__(num_samples)
-        self.centres, self.std, self.real, self.among = torch.zeros(1, 1), 1.0, torch.zeros(1, 1), torch.tensor(0.0)
-        self.add_state("heard", [], dist_reduce_fx="cat")
+        self.modes, self.std = torch.zeros(1, 1), 1.0
+        self.reference, self.reference_distance = torch.zeros(1, 1), torch.tensor(0.0)
+        self.add_state("generated", [], dist_reduce_fx="cat")
 
     def incompatibility(self, data: Data) -> str | None:
         if not isinstance(data, Points):
@@ -63,21 +65,21 @@ class ModeCoverage(GenerativeMetric):
 
     def set_reference(self, reference: Reference) -> None:
         assert isinstance(reference.data, Points)
-        self.centres, self.std = reference.data.modes.double(), reference.data.std
-        self.real = reference.real(COMPARED).real.double()
-        self.among = mean_distance(self.real, self.real)
+        self.modes, self.std = reference.data.modes.double(), reference.data.std
+        self.reference = reference.samples(ENERGY_SAMPLES).real.double()
+        self.reference_distance = mean_pair_distance(self.reference, self.reference)
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
-        self.heard.append(samples)
+        self.generated.append(samples)
 
     def compute(self) -> dict[str, Tensor]:
-        samples = dim_zero_cat(self.heard).double() if len(self.heard) else self.centres[:0]
+        samples = dim_zero_cat(self.generated).double() if len(self.generated) else self.modes[:0]
         if not len(samples):
             raise TooFewSamplesError("mode_coverage: at least 1 generated sample is needed, not 0")
-        points = samples[samples.isfinite().all(1)]  # what is no point is near no mode
-        distance, mode = torch.cdist(points, self.centres.to(points.device)).min(1)
-        good = distance <= NEAR * self.std
-        k = len(self.centres)
+        points = samples[samples.isfinite().all(1)]  # the others have no nearest mode, and count as low quality
+        distance, mode = torch.cdist(points, self.modes.to(points.device)).min(1)
+        good = distance <= RADIUS * self.std
+        k = len(self.modes)
         share = mode.bincount(minlength=k).double() / len(mode)
         kl = torch.special.xlogy(share, share).sum() + math.log(k)
         return {
@@ -85,20 +87,22 @@ class ModeCoverage(GenerativeMetric):
             "modes": (mode[good].bincount(minlength=k) > 0).sum(),
             "high_quality": good.sum().double() / len(samples),
             "reverse_kl_excess": kl - (expected_kl(torch.full((k,), 1 / k), len(mode)) if len(mode) else 0),
-            **shape(distance[good].square() / (2 * self.std**2), points.shape[1]),
+            **compare_radii(distance[good].square() / (2 * self.std**2), points.shape[1]),
             "energy": self.energy(points),
         }
 
     def energy(self, points: Tensor) -> Tensor:  # (n, D) -> ()
-        """The energy distance from real points, in units of chance."""
-        n, m, real = len(points), len(self.real), self.real.to(points.device)
-        apart = 2 * mean_distance(points, real) - mean_distance(points, points) - self.among
-        return n * m / (n + m) * apart / (self.among * m / (m - 1)) if n else torch.tensor(float("nan"))
+        """Return the energy distance from the reference samples, in units of its expectation for n real samples."""
+        n, m, reference = len(points), len(self.reference), self.reference.to(points.device)
+        cross, among = mean_pair_distance(points, reference), mean_pair_distance(points, points)
+        difference = 2 * cross - among - self.reference_distance
+        expected = self.reference_distance * m / (m - 1)
+        return n * m / (n + m) * difference / expected if n else torch.tensor(float("nan"))
 
 
-def shape(u: Tensor, dimensions: int) -> dict[str, Tensor]:  # (n,)
-    """`spread` and `ks` of squared distances in units of 2 std²."""
-    half, end = torch.tensor(dimensions / 2, dtype=torch.float64, device=u.device), u.new_tensor(NEAR**2 / 2)
+def compare_radii(u: Tensor, dimensions: int) -> dict[str, Tensor]:  # (n,)
+    """Return `spread` and `ks` of squared radii in units of 2 std²; NaN for none."""
+    half, end = torch.tensor(dimensions / 2, dtype=torch.float64, device=u.device), u.new_tensor(RADIUS**2 / 2)
     if not len(u):
         return dict.fromkeys(("spread", "ks"), torch.tensor(float("nan")))
     inside = gammainc(half, end)
@@ -110,6 +114,6 @@ def shape(u: Tensor, dimensions: int) -> dict[str, Tensor]:  # (n,)
     }
 
 
-def mean_distance(a: Tensor, b: Tensor) -> Tensor:  # (n, D), (m, D) -> ()
-    """Of all pairs, a part at a time."""
-    return torch.stack([torch.cdist(part, b).sum() for part in torch.split(a, PART)]).sum() / (len(a) * len(b))
+def mean_pair_distance(x: Tensor, y: Tensor) -> Tensor:  # (n, D), (m, D) -> ()
+    """Return the mean distance over all pairs of rows."""
+    return torch.stack([torch.cdist(chunk, y).sum() for chunk in torch.split(x, CHUNK_SIZE)]).sum() / (len(x) * len(y))

@@ -1,12 +1,14 @@
-"""Whether samples are copies of training samples, and whether a nearest neighbour tells them from real ones.
+"""Nearest-neighbour tests: whether generated samples copy training samples, and whether they differ from real samples.
 
-copying = median distance of generated samples to the nearest training sample / the same of held-out real samples, in the
-data's own values (images are averaged down to 32×32 at most): far below 1 where a generator remembers. After the data
-copying test of Meehan et al. 2020.
+copying = median distance of generated samples from the nearest training sample / the same of held-out real samples
 
-two_sample = how often the nearest other sample, of generated and real features in equal numbers, is of the same side:
-0.5 where the distributions agree, 1 where they are apart. Lopez-Paz & Oquab 2017; Xu et al. 2018. Of
-the larger side no choice is made: it is the mean over all choices of as many as there are of the smaller, in closed form.
+It is measured on the sample values, with images average-pooled to at most 32×32, and is far below 1 for a generator that
+memorises. After the data-copying test of Meehan et al. 2020.
+
+two_sample = share of samples whose nearest other sample in feature space is of the same set, generated or reference
+
+The two sets are equally large: of a larger set, the mean over all subsets of the smaller set's size is computed in closed form.
+The share is 0.5 where the distributions agree and 1 where they are disjoint. Lopez-Paz & Oquab 2017; Xu et al. 2018.
 """
 
 from __future__ import annotations
@@ -20,79 +22,80 @@ from torchmetrics.utilities import dim_zero_cat
 
 from gan_lightning.metric.base import FeatureMetric, NumSamples, evenly_spaced
 from gan_lightning.metric.feature.base import Feature
-from gan_lightning.metric.pairs import PART, distances
+from gan_lightning.metric.pairs import CHUNK_SIZE, pair_distances
 from gan_lightning.metric.reference import Reference, iterate_batches
 
-SIDE = 32
-HELD_OUT = 2000
+MAX_SIDE = 32
+MAX_HELD_OUT = 2000
 
 
 class NearestNeighbour(FeatureMetric):
-    """`copying` is about 1 without copies, and below 0.9 suspicious; `two_sample` is an accuracy."""
+    """Measure `copying`, about 1 without copies and suspicious below 0.9, and the accuracy `two_sample`."""
 
     maximize: ClassVar[dict[str, bool]] = {"copying": True, "two_sample": False}
     nonzero_floor: ClassVar[tuple[str, ...]] = ("two_sample",)
     uses_train_split: ClassVar[bool] = True
-    from_train: list[Tensor]  # (n,) each
+    train_distances: list[Tensor]  # (n,) each
 
     def __init__(self, feature: Feature, num_samples: NumSamples = 1000) -> None:
         super().__init__(feature, num_samples)
-        self.train_values, self.held_out = torch.empty(0, 0), torch.tensor(float("nan"))
-        self.add_state("from_train", [], dist_reduce_fx="cat")
+        self.train_vectors, self.held_out_distance = torch.empty(0, 0), torch.tensor(float("nan"))
+        self.add_state("train_distances", [], dist_reduce_fx="cat")
 
     def set_reference(self, reference: Reference) -> None:
         super().set_reference(reference)
-        self.train_values = torch.cat([values(batch.real) for batch in iterate_batches(reference.data.splits.train)])
-        held_out = [values(batch.real) for batch in iterate_batches(reference.source)]
+        self.train_vectors = torch.cat([to_vectors(batch.real) for batch in iterate_batches(reference.data.splits.train)])
+        held_out = [to_vectors(batch.real) for batch in iterate_batches(reference.source)]
         if held_out:
-            self.held_out = nearest(evenly_spaced(torch.cat(held_out), HELD_OUT), self.train_values).median()
+            vectors = evenly_spaced(torch.cat(held_out), MAX_HELD_OUT)
+            self.held_out_distance = nearest_distance(vectors, self.train_vectors).median()
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         super().update(samples, labels)
-        self.from_train.append(nearest(values(samples), self.train_values))
+        self.train_distances.append(nearest_distance(to_vectors(samples), self.train_vectors))
 
-    def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-        real = evenly_spaced(real, len(fake))
+    def compare(self, generated: Tensor, reference: Tensor) -> dict[str, Tensor]:
+        reference = evenly_spaced(reference, len(generated))
         return {
-            "copying": dim_zero_cat(self.from_train).median() / self.held_out,
-            "two_sample": leave_one_out(real, fake),
+            "copying": dim_zero_cat(self.train_distances).median() / self.held_out_distance,
+            "two_sample": leave_one_out(reference, generated),
         }
 
 
-def values(samples: Tensor) -> Tensor:  # (N, *sample_shape) -> (N, V)
-    """What copies are looked for in."""
+def to_vectors(samples: Tensor) -> Tensor:  # (N, *sample_shape) -> (N, V)
+    """Return flat vectors on the CPU; images are average-pooled to at most 32×32."""
     if samples.dim() == 4:
-        samples = adaptive_avg_pool2d(samples, (min(SIDE, samples.shape[2]), min(SIDE, samples.shape[3])))
+        samples = adaptive_avg_pool2d(samples, (min(MAX_SIDE, samples.shape[2]), min(MAX_SIDE, samples.shape[3])))
     return samples.flatten(1).cpu()
 
 
-def nearest(x: Tensor, among: Tensor) -> Tensor:  # (N, V), (M, V) -> (N,) float64
-    """The distance to the nearest, to full precision."""
-    found = torch.cat([torch.cdist(part, among).argmin(1) for part in torch.split(x, PART)])
-    return (x.double() - among[found].double()).norm(dim=1)
+def nearest_distance(x: Tensor, others: Tensor) -> Tensor:  # (N, V), (M, V) -> (N,) float64
+    """Return the distance of each row from the nearest other; in float64, so that it is 0 for an exact copy."""
+    nearest = torch.cat([torch.cdist(chunk, others).argmin(1) for chunk in torch.split(x, CHUNK_SIZE)])
+    return (x.double() - others[nearest].double()).norm(dim=1)
 
 
 def leave_one_out(few: Tensor, many: Tensor) -> Tensor:  # (n, F), (N, F), n ≤ N -> ()
-    """The expected accuracy of the nearest neighbour among `few` and n of `many`, drawn without regard to what they are."""
+    """Return the expected accuracy of leave-one-out nearest-neighbour classification of `few` and n random rows of `many`."""
     n, total = len(few), len(many)
-    nearest_few = torch.cat([distance.amin(1) for distance in distances(few, few)])
-    right_few = none_chosen(closer(few, many, nearest_few), n, total)
-    nearest_few = torch.cat([distance.amin(1) for distance in distances(many, few)])
-    right_many = 1 - none_chosen(closer(many, many, nearest_few), n - 1, total - 1)
-    return (right_few.mean() + right_many.mean()) / 2
+    nearest_few = torch.cat([distance.amin(1) for distance in pair_distances(few, few)])
+    few_accuracy = probability_none_chosen(count_closer(few, many, nearest_few), n, total)
+    nearest_few = torch.cat([distance.amin(1) for distance in pair_distances(many, few)])
+    many_accuracy = 1 - probability_none_chosen(count_closer(many, many, nearest_few), n - 1, total - 1)
+    return (few_accuracy.mean() + many_accuracy.mean()) / 2
 
 
-def closer(x: Tensor, others: Tensor, than: Tensor) -> Tensor:  # (n, F), (N, F), (n,) -> (n,)
-    """How many of the others lie nearer than that."""
-    bounds = torch.split(than.unsqueeze(1), PART)
-    return torch.cat([(d < bound).sum(1) for d, bound in zip(distances(x, others), bounds, strict=True)])
+def count_closer(x: Tensor, others: Tensor, bound: Tensor) -> Tensor:  # (n, F), (N, F), (n,) -> (n,)
+    """Return for each row of `x` how many of the others are closer than its bound."""
+    bounds = torch.split(bound.unsqueeze(1), CHUNK_SIZE)
+    return torch.cat([(d < bound).sum(1) for d, bound in zip(pair_distances(x, others), bounds, strict=True)])
 
 
-def none_chosen(k: Tensor, n: int, total: int) -> Tensor:  # (N,) -> (N,)
-    """The probability that n of `total`, chosen at random, leave out k given ones."""
+def probability_none_chosen(k: Tensor, n: int, total: int) -> Tensor:  # (N,) -> (N,)
+    """Return the probability that n of `total` items, chosen at random, contain none of k given ones."""
     rest = (total - k - n).double()
-    there = rest >= 0
+    possible = rest >= 0
     rest = rest.clamp(min=0)
-    log = torch.lgamma(rest + n + 1) - torch.lgamma(rest + 1)
-    whole = torch.lgamma(torch.tensor([total + 1.0, total - n + 1.0], dtype=torch.float64))
-    return torch.where(there, (log - whole[0] + whole[1]).exp(), 0.0)
+    log_k = torch.lgamma(rest + n + 1) - torch.lgamma(rest + 1)
+    log_total = torch.lgamma(torch.tensor([total + 1.0, total - n + 1.0], dtype=torch.float64))
+    return torch.where(possible, (log_k - log_total[0] + log_total[1]).exp(), 0.0)

@@ -1,4 +1,4 @@
-"""Distances of all pairs of two sets, a part at a time: they would not fit into memory at once."""
+"""Distances of all pairs of rows, a chunk at a time, because the whole matrix would not fit into memory."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-PART = 500
+CHUNK_SIZE = 500
 
 
-def distances(x: Tensor, others: Tensor) -> Iterator[Tensor]:  # (n, F), (N, F) -> (≤ PART, N) each
-    """From each row; a row is infinitely far from itself."""
-    for start in range(0, len(x), PART):
-        distance = torch.cdist(x[start : start + PART], others)
+def pair_distances(x: Tensor, others: Tensor) -> Iterator[Tensor]:  # (n, F), (N, F) -> (≤ CHUNK_SIZE, N) each
+    """Yield the distances of the next rows of `x` from all others; if both are the same tensor, a row's from itself is ∞."""
+    for start in range(0, len(x), CHUNK_SIZE):
+        distance = torch.cdist(x[start : start + CHUNK_SIZE], others)
         if x is others:
             distance.diagonal(start).fill_(float("inf"))
         yield distance

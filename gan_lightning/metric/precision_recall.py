@@ -1,11 +1,16 @@
-"""Whether samples look real, and whether everything real can be drawn: two questions that one distance mixes up.
+"""Precision and recall: how realistic generated samples are, and how much of the real distribution they cover.
 
-The *ball* of a sample reaches to its k-th nearest neighbour on its own side, in the space of features.
-precision = share of generated samples that lie in a real sample's ball; recall = share of real samples that lie in a generated
-sample's, k = 3. Kynkäänniemi et al. 2019, equations 1 and 2.
-density = mean number of real balls that a generated sample lies in / k; coverage = share of real balls in which a generated
-sample lies, k = 5: an outlier among real samples has a large ball, which weighs less so. Naeem et al. 2020, section 3.
-As many real samples as generated ones are compared, where there are so many.
+The *ball* of a sample reaches to its k-th nearest neighbour in its own set, in feature space.
+
+precision = share of generated samples within the ball of a reference sample
+recall = share of reference samples within the ball of a generated sample
+density = mean number of reference balls that contain a generated sample / k
+coverage = share of reference balls that contain a generated sample
+
+k = 3 for precision and recall: Kynkäänniemi et al. 2019, equations 1 and 2. k = 5 for density and coverage, which are less
+sensitive to an outlier among the reference samples and its large ball: Naeem et al. 2020, section 3.
+
+At most as many reference samples are compared as there are generated ones.
 """
 
 from __future__ import annotations
@@ -16,39 +21,40 @@ import torch
 from torch import Tensor
 
 from gan_lightning.metric.base import FeatureMetric, evenly_spaced
-from gan_lightning.metric.pairs import PART, distances
+from gan_lightning.metric.pairs import CHUNK_SIZE, pair_distances
 
-NEAR, WIDE = 3, 5  # k of precision and recall, of density and coverage
+PRECISION_K, DENSITY_K = 3, 5  # of precision and recall; of density and coverage
 
 
 class PrecisionRecall(FeatureMetric):
-    """Shares in [0, 1]; `density` is about 1 for real samples and may be more."""
+    """Measure shares in [0, 1]; `density` is about 1 for real samples and can be larger."""
 
     maximize: ClassVar[dict[str, bool]] = {"precision": True, "recall": True, "density": True, "coverage": True}
     nonzero_floor: ClassVar[tuple[str, ...]] = ("precision", "recall", "density", "coverage")
-    least: ClassVar[int] = WIDE + 1
+    min_samples: ClassVar[int] = DENSITY_K + 1
 
-    def compare(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-        real = evenly_spaced(real, len(fake))
-        fake_near, _ = radii(fake)
-        real_near, real_wide = radii(real)
-        recalled = torch.zeros(len(real), dtype=torch.bool)
-        closest = torch.full((len(real),), float("inf"), dtype=torch.float64)
+    def compare(self, generated: Tensor, reference: Tensor) -> dict[str, Tensor]:
+        reference = evenly_spaced(reference, len(generated))
+        generated_radius, _ = radii(generated)
+        small_radius, large_radius = radii(reference)
+        recalled = torch.zeros(len(reference), dtype=torch.bool)
+        closest = torch.full((len(reference),), float("inf"), dtype=torch.float64)
         precise = density = 0.0
-        for apart, reach in zip(distances(fake, real), torch.split(fake_near.unsqueeze(1), PART), strict=True):
-            precise += float((apart <= real_near).any(1).sum())
-            density += float((apart <= real_wide).sum())
-            recalled |= (apart <= reach).any(0)
-            closest = torch.minimum(closest, apart.amin(0))
+        chunks = torch.split(generated_radius.unsqueeze(1), CHUNK_SIZE)
+        for distance, radius in zip(pair_distances(generated, reference), chunks, strict=True):
+            precise += float((distance <= small_radius).any(1).sum())
+            density += float((distance <= large_radius).sum())
+            recalled |= (distance <= radius).any(0)
+            closest = torch.minimum(closest, distance.amin(0))
         return {
-            "precision": torch.tensor(precise / len(fake)),
+            "precision": torch.tensor(precise / len(generated)),
             "recall": recalled.double().mean(),
-            "density": torch.tensor(density / (WIDE * len(fake))),
-            "coverage": (closest <= real_wide).double().mean(),
+            "density": torch.tensor(density / (DENSITY_K * len(generated))),
+            "coverage": (closest <= large_radius).double().mean(),
         }
 
 
 def radii(x: Tensor) -> tuple[Tensor, Tensor]:  # (N, F) -> (N,), (N,)
-    """The distances to the NEAR-th and to the WIDE-th other row."""
-    near = torch.cat([distance.topk(WIDE, largest=False).values for distance in distances(x, x)])
-    return near[:, NEAR - 1], near[:, WIDE - 1]
+    """Return the distances from each row to its PRECISION_K-th and its DENSITY_K-th nearest other row."""
+    nearest = torch.cat([distance.topk(DENSITY_K, largest=False).values for distance in pair_distances(x, x)])
+    return nearest[:, PRECISION_K - 1], nearest[:, DENSITY_K - 1]

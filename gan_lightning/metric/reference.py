@@ -1,7 +1,7 @@
-"""The real side of a score: one split of the data, the training samples, and what an extractor says of them.
+"""Reference samples: the real samples of one split, and an extractor's features of them.
 
-Readings are kept on disk under a fingerprint of the samples' bytes and the extractor's name, so that a sweep computes them
-once: the first job writes, others wait for it or find the file whole.
+Features are cached on disk under a fingerprint of the samples' bytes and the extractor's name, so that a sweep extracts them
+once: the first job writes the file while the others wait for it.
 """
 
 from __future__ import annotations
@@ -24,104 +24,102 @@ from gan_lightning.metric.feature.base import Feature, Reading
 from gan_lightning.step.types import Batch
 from gan_lightning.storage import atomic
 
-CACHE = "~/.cache/gan_lightning"
-FORMAT = 1  # of the files; part of the fingerprint
-PART = 500
-MOST = 50_000  # reference samples
-DRAWN = 10_000  # of a source that does not end
+CACHE_DIR = "~/.cache/gan_lightning"
+FORMAT = 1  # of the cached files; part of the fingerprint
+BATCH_SIZE = 500
+MAX_SAMPLES = 50_000
+ENDLESS_SAMPLES = 10_000  # of a source without a length
 
 Split = Literal["train", "validation", "test"]
-DiscriminatorFunction = Callable[[Tensor, Tensor | None], Tensor]  # samples, labels -> D's logits
+DiscriminatorFunction = Callable[[Tensor, Tensor | None], Tensor]  # (N, *sample_shape), (N,) -> logits (N // packing,)
 
 
 class Reference:
-    """Real samples of `split`; `judge` is the discriminator's word on a batch, None where there is no discriminator."""
+    """Provide what metrics compare generated samples with: the real samples of `split`, and the discriminator, if any."""
 
-    def __init__(self, data: Data, split: Split = "validation", judge: DiscriminatorFunction | None = None) -> None:
-        self.data, self.split, self.judge = data, split, judge
+    def __init__(
+        self, data: Data, split: Split = "validation", discriminator_function: DiscriminatorFunction | None = None
+    ) -> None:
+        self.data, self.split, self.discriminator_function = data, split, discriminator_function
 
     @property
     def source(self) -> Source:
-        """Where the reference samples come from."""
-        found: Source = getattr(self.data.splits, self.split)
-        return found
+        """Return the source of the reference samples."""
+        source: Source = getattr(self.data.splits, self.split)
+        return source
 
     @property
-    def floor(self) -> Source:
-        """Held-out real samples beside the reference split."""
+    def floor_source(self) -> Source:
+        """Return a held-out split other than the reference split, on which a metric's floor is measured."""
         return self.data.splits.test if self.split == "validation" else self.data.splits.validation
 
-    def real(self, n: int | None = None) -> Batch:
-        """The reference samples in their order, or n of them at even distances: a folder's stand class by class."""
+    def samples(self, n: int | None = None) -> Batch:
+        """Return all reference samples in order, or n evenly spaced ones."""
         return gather_samples(self.source, n)
 
-    def train(self, n: int | None = None) -> Batch:
-        """Training samples, likewise."""
-        return gather_samples(self.data.splits.train, n)
-
     def reading(self, feature: Feature) -> Reading:
-        """What an extractor says of the reference samples."""
+        """Return the extractor's features and logits of all reference samples."""
         return read_features(self.source, feature)
 
     def features(self, feature: Feature) -> Tensor:  # -> (N, F)
-        """The features alone."""
+        """Return the features of all reference samples."""
         return self.reading(feature).features
-
-    def train_features(self, feature: Feature) -> Tensor:  # -> (N, F)
-        """Those of training samples."""
-        return read_features(self.data.splits.train, feature).features
 
 
 def reference_size(source: object) -> int:
-    """How many samples of a source are looked at."""
-    return min(len(source), MOST) if isinstance(source, Sized) else DRAWN
+    """Return how many samples of a source are used: at most 50 000, or 10 000 of a source without a length."""
+    return min(len(source), MAX_SAMPLES) if isinstance(source, Sized) else ENDLESS_SAMPLES
 
 
 def iterate_batches(source: Source, n: int | None = None) -> Iterator[Batch]:
-    """All samples that are looked at, or the first n, a part at a time."""
+    """Yield the first n samples in batches; None: all that `reference_size` counts."""
     total = reference_size(source) if n is None else n
-    for start in range(0, total, PART):
-        yield source.part(start, min(PART, total - start))
+    for start in range(0, total, BATCH_SIZE):
+        yield source.part(start, min(BATCH_SIZE, total - start))
 
 
 def gather_samples(source: Source, n: int | None = None) -> Batch:
-    """All of them in one batch, or n."""
+    """Return n samples in one batch: evenly spaced, because a folder is sorted by class, or the first of an endless source.
+
+    None: all that `reference_size` counts.
+    """
     total = reference_size(source) if n is None or isinstance(source, Sized) else n
-    chosen = torch.arange(min(n or total, total)) * total // min(n or total, total)
+    size = min(n or total, total)
+    positions = torch.arange(size) * total // size
     real: list[Tensor] = []
     labels: list[Tensor] = []
     for i, batch in enumerate(iterate_batches(source, total)):
-        here = chosen[(chosen >= i * PART) & (chosen < (i + 1) * PART)] - i * PART
-        real.append(batch.real[here])
+        chosen = positions[(positions >= i * BATCH_SIZE) & (positions < (i + 1) * BATCH_SIZE)] - i * BATCH_SIZE
+        real.append(batch.real[chosen])
         if batch.labels is not None:
-            labels.append(batch.labels[here])
+            labels.append(batch.labels[chosen])
     return Batch(torch.cat(real), torch.cat(labels) if labels else None)
 
 
 def read_features(source: Source, feature: Feature) -> Reading:
-    """The reading of a whole source, from the cache if it is there."""
-    told = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer}".encode())
+    """Return the features and logits of a source's samples, from the cache if possible."""
+    fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer}".encode())
     for batch in iterate_batches(source):
-        told.update(batch.real.contiguous().numpy().data)
-    folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE).expanduser() / "reference"
-    path = folder / f"{told.hexdigest()}.safetensors"
-    if (known := load_reading(path)) is not None:
-        return known
+        fingerprint.update(batch.real.contiguous().numpy().data)
+    folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE_DIR).expanduser() / "reference"
+    path = folder / f"{fingerprint.hexdigest()}.safetensors"
+    if (cached := load_reading(path)) is not None:
+        return cached
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        if (known := load_reading(path)) is not None:  # another process was here
-            return known
-        said = [feature(batch.real) for batch in iterate_batches(source)]
-        logits = tuple(torch.cat(factor).contiguous() for factor in zip(*(r.logits for r in said), strict=True))
-        found = Reading(torch.cat([r.features for r in said]).contiguous(), logits)
-        atomic.write_bytes(path, save({"features": found.features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}))
-    return found
+        if (cached := load_reading(path)) is not None:  # written by another process during the wait for the lock
+            return cached
+        parts = [feature(batch.real) for batch in iterate_batches(source)]
+        logits = tuple(torch.cat(factor).contiguous() for factor in zip(*(part.logits for part in parts), strict=True))
+        features = torch.cat([part.features for part in parts]).contiguous()
+        atomic.write_bytes(path, save({"features": features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}))
+    return Reading(features, logits)
 
 
 def load_reading(path: Path) -> Reading | None:
-    """A reading that was kept; None: there is none, or it is damaged."""
+    """Return the cached features and logits; None if the file is missing or damaged."""
     try:
-        held = load_file(path)
+        tensors = load_file(path)
     except (OSError, SafetensorError):
         return None
-    return Reading(held.pop("features"), tuple(held[name] for name in sorted(held)))
+    return Reading(tensors.pop("features"), tuple(tensors[name] for name in sorted(tensors)))

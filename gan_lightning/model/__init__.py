@@ -1,1 +1,1 @@
-"""Generator and discriminator together: one architecture a file."""
+"""Architectures: one pair of generator and discriminator per file."""

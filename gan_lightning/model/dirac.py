@@ -1,27 +1,21 @@
 """Dirac-GAN: one parameter each, G(z) = θ and D(x) = ψ · x (Mescheder et al. 2018, definition 2.1).
 
-Whether alternating gradient descent converges is known here in closed form: with no penalty the players circle round (0, 0),
-with R1 they spiral in. Nothing is hidden, so it tells a right implementation from a wrong one.
+The path of alternating gradient descent is known in closed form: without a penalty (θ, ψ) circles around (0, 0), with R1 it
+spirals inwards. So a correct implementation of the updates can be distinguished from a wrong one.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.doubling import Shape
-from gan_lightning.step.types import Output
-
-Real = Annotated[float, Field(allow_inf_nan=False)]
+from gan_lightning.step.types import FiniteFloat, Output, Shape
 
 
 class Generator(nn.Module):
-    """θ, whatever z is."""
+    """Return θ for every z. Raises ValueError unless `sample_shape` is [1]."""
 
-    def __init__(self, sample_shape: Shape = (1,), start: Real = 1.0) -> None:
+    def __init__(self, sample_shape: Shape = (1,), start: FiniteFloat = 1.0) -> None:
         super().__init__()
         if list(sample_shape) != [1]:
             raise ValueError(f"Dirac-GAN draws points of shape [1], not {list(sample_shape)}")
@@ -32,11 +26,11 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """ψ · x: the slope at which D judges."""
+    """Return the logit ψ · x. Raises ValueError unless `sample_shape` is [1]."""
 
     num_features = 1
 
-    def __init__(self, sample_shape: Shape = (1,), start: Real = 1.0) -> None:
+    def __init__(self, sample_shape: Shape = (1,), start: FiniteFloat = 1.0) -> None:
         super().__init__()
         if list(sample_shape) != [1]:
             raise ValueError(f"Dirac-GAN judges points of shape [1], not {list(sample_shape)}")

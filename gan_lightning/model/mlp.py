@@ -1,28 +1,22 @@
 """Fully connected networks, for points, short signals and the first GANs (Goodfellow et al. 2014, section 5).
 
-Hidden layers with LeakyReLU 0.2 on both sides, no normalisation, no squashing at the output: points have no range. Samples
-of any shape are flattened.
+Hidden layers with LeakyReLU 0.2 in G and D, no normalisation. Samples of any shape are flattened; only images end in tanh,
+because points and signals have no fixed range.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from gan_lightning.model.layer.condition import Projection, concat_class
-from gan_lightning.model.layer.doubling import Shape
-from gan_lightning.step.types import Output
-
-Count = Annotated[int, Field(ge=1)]
-Classes = Annotated[int, Field(ge=0)]
+from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
 
 def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:
-    """`depth` layers of `width`."""
+    """Return `depth` hidden layers of `width` units."""
     layers: list[nn.Module] = []
     for i in range(depth):
         layers += [nn.Linear(width if i else inputs, width), nn.LeakyReLU(0.2)]
@@ -30,10 +24,10 @@ def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:
 
 
 class Generator(nn.Module):
-    """Images, samples of three dimensions, end in tanh."""
+    """Draw samples of any shape; those of three dimensions are images, in [-1, 1]."""
 
     def __init__(
-        self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128, depth: Count = 3
+        self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 128, depth: Count = 3
     ) -> None:
         super().__init__()
         self.sample_shape, self.num_classes = tuple(sample_shape), num_classes
@@ -46,9 +40,9 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """The mirror image, with label projection."""
+    """Score samples of any shape by a mirror image of G, with label projection."""
 
-    def __init__(self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 128, depth: Count = 3) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 128, depth: Count = 3) -> None:
         super().__init__()
         self.num_features = width
         self.hidden = hidden(math.prod(sample_shape), width, depth)

@@ -1,60 +1,55 @@
-"""Drawings in flat colours: every sample has a palette, and every pixel says how much of each of its colours it takes.
+"""Drawings in flat colours: every sample has a palette, and every pixel is a mixture of its colours.
 
-x = Σ_k m_k c_k, masks m = softmax over k at each pixel, colours c_k ∈ [-1, 1] of the whole sample. A generator of pixels has
-to repeat a change of colour in each of them; here it is one number, and what is drawn and how it is tinted are apart, as in
-layered models of images (Wang & Adelson 1994; Williams & Titsias 2004). The masks' logits are enlarged bilinearly before the
-softmax, which keeps edges sharp at any scale, as where a signed distance is thresholded.
+    x = Σ_k m_k c_k,    masks m = softmax over k at each pixel,    colours c_k ∈ [-1, 1] for the whole sample
 
-G: twice 4 · `width` units, batch normalisation, LeakyReLU 0.2; from there linear to `width` maps on a grid whose cells are 4×4
-pixels, 3×3 convolution to as many, 3×3 convolution to the logits at half size; the colours are linear in these units and z.
-D: the pixels of each cell as channels, 3×3 convolution to `width` maps, 4 · `width` and 2 · `width` units, LeakyReLU 0.2, no
-normalisation, so that gradient penalties mean what they say; linear with label projection. Most of the work is done by dense
-layers, at which a CPU is quick.
+A generator of pixels has to repeat a change of colour in each of them; here it is one number. Shape and colour are separated,
+as in layered models of images (Wang & Adelson 1994; Williams & Titsias 2004). The masks' logits are enlarged bilinearly before
+the softmax, which keeps edges sharp at any scale, as thresholding a signed distance does.
+
+G: two layers of 4 · `width` units with batch normalisation and LeakyReLU 0.2, then linear to `width` maps on a grid with cells
+of 4×4 pixels, 3×3 convolution to as many, 3×3 convolution to the logits at half size; the colours are linear in the units and
+z. D: the pixels of each cell as channels, 3×3 convolution to `width` maps, 4 · `width` and 2 · `width` units, LeakyReLU 0.2;
+linear with label projection. D has no normalisation, so that a gradient penalty applies to each sample independently. Most of
+the work is done by dense layers, which are fast on a CPU.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from gan_lightning.model.layer.condition import Projection, concat_class
-from gan_lightning.model.layer.doubling import Shape, image_shape
-from gan_lightning.step.types import Output
+from gan_lightning.model.layer.doubling import image_shape
+from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
-CELL = 4
-
-Count = Annotated[int, Field(ge=1)]
-Classes = Annotated[int, Field(ge=0)]
+CELL = 4  # side in pixels
 
 
 def cells(sample_shape: Shape) -> tuple[int, int, int]:
-    """Channels, and how many cells lie below and beside each other.
+    """Return channels, rows and columns of cells.
 
-    Raises ValueError where the shape is no image's or a side no multiple of CELL.
+    Raises ValueError if the shape is not that of an image, or if a side is not a multiple of CELL.
     """
-    channels, height, breadth = image_shape(sample_shape)
-    if height % CELL or breadth % CELL:
-        near = "×".join(str(max(CELL, round(side / CELL) * CELL)) for side in (height, breadth))
-        raise ValueError(f"{height}×{breadth} can't be cut into cells of {CELL}×{CELL}; near it: {near}")
-    return channels, height // CELL, breadth // CELL
+    channels, height, width = image_shape(sample_shape)
+    if height % CELL or width % CELL:
+        near = "×".join(str(max(CELL, round(side / CELL) * CELL)) for side in (height, width))
+        raise ValueError(f"{height}×{width} can't be cut into cells of {CELL}×{CELL}; near it: {near}")
+    return channels, height // CELL, width // CELL
 
 
 class Generator(nn.Module):
-    """0.7 million parameters for coloured 32×32 and a latent_dim of 32, most of them from the hidden units to the grid."""
+    """Mix colours by masks; 0.7 million parameters for coloured 32×32 and latent_dim 32, most from the units to the grid."""
 
     def __init__(
-        self, latent_dim: Count, sample_shape: Shape, num_classes: Classes = 0, width: Count = 48, colours: Count = 16
+        self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 48, colours: Count = 16
     ) -> None:
         super().__init__()
         channels, rows, columns = cells(sample_shape)
         self.num_classes = num_classes
         inputs, hidden = latent_dim + num_classes, 4 * width
         layers: list[nn.Module] = []
-        for before in (inputs, hidden):
-            layers += [nn.Linear(before, hidden, bias=False), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2)]
+        for size in (inputs, hidden):
+            layers += [nn.Linear(size, hidden, bias=False), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2)]
         self.map = nn.Sequential(*layers)
         self.logits = nn.Sequential(
             *(nn.Linear(hidden, width * rows * columns, bias=False), nn.Unflatten(1, (width, rows, columns))),
@@ -70,13 +65,13 @@ class Generator(nn.Module):
         units = self.map(z)
         masks = self.logits(units).softmax(1)
         colours = torch.tanh(self.palette(torch.cat([units, z], 1)))
-        return torch.einsum("nkhw,nkc->nchw", masks, colours).clamp(-1, 1)  # a softmax sums to 1 but for rounding
+        return torch.einsum("nkhw,nkc->nchw", masks, colours).clamp(-1, 1)  # a softmax sums to 1 only up to rounding
 
 
 class Discriminator(nn.Module):
-    """No sample's logit depends on another's. 0.6 million parameters for coloured 32×32."""
+    """Score each sample independently of the others in the batch; 0.6 million parameters for coloured 32×32."""
 
-    def __init__(self, sample_shape: Shape, num_classes: Classes = 0, width: Count = 48) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 48) -> None:
         super().__init__()
         channels, rows, columns = cells(sample_shape)
         self.num_features = 2 * width

@@ -1,7 +1,6 @@
-"""Where ranks agree before they train: on one config, one run directory, one checkpoint to go on from.
+"""The start of a run in several processes: rank 0 makes the run directory, and all ranks check that they can see it.
 
-Each rank has composed its config by itself, perhaps on another machine. They tell one another over the store at
-MASTER_ADDR:MASTER_PORT, that of their process group later on. What one of them refuses all refuse, and the first rank says it.
+On a network filesystem a new file is visible to other machines only after some seconds; on a local one, never.
 """
 
 from __future__ import annotations
@@ -14,27 +13,31 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from gan_lightning.config.world_size import is_distributed
+from gan_lightning.distributed.store import TIMEOUT, SharedError, all_gather, broadcast_from_rank_zero
+
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
-from gan_lightning.config.world_size import is_distributed
-from gan_lightning.distributed.rendezvous import WAIT, SharedError, all_gather, broadcast_from_rank_zero
 
-VISIBLE_WITHIN = 30.0  # seconds until a file that one machine wrote is seen by another
+VISIBLE_WITHIN = 30.0  # seconds until a file that one machine wrote is visible to another
 
 
 def begin_on_rank_zero(path: str, config: DictConfig, overrides: Sequence[str]) -> Run:
-    """`Run.begin`, by the first rank; the others open what it made. Raises Refused."""
+    """Begin the run on rank 0 with `Run.begin`, and open the same directory on the other ranks.
+
+    Raises UserError; with several ranks SharedError if one of them can't see the directory, or if rank 0 could not make it.
+    """
     from gan_lightning.run.directory import Run
 
     if not is_distributed():
         return Run.begin(path, config, overrides)
-    folder = Path(broadcast_from_rank_zero("begun", lambda: str(Run.begin(path, config, overrides).path)))
-    until = time.monotonic() + VISIBLE_WITHIN
-    while not (there := (folder / "config.yaml").is_file()) and time.monotonic() < until:
+    folder = Path(broadcast_from_rank_zero("run", lambda: str(Run.begin(path, config, overrides).path)))
+    deadline = time.monotonic() + VISIBLE_WITHIN
+    while not (visible := (folder / "config.yaml").is_file()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    words = all_gather("seen", {"host": socket.gethostname(), "seen": there}, VISIBLE_WITHIN + WAIT)
-    if blind := [f"rank {i} on {word['host']}" for i, word in enumerate(words) if not word["seen"]]:
-        made = f"the run directory that rank 0 made on {words[0]['host']}"
+    messages = all_gather("visible", {"host": socket.gethostname(), "visible": visible}, VISIBLE_WITHIN + TIMEOUT)
+    if blind := [f"rank {i} on {message['host']}" for i, message in enumerate(messages) if not message["visible"]]:
+        made = f"the run directory that rank 0 made on {messages[0]['host']}"
         raise SharedError(
             f"{folder}: {made} can't be seen by {', '.join(blind)}; hydra.run.dir= on a filesystem that all share"
         )

@@ -1,12 +1,12 @@
-"""One run, one owner: who may write in a run directory.
+"""The lock of a run directory: only one process at a time writes there.
 
-.lock        the kernel's lock: it goes with its process, so a dead owner leaves nothing to clear away
-.lock.soft   in its place where the filesystem has no such locks
+.lock        the kernel's lock, which ends with its process: a dead owner leaves nothing to clean up
+.lock.soft   replaces it where the filesystem has no such locks
 .lock.owner  who holds it: {"host", "pid", "boot", "job", "restarts"}
 
-Between machines the kernel's lock is not to be trusted (a network filesystem may keep it to one client), so the record of an
-owner on another machine is believed until a person deletes it; or until SLURM starts the same job again, which it does only
-when it has ended.
+Between machines the kernel's lock is not reliable (a network filesystem may restrict it to one client). So the record of an
+owner on another machine is valid until a person deletes it, or until SLURM restarts the same job, which it does only after the
+job has ended.
 """
 
 from __future__ import annotations
@@ -26,42 +26,42 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from gan_lightning.config.errors import UserError
 from gan_lightning.storage.atomic import is_alive, write_text
 
-PATIENCE = 5.0  # seconds that a new owner may need to write its record
+RECORD_TIMEOUT = 5.0  # seconds that a new owner may need to write its record
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 class Owner(NamedTuple):
-    """A process, as others can tell it apart."""
+    """Identify a process across machines, containers and restarts of a SLURM job."""
 
     host: str
     pid: int
-    boot: str  # of the kernel: containers on a machine share it, and its locks
-    job: str  # SLURM's, and how often it was started again
-    restarts: int
+    boot: str  # the kernel's boot id; containers on one machine share it, and the kernel's locks
+    job: str  # SLURM's id
+    restarts: int  # of the job
 
     @classmethod
-    def this(cls) -> Owner:
-        """The process that asks."""
+    def current(cls) -> Owner:
+        """Return this process."""
         job, restarts = (os.environ.get(f"SLURM_{name}", "") for name in ("JOB_ID", "RESTART_COUNT"))
         return cls(socket.gethostname(), os.getpid(), boot_id(), job, int(restarts or 0))
 
-    def near(self) -> bool:
-        """Whether it runs, or ran, on this machine, where the kernel's lock tells."""
-        here = Owner.this()
-        return self.host == here.host or (self.boot != "" and self.boot == here.boot)
+    def is_local(self) -> bool:
+        """Return whether the owner runs or ran on this machine, where the kernel's lock is reliable."""
+        current = Owner.current()
+        return self.host == current.host or (self.boot != "" and self.boot == current.boot)
 
-    def over(self) -> bool:
-        """Whether it has ended, as one who holds the lock can tell."""
-        here = Owner.this()
-        return self.near() or (here.job != "" and self.job == here.job and self.restarts < here.restarts)
+    def has_ended(self) -> bool:
+        """Return whether the owner has ended; valid only in the process that holds the lock."""
+        current = Owner.current()
+        return self.is_local() or (current.job != "" and self.job == current.job and self.restarts < current.restarts)
 
     def busy(self) -> bool:
-        """Whether it still holds what it recorded, as one who does not hold the lock can tell."""
-        return is_alive(self.pid) if self.near() else not self.over()
+        """Return whether the owner still runs; valid in a process that does not hold the lock."""
+        return is_alive(self.pid) if self.is_local() else not self.has_ended()
 
 
 def boot_id() -> str:
-    """The running kernel's id; empty where it has none."""
+    """Return the boot id of the running kernel; empty if it has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -69,7 +69,7 @@ def boot_id() -> str:
 
 
 def read_owner(folder: Path) -> Owner | None:
-    """Who said that the folder is theirs."""
+    """Return the recorded owner of a run directory; None without a readable record."""
     try:
         return Owner(**json.loads((folder / ".lock.owner").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -78,14 +78,17 @@ def read_owner(folder: Path) -> Owner | None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """The folder is this process's meanwhile. Raises UserError, naming another's host and pid, and OSError."""
+    """Lock a run directory for this process.
+
+    Raises UserError, with the owner's host and pid, if it belongs to another process, and OSError if nothing can be written.
+    """
     with ExitStack() as stack:
         _lock(folder, stack)
-        other = read_owner(folder)
-        if other is not None and not other.over():
-            raise UserError(describe_owner(folder, other))
+        owner = read_owner(folder)
+        if owner is not None and not owner.has_ended():
+            raise UserError(describe_owner(folder, owner))
         record = folder / ".lock.owner"
-        write_text(record, json.dumps(Owner.this()._asdict()) + "\n")
+        write_text(record, json.dumps(Owner.current()._asdict()) + "\n")
         try:
             yield
         finally:
@@ -103,23 +106,23 @@ def _lock(folder: Path, stack: ExitStack) -> None:
 
 
 def _acquire(lock: BaseFileLock, folder: Path, stack: ExitStack) -> None:
-    until = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + RECORD_TIMEOUT
     while True:
         try:
             stack.enter_context(lock.acquire(timeout=0))
         except Timeout:
-            other = read_owner(folder)
-            known = other is not None and (is_alive(other.pid) or not other.near())
-            if known or time.monotonic() > until:
-                raise UserError(describe_owner(folder, other)) from None
+            owner = read_owner(folder)
+            valid = owner is not None and (is_alive(owner.pid) or not owner.is_local())  # else a dead owner's old record
+            if valid or time.monotonic() > deadline:
+                raise UserError(describe_owner(folder, owner)) from None
             time.sleep(0.05)
         else:
             return
 
 
-def describe_owner(folder: Path, other: Owner | None) -> str:
-    """What to tell one who comes second."""
-    if other is None:
+def describe_owner(folder: Path, owner: Owner | None) -> str:
+    """Return the error line for a second process; `owner` is None if it has not recorded itself."""
+    if owner is None:
         return f"run={folder}: another process is training here"
-    cure = "" if other.near() else f"; if that machine is gone: rm {folder}/.lock*"
-    return f"run={folder}: host {other.host}, pid {other.pid} is training here{cure}"
+    cure = "" if owner.is_local() else f"; if that machine is gone: rm {folder}/.lock*"
+    return f"run={folder}: host {owner.host}, pid {owner.pid} is training here{cure}"

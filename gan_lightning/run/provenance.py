@@ -1,4 +1,4 @@
-"""What made a number: the code, the libraries, the machine, the seed."""
+"""The provenance of a result: commit, versions of Python and libraries, device and seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra
 
 
 def provenance(seed: int, device: str) -> Plain:
-    """What made a number: the code, the libraries, the machine, the seed."""
+    """Return the entry of result.json that names what a result was computed with."""
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -24,12 +24,13 @@ def provenance(seed: int, device: str) -> Plain:
 
 
 def commit() -> Plain:
-    """The checkout's commit, and whether its files differ from it; None when installed from a wheel."""
-    here = Path(__file__).resolve().parent
+    """Return the checkout's commit, and whether its files differ from it; both None if this code is not in a checkout."""
+    folder = Path(__file__).resolve().parent
 
-    def git(*words: str) -> str | None:
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(folder), *arguments]
         try:
-            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603, S607
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None

@@ -1,1 +1,1 @@
-"""How files are written and read: whole or not at all, and never as code."""
+"""File access: atomic writes, and loading that never runs code from a file."""

@@ -1,9 +1,10 @@
-"""How a file is written: beside its target, flushed to the disk, and only then given its name.
+"""Atomic file writes: a file is written beside its target, flushed to the disk, and only then renamed.
 
 open .x.PID@HOST.tmp → write → fsync → replace x → fsync of the folder
 
-A reader sees the old file or the new one, never less, at whatever point the writer dies; the next start removes what it left.
-Nothing goes through the temporary folder: on another filesystem a move is a copy, and a copy can be cut off.
+At whatever point the writer dies, a reader sees the complete old file or the complete new one; the next start removes the
+temporary file. Nothing is written to the system's temporary folder: from another filesystem a move is a copy, which can be cut
+off.
 """
 
 from __future__ import annotations
@@ -19,26 +20,31 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-PAUSES = (0.1, 0.5)  # seconds before the second and the third try
+PAUSES = (0.1, 0.5)  # seconds before the second and the third attempt
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 FAILING = (*FULL, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.EFBIG)
-HOPELESS = (*FULL, *FORBIDDEN, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG, errno.EINVAL)
+PERMANENT = (*FULL, *FORBIDDEN, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG, errno.EINVAL)
 TEMPORARY = re.compile(r"\.(?P<target>.+)\.(?P<pid>\d+)@(?P<host>.+)\.tmp")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class DiskFull(OSError):  # noqa: N818 - it is what a person is told
-    """No room for a file: its size and what is free, in bytes, once the attempt has been cleaned away."""
+class DiskFull(OSError):  # noqa: N818 - a condition of the disk, named as in errno's list
+    """Signal that a file does not fit on the disk; `need` is its size and `have` the free space, in bytes."""
 
     def __init__(self, target: Path, need: int, have: int) -> None:
         super().__init__(errno.ENOSPC, f"disk full: need {format_bytes(need)}, have {format_bytes(have)}", str(target))
 
 
 class ReplaceFile:
-    """A temporary file beside `target` that takes its place if the block ends well, and is gone if not."""
+    """Replace `target` by a temporary file beside it if the block succeeds; otherwise delete the temporary file.
+
+    with ReplaceFile(target) as temporary: temporary.write_bytes(data)
+
+    Unless `flushed`, a power failure may undo the renaming.
+    """
 
     def __init__(self, target: Path, flushed: bool = True) -> None:
         self.target, self.flushed = target, flushed
@@ -65,10 +71,11 @@ class ReplaceFile:
 
 
 @contextmanager
-def open_atomic(target: Path, need: Callable[[], int], flushed: bool = True) -> Iterator[BinaryIO]:
-    """A file to write to, which takes `target`'s name when all of it is on the disk; `need()` is asked where it has no room.
+def open_atomic(target: Path, size: Callable[[], int], flushed: bool = True) -> Iterator[BinaryIO]:
+    """Open a binary file that replaces `target` at the end of the block, once all of it is on the disk.
 
-    Raises DiskFull, or what else the filesystem says of `target`. Not `flushed`: a power cut may take it back.
+    `size` computes the size in bytes for the message of a full disk. Unless `flushed`, a power failure may undo the write.
+    Raises DiskFull, or another OSError that names `target`.
     """
     try:
         with ReplaceFile(target, flushed) as temporary, temporary.open("wb") as file:
@@ -78,41 +85,41 @@ def open_atomic(target: Path, need: Callable[[], int], flushed: bool = True) -> 
                 os.fsync(file.fileno())
     except OSError as error:
         if error.errno in FULL:
-            raise DiskFull(target, need(), shutil.disk_usage(target.parent).free) from None
+            raise DiskFull(target, size(), shutil.disk_usage(target.parent).free) from None
         if error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(target)) from None
 
 
 def write_bytes(target: Path, data: bytes, flushed: bool = True) -> None:
-    """A file, whole or not at all: see `open_atomic`. Raises OSError when it failed more than a few times."""
+    """Write a file with `open_atomic` and `retry`. Raises OSError."""
 
-    def once() -> None:
+    def attempt() -> None:
         with open_atomic(target, lambda: len(data), flushed) as file:
             file.write(data)
 
-    retry(once)
+    retry(attempt)
 
 
 def write_text(target: Path, text: str) -> None:
-    """A small file, whole or not at all. Raises OSError when it failed more than a few times."""
+    """Write a text file in UTF-8 with `open_atomic` and `retry`. Raises OSError."""
     write_bytes(target, text.encode())
 
 
-def retry(action: Callable[[], Answer]) -> Answer:
-    """The action's answer. What a filesystem may get over is tried again; the last try's OSError is raised."""
+def retry(action: Callable[[], Result]) -> Result:
+    """Return the action's result, after up to three attempts. Raises OSError if the last fails, or if a retry can't help."""
     for pause in PAUSES:
         try:
             return action()
         except OSError as error:
-            if error.errno in HOPELESS:
+            if error.errno in PERMANENT:
                 raise
             time.sleep(pause)
     return action()
 
 
 def make_folder(folder: Path) -> None:
-    """The folder is there, and so it is after a power cut."""
+    """Create a folder with its parents so that it survives a power failure; an existing one is left as it is."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -120,34 +127,38 @@ def make_folder(folder: Path) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Names that were given in a folder are on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Flush a folder's entries to the disk, so that new names in it survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
 def try_writing(folder: Path) -> None:
-    """Raises OSError if no file can be made in the folder."""
+    """Create and delete a file in the folder. Raises OSError if that is impossible."""
     temporary = ReplaceFile(folder / "probe").temporary
     temporary.touch()
     temporary.unlink()
 
 
 def find_temporaries(folder: Path, owned: re.Pattern[str]) -> list[Path]:
-    """Temporary files whose writer is gone: those for `owned` names, which only the caller writes, and of this host's dead."""
-    found = []
+    """Return the temporary files in a folder that no process writes any more.
+
+    These are the files of dead processes on this host, and those whose target's name matches `owned`, which only the caller
+    may write.
+    """
+    orphans = []
     for path in folder.glob(".*.tmp"):
         if (m := TEMPORARY.fullmatch(path.name)) and (
             owned.fullmatch(m["target"]) or (m["host"] == socket.gethostname() and not is_alive(int(m["pid"])))
         ):
-            found.append(path)
-    return sorted(found)
+            orphans.append(path)
+    return sorted(orphans)
 
 
 def is_alive(pid: int) -> bool:
-    """Whether this machine runs such a process; one that has ended and only waits for its parent's notice does not run."""
+    """Return whether a process runs on this machine; a zombie, which its parent has not yet reaped, does not run."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -156,18 +167,18 @@ def is_alive(pid: int) -> bool:
         return True
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):  # no /proc here
+    except (OSError, IndexError):  # a system without /proc
         return True
     return state != "Z"
 
 
 def reason(error: OSError) -> str:
-    """What a filesystem said, in a few words."""
+    """Return the short description of an OSError, without number and file name."""
     return error.strerror or str(error) or type(error).__name__
 
 
 def format_bytes(n: float) -> str:
-    """Bytes as a person reads them."""
+    """Return a number of bytes in the largest binary unit that fits, such as 1.5 KiB."""
     for unit in UNITS:
         if n < 1024 or unit == UNITS[-1]:
             break

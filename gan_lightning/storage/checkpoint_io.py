@@ -1,7 +1,7 @@
-"""Where every checkpoint is written: by way of `disk`, so that a kill or a full disk never costs the one before.
+"""Lightning's checkpoint plugin, with atomic writes and safe loading.
 
-Lightning stages a checkpoint in the temporary folder and moves it: across filesystems that is a copy, so a kill leaves half a
-file under the final name, and a full disk costs the previous one.
+Lightning writes a checkpoint to the temporary folder and moves it. Across filesystems a move is a copy, so that a killed
+process leaves an incomplete file under the final name, and a full disk destroys the previous checkpoint.
 """
 
 from __future__ import annotations
@@ -18,45 +18,45 @@ from gan_lightning.storage.atomic import make_folder, open_atomic, retry
 
 
 class DurableCheckpointIO(CheckpointIO):
-    """Lightning's one place for saving and loading."""
+    """Save and load every checkpoint of a Trainer."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Whole or not at all. Raises OSError (DiskFull, where it is that) when it failed more than a few times."""
+        """Write the checkpoint with `open_atomic` and `retry`. Raises OSError, on a full disk its subclass DiskFull."""
         target = Path(path)
 
-        def once() -> None:
+        def attempt() -> None:
             make_folder(target.parent)
             with open_atomic(target, lambda: count_bytes(checkpoint)) as file:
                 try:
                     torch.save(checkpoint, file)
-                except RuntimeError as error:  # torch's writer hides what the disk said
+                except RuntimeError as error:  # torch's writer replaces an OSError by a RuntimeError
                     raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
-        retry(once)
+        retry(attempt)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Plain data only: a checkpoint from a stranger runs no code."""
+        """Load a checkpoint of plain data, whatever `weights_only`: a stranger's file runs no code. Raises UnsafeFileError."""
         return safe_load.load_checkpoint(Path(path), map_location or "cpu")
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Delete, if it is there."""
+        """Delete the checkpoint if it exists."""
         Path(path).unlink(missing_ok=True)
 
 
 def count_bytes(checkpoint: dict[str, Any]) -> int:
-    """How many bytes its file has."""
+    """Return the size in bytes of the checkpoint's file."""
     counter = ByteCounter()
     torch.save(checkpoint, counter)
     return counter.length
 
 
 class ByteCounter(io.BytesIO):
-    """A file that keeps nothing."""
+    """Count the bytes that are written, and store none."""
 
     length = 0
 
     def write(self, data: Any) -> int:
-        """Torch may hand over an array of anything."""
+        """Add the size of the buffer, in bytes whatever its item size."""
         n = memoryview(data).nbytes
         self.length += n
         return n

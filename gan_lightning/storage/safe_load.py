@@ -1,6 +1,7 @@
-"""A file that torch wrote, perhaps a stranger's: plain data, or nothing of it.
+"""Loading of files that torch wrote, as plain data only.
 
-A pickle can call anything while it is read. The only place that reads one reads numbers, text, lists, mappings and tensors.
+A pickle can call any function while it is loaded. This is the only module that unpickles, and it accepts numbers, text, lists,
+mappings and tensors, so that a stranger's file is safe to load.
 """
 
 from __future__ import annotations
@@ -13,39 +14,39 @@ from typing import Any
 
 import torch
 
-PARTS = {"state_dict", "optimizer_states", "loops", "global_step"}  # of a checkpoint, to go on from
-NAMED = re.compile(r"GLOBAL ([\w.]+)")  # what a pickle would have called
+CHECKPOINT_KEYS = {"state_dict", "optimizer_states", "loops", "global_step"}  # that a run is resumed from
+FORBIDDEN_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")  # in torch's message: the name that the pickle would have called
 
 
 class UnsafeFileError(Exception):
-    """What a file holds can't be read as plain data: one line."""
+    """Signal that a file can't be loaded as plain data; the message is one line."""
 
 
 def load(file: Path | io.BytesIO, device: Any = "cpu") -> Any:
-    """What the file holds. Raises UnsafeFileError, having run nothing of it, and OSError."""
+    """Load the file's content without running any code of it. Raises UnsafeFileError and OSError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch wonders at pickles that it did not write: it need not tell us
+            warnings.simplefilter("ignore")  # torch warns about pickles that it did not write
             return torch.load(file, map_location=device, weights_only=True)
     except OSError:
         raise
-    except Exception as error:  # a damaged or hostile file fails in many ways
-        said = str(error)
-        if "weights only load failed" in said.lower() or "weights_only=True" in said:
-            called = NAMED.search(said)
+    except Exception as error:  # a damaged or hostile file can fail in any way
+        message = str(error)
+        if "weights only load failed" in message.lower() or "weights_only=True" in message:
+            called = FORBIDDEN_GLOBAL.search(message)
             raise UnsafeFileError(
                 f"holds more than plain data{f' ({called[1]})' if called else ''} and was not loaded"
             ) from None
-        line = next((line for line in said.splitlines() if line.strip()), type(error).__name__)
+        line = next((line for line in message.splitlines() if line.strip()), type(error).__name__)
         raise UnsafeFileError(f"can't be read: {line}") from None
 
 
 def load_checkpoint(file: Path, device: Any = "cpu") -> dict[str, Any]:
-    """A run's checkpoint. Raises UnsafeFileError, also if it is none, and OSError."""
-    held = load(file, device)
-    state = held.get("state_dict") if isinstance(held, dict) else None
+    """Load a run's checkpoint. Raises UnsafeFileError, also for a file with other content, and OSError."""
+    checkpoint = load(file, device)
+    state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     tensors = isinstance(state, dict) and all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items())
-    if not tensors or not held.keys() >= PARTS:
+    if not tensors or not checkpoint.keys() >= CHECKPOINT_KEYS:
         raise UnsafeFileError("is no checkpoint of a run")
-    found: dict[str, Any] = held
-    return found
+    result: dict[str, Any] = checkpoint
+    return result

@@ -1,1 +1,1 @@
-"""Many runs: all checked before the first, resumed by the same command, read on one page, searched."""
+"""Sweeps and searches: many runs of one command, validated before the first starts and resumed by the same command."""

@@ -1,4 +1,4 @@
-"""gan-train -m: check all jobs, leave the finished ones, run the rest, and tell what became of each."""
+"""`gan-train -m`: validate all jobs, skip the finished ones, run the rest, and print a table of every job's status."""
 
 from __future__ import annotations
 
@@ -14,52 +14,53 @@ from gan_lightning.sweep.status import JobStatus, Kind, job_statuses
 
 
 def execute(composer: Composer, line: list[str]) -> int:
-    """Returns the exit code: 0 if every job is finished. Raises Refused before anything is launched."""
+    """Run the sweep of a command line and return its exit code: 0 if every job is finished, else 1 or 130 after ^C.
+
+    Raises UserError, before anything is launched, if a job is invalid or its directory can't be used.
+    """
     plan = plan_sweep(composer, line)
     composer.refuse_unwritable("sweep", [f"hydra.sweep.dir={quote_value(str(plan.folder))}"])
-    stand = job_statuses(plan.folder, plan.jobs, composer)
+    before = job_statuses(plan.folder, plan.jobs, composer)
     plan.save()
-    counted = Counter(one.kind for one in stand)
-    print(
-        f"{len(stand)} jobs: {', '.join(f'{counted[k]} {k}' for k in Kind if counted[k])} → {shorten_path(plan.folder)}",
-        flush=True,
-    )
-    pending = [one.job for one in stand if one.kind in (Kind.NEW, Kind.UNFINISHED, Kind.FAILED)]
+    counts = Counter(status.kind for status in before)
+    summary = ", ".join(f"{counts[kind]} {kind}" for kind in Kind if counts[kind])
+    print(f"{len(before)} jobs: {summary} → {shorten_path(plan.folder)}", flush=True)
+    pending = [status.job for status in before if status.kind in (Kind.NEW, Kind.UNFINISHED, Kind.FAILED)]
     code = 1
     try:
         if pending:
             launch_jobs(composer, plan, pending)
-    except KeyboardInterrupt:  # the job that ran has saved its state
+    except KeyboardInterrupt:  # the job that was training has saved its state
         code = 128 + signal.SIGINT
     finally:
-        told = job_statuses(plan.folder, plan.jobs, composer)
-        print(status_table(told), flush=True)
+        after = job_statuses(plan.folder, plan.jobs, composer)
+        print(status_table(after), flush=True)
         if page := try_write_report(plan.folder):
             print(f"\n  report  {shorten_path(page)}", flush=True)
-    return 0 if all(one.kind is Kind.FINISHED for one in told) else code
+    return 0 if all(status.kind is Kind.FINISHED for status in after) else code
 
 
-def status_table(told: list[JobStatus]) -> str:
-    """A line for each job, and how many are finished."""
-    rows = [(describe_state(one), format_number(one.result.get("objective")), one.job.directory) for one in told]
+def status_table(statuses: list[JobStatus]) -> str:
+    """Return a table with one row per job, and below it the number of finished jobs."""
+    rows = [(describe_state(s), format_number(s.result.get("objective")), s.job.directory) for s in statuses]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for row, one in zip(rows, told, strict=True):
+    for row, status in zip(rows, statuses, strict=True):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(["", *cells, one.result.get("reason") or ""]).rstrip())
-    done = sum(one.kind is Kind.FINISHED for one in told)
-    rest = "" if done == len(told) else "; the same command goes on with the rest"
-    return "\n".join(["", *lines, "", f"  {done} of {len(told)} finished{rest}"])
+        lines.append("  ".join(["", *cells, status.result.get("reason") or ""]).rstrip())
+    done = sum(status.kind is Kind.FINISHED for status in statuses)
+    rest = "" if done == len(statuses) else "; the same command goes on with the rest"
+    return "\n".join(["", *lines, "", f"  {done} of {len(statuses)} finished{rest}"])
 
 
-def describe_state(one: JobStatus) -> str:
-    """Of one job, for a person."""
-    if one.kind is Kind.NEW:
+def describe_state(status: JobStatus) -> str:
+    """Return a job's state as a table cell, such as `finished at step 500`."""
+    if status.kind is Kind.NEW:
         return "never began"
-    status = "running elsewhere" if one.kind is Kind.ELSEWHERE else str(one.result.get("status", "never began"))
-    return f"{status} at step {one.result.get('step', 0)}"
+    state = "running elsewhere" if status.kind is Kind.ELSEWHERE else str(status.result.get("status", "never began"))
+    return f"{state} at step {status.result.get('step', 0)}"
 
 
 def format_number(value: float | None) -> str:
-    """Four digits, or a dash."""
+    """Format a number with four significant digits; None becomes a dash."""
     return "–" if value is None else f"{value:.4g}"

@@ -1,7 +1,8 @@
-"""GPUs for jobs that run beside one another on one machine: each takes free ones and holds them as long as it lives.
+"""GPU leases: concurrent jobs on one machine each lock free GPUs until they end.
 
-The locks are the kernel's and lie where every sweep of this user finds them, so two sweeps on one machine share its GPUs, too,
-and a job that is killed gives its own back. Under SLURM each job is shown GPUs of its own, and takes them all.
+The locks are file locks of the kernel in a folder that all sweeps of a user share. Therefore two sweeps on one machine never
+use the same GPU, and the GPUs of a killed job are free again. Under SLURM a job sees only the GPUs of its allocation and leases
+those.
 """
 
 from __future__ import annotations
@@ -16,46 +17,46 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-PATIENCE = 0.5  # seconds between two looks for a free one
+POLL_SECONDS = 0.5  # between two attempts to lock a free GPU
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes."""
-    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [word.strip() for word in named.split(",") if word.strip() not in ("", "-1")]
+    """Return the names of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES takes them."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     import torch
 
-    return [str(i) for i in range(torch.cuda.device_count())]  # asks the driver, begins no context
+    return [str(i) for i in range(torch.cuda.device_count())]  # queries the driver without creating a CUDA context
 
 
 @contextmanager
 def lease_gpus(count: int) -> Iterator[None]:
-    """So many GPUs are this process's meanwhile, and the only ones it sees; it waits until they are free.
+    """Wait for `count` free GPUs, lock them, and make them the only visible ones; the locks are held during the block.
 
-    On a machine with fewer, or none, nothing is leased: training itself tells what is missing.
+    On a machine with fewer GPUs nothing is leased: training then reports what is missing.
     """
-    there = visible_gpus()
-    if not 0 < count <= len(there):
+    gpus = visible_gpus()
+    if not 0 < count <= len(gpus):
         yield
         return
     folder = Path(tempfile.gettempdir()) / f"gan_lightning-{getpass.getuser()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
-        while len(held := try_locks(folder, there, count, stack)) < count:
-            stack.close()  # never hold a part: two jobs would wait for each other
-            time.sleep(PATIENCE)
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(held)
+        while len(leased := try_locks(folder, gpus, count, stack)) < count:
+            stack.close()  # release a partial lease, or two jobs could wait for each other forever
+            time.sleep(POLL_SECONDS)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(leased)
         yield
 
 
-def try_locks(folder: Path, there: list[str], count: int, stack: ExitStack) -> list[str]:
-    """Those that could be locked, at most `count`."""
-    held: list[str] = []
-    for name in there:
-        if len(held) < count:
+def try_locks(folder: Path, gpus: list[str], count: int, stack: ExitStack) -> list[str]:
+    """Lock up to `count` free GPUs on `stack` without waiting, and return their names."""
+    locked: list[str] = []
+    for name in gpus:
+        if len(locked) < count:
             try:
                 stack.enter_context(FileLock(folder / f"gpu-{name.replace('/', '_')}.lock").acquire(timeout=0))
             except Timeout:
                 continue
-            held.append(name)
-    return held
+            locked.append(name)
+    return locked

@@ -1,6 +1,6 @@
-"""One job of a sweep, as a launcher starts it: it trains in a process of its own, and whatever happens there stays there.
+"""One job of a sweep, as Hydra's launchers call it: it trains in its own process, so that its failure ends no other job.
 
-What becomes of a job stands in its result.json and nowhere else; a launcher gets no answer and no exception.
+A job's outcome is recorded in its result.json only: the launcher receives no result and no exception.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from gan_lightning.run.directory import Run
 from gan_lightning.sweep.gpu_lease import lease_gpus
 from gan_lightning.training.fit import train
 
-SUBMITIT = "SUBMITIT_EXECUTOR"  # submitit has given the job a process already
+SUBMITIT = "SUBMITIT_EXECUTOR"  # set in a process that submitit has started for this job alone
 PRELOADED = [
     "gan_lightning.training.fit",
     "gan_lightning.data.digits",
     "gan_lightning.metric.class_accuracy",
     "gan_lightning.metric.fid",
 ]
-NO_REASON = "ended without a word"
-POLL_SECONDS = 0.1  # seconds between two looks at a run that may be ended early
+NO_REASON = "ended without a recorded reason"
+POLL_SECONDS = 0.1  # between two calls of `should_stop`
 
 
 def job(config: DictConfig) -> None:
-    """What Hydra's launchers call."""
+    """Train one job of a sweep: the task function of Hydra's launchers. A UserError is printed on stderr, not raised."""
     task = HydraConfig.get()
-    overrides = [word for word in task.overrides.task if not word.startswith("hydra.")]
+    overrides = [override for override in task.overrides.task if not override.startswith("hydra.")]
     path = Path(task.runtime.output_dir)
     print(f"\njob {task.job.num}: {path.name}", flush=True)
     try:
-        agree_on_config(lambda: config, lambda: None)  # where srun has started several tasks for this one job
+        agree_on_config(lambda: config, lambda: None)  # srun may have started several tasks for this job
         run = begin_on_rank_zero(str(path), config, overrides)
     except UserError as error:
         print(*error.lines, sep="\n", file=sys.stderr)
@@ -56,28 +56,28 @@ def job(config: DictConfig) -> None:
         if SUBMITIT not in os.environ:
             run_in_subprocess(run)
         elif code := train_run(run.path):
-            sys.exit(code)  # no result for submitit: the cluster's own word on the job counts, and it may be queued again
+            sys.exit(code)  # submitit then takes the job's state from the cluster, which may have queued it again
 
 
-def run_in_subprocess(run: Run, unwanted: Callable[[], bool] | None = None) -> None:
-    """Train in a child of a process that has imported everything already: it starts at once, and its memory goes with it.
+def run_in_subprocess(run: Run, should_stop: Callable[[], bool] | None = None) -> None:
+    """Train the run in a child of a fork server: imports are done once, and the child's memory is freed when it ends.
 
-    `unwanted` is asked while it trains; once it says yes, the run is stopped as by ^C, which no cluster takes for its own
-    signal: its state is saved.
+    `should_stop` is polled during training; once it returns True the child receives SIGINT and saves its state. No cluster
+    uses SIGINT to preempt a job, so the child does not ask to be queued again.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     child = context.Process(target=child_main, args=(run.path, dict(os.environ)))
     child.start()
     try:
-        while unwanted is not None and child.is_alive():
+        while should_stop is not None and child.is_alive():
             child.join(POLL_SECONDS)
-            if child.is_alive() and unwanted():
+            if child.is_alive() and should_stop():
                 assert child.pid is not None
                 os.kill(child.pid, signal.SIGINT)
                 break
         child.join()
-    except BaseException as error:  # this process is to end: the child saves what it has, and goes with it
+    except BaseException as error:  # this process is about to end: the child saves its state and ends first
         assert child.pid is not None
         os.kill(child.pid, error.caught if isinstance(error, Preempted) else signal.SIGINT)
         child.join()
@@ -85,14 +85,17 @@ def run_in_subprocess(run: Run, unwanted: Callable[[], bool] | None = None) -> N
     mark_dead(run, f"killed by {signal.Signals(-child.exitcode).name}" if child.exitcode and child.exitcode < 0 else NO_REASON)
 
 
-def mark_dead(run: Run, how: str) -> None:
-    """A run whose process is gone is not running: if it left no word, write down `how` it ended, as far as that is known."""
+def mark_dead(run: Run, reason: str) -> None:
+    """Record a run as failed, with this reason, if its process is gone but its status is still `running`."""
     if run.result.get("status") == "running":
-        run.record(status="failed", reason=how)
+        run.record(status="failed", reason=reason)
 
 
 def child_main(path: Path, environment: dict[str, str]) -> NoReturn:
-    """The child. It leaves the terminal's process group, so that ^C reaches it through its parent and once."""
+    """Train the run in the child process, with the parent's environment, and exit.
+
+    The child leaves the terminal's process group, so that ^C reaches it only once: through its parent.
+    """
     os.setpgid(0, 0)
     os.environ.clear()
     os.environ.update(environment)
@@ -102,7 +105,7 @@ def child_main(path: Path, environment: dict[str, str]) -> NoReturn:
 
 
 def exit_with_parent() -> None:
-    """End as if by SLURM when the parent is gone, whatever took it."""
+    """Send SIGTERM to this process once its parent has ended for any reason, so that the state is saved as under SLURM."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -110,14 +113,17 @@ def exit_with_parent() -> None:
 
 
 def train_run(path: Path) -> int:
-    """Train a run to its end. Returns the exit code; a mistake goes to stderr, and its first line to result.json."""
+    """Train a run to its end and return the exit code; errors are printed on stderr.
+
+    The first line of an unexpected exception is recorded as the reason in result.json.
+    """
     run = Run(path)
     try:
         plain = resolve(run.config)
-        wanted = 0 if plain["trainer"].get("accelerator") == "cpu" else world_size.world_size(plain)
+        num_gpus = 0 if plain["trainer"].get("accelerator") == "cpu" else world_size.world_size(plain)
         threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
         torch.set_num_threads(threads)
-        with lease_gpus(wanted), threadpool_limits(threads):
+        with lease_gpus(num_gpus), threadpool_limits(threads):
             return train(run, preflight.validate_and_preflight(run.config))
     except UserError as error:
         print(*error.lines, sep="\n", file=sys.stderr)

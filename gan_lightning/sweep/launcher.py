@@ -1,7 +1,7 @@
-"""Jobs through Hydra's launchers: one after the other, beside one another, or on a cluster.
+"""Job launching through Hydra's launchers: one job after another, several at a time, or on a cluster.
 
-Hydra's own sweep ends at the first job that leaves no result, and tells nothing of the others. Here a launcher is only asked
-to start jobs and to wait for them.
+Hydra's own sweep ends at the first job that returns no result and does not report the others. Here a launcher only starts jobs
+and waits for them; their outcome is read from their result.json.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
@@ -23,66 +22,68 @@ from gan_lightning.run.directory import Run
 from gan_lightning.sweep.job import NO_REASON, job, mark_dead
 from gan_lightning.sweep.plan import Job, Plan
 
-AT_ONCE = {  # jobs that a launcher is given in one go; all of them, unless said here
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher": 1,  # it keeps each job's config till the last has ended
-    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher": os.cpu_count() or 1,  # it starts all of them
+BATCH_SIZES = {  # jobs per call of a launcher; any other launcher receives all jobs in one call
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher": 1,  # it keeps the config of every job until the call returns
+    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher": os.cpu_count() or 1,  # it starts all at once
 }
-THREADS = "OMP_NUM_THREADS"  # of a job: the same number under every launcher, since sums of other parts have other bits
+THREADS = "OMP_NUM_THREADS"  # per job, equal under every launcher: the number of threads changes how sums are rounded
 
 
 def launch_jobs(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
-    """Run these jobs. Raises UserError if the launcher could not start any."""
+    """Run the pending jobs, in batches where the launcher requires it. Raises UserError if no job of a batch could start."""
     hydra = composer.hydra
-    common = [*plan.hydra, f"hydra.sweep.dir={quote_value(str(plan.folder))}"]
-    common += [f"++hydra.job.env_set.{THREADS}={quote_value(os.environ.get(THREADS, '1'))}"]
-    master = hydra.compose_config(composer.name, common, RunMode.MULTIRUN, with_log_configuration=False)
-    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(master))
-    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=master)
-    at_once = AT_ONCE.get(master.hydra.launcher["_target_"], len(pending))
-    begun = 0
-    while begun < len(pending):
-        batch = pending[begun : begun + at_once]
-        asked = [[*one.overrides, f"hydra.sweep.subdir={quote_value(one.directory)}"] for one in batch]
+    overrides = [*plan.hydra, f"hydra.sweep.dir={quote_value(str(plan.folder))}"]
+    overrides += [f"++hydra.job.env_set.{THREADS}={quote_value(os.environ.get(THREADS, '1'))}"]
+    config = hydra.compose_config(composer.name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=config)
+    batch_size = BATCH_SIZES.get(config.hydra.launcher["_target_"], len(pending))
+    for start in range(0, len(pending), max(batch_size, 1)):
+        batch = pending[start : start + batch_size]
+        lines = [[*planned.overrides, f"hydra.sweep.subdir={quote_value(planned.directory)}"] for planned in batch]
         states: list[str] = []
         try:
             with wait_for_every_job(states):
-                launcher.launch(asked, initial_job_idx=begun)
+                launcher.launch(lines, initial_job_idx=start)
         except Exception as error:
-            if not any((plan.folder / one.directory / "config.yaml").exists() for one in batch):
-                chosen = master.hydra.runtime.choices.get("hydra/launcher", "basic")
-                raise UserError(f"hydra/launcher={chosen}: {type(error).__name__}: {one_line(error)}") from None
+            if not any((plan.folder / planned.directory / "config.yaml").exists() for planned in batch):
+                choice = config.hydra.runtime.choices.get("hydra/launcher", "basic")
+                raise UserError(f"hydra/launcher={choice}: {type(error).__name__}: {one_line(error)}") from None
             print(f"the launcher gave up: {type(error).__name__}: {one_line(error)}", file=sys.stderr)
-        for one, state in zip(batch, states, strict=False):
-            record_cluster_state(plan, one, state)
-        begun += len(batch)
+        for planned, state in zip(batch, states, strict=False):
+            record_cluster_state(plan, planned, state)
 
 
-def record_cluster_state(plan: Plan, one: Job, state: str) -> None:
-    """Write down what the cluster says of a job that did not finish."""
-    path = plan.folder / one.directory
+def record_cluster_state(plan: Plan, planned: Job, state: str) -> None:
+    """Add the cluster's final state of a job to the reason in its result.json, unless the job finished or failed itself."""
+    path = plan.folder / planned.directory
     if not (path / "config.yaml").exists():
         return
     run = Run(path)
-    mark_dead(run, f"{NO_REASON}; the cluster says {state}")
+    mark_dead(run, f"{NO_REASON}; the cluster reports {state}")
     result = run.result
-    if result.get("status") == "preempted" and state not in (said := str(result.get("reason"))):
-        run.record(reason=f"{said}; the cluster says {state}")
-    (path / ".lock.owner").unlink(missing_ok=True)  # whoever held it has ended, wherever that was
+    if result.get("status") == "preempted" and state not in (reason := str(result.get("reason"))):
+        run.record(reason=f"{reason}; the cluster reports {state}")
+    (path / ".lock.owner").unlink(missing_ok=True)  # the job that wrote it has ended, on whichever machine it ran
 
 
 @contextmanager
 def wait_for_every_job(states: list[str]) -> Iterator[None]:
-    """Let submitit wait for every job, and answer with nothing: `states` says how each ended, as the cluster has it."""
+    """Make submitit's launchers wait for every job and raise for none; the jobs' final states are appended to `states`."""
     try:
         import submitit
     except ImportError:
         yield
         return
 
-    def results(waited: Any) -> list[None]:
-        waited.wait()
-        states.append(str(waited.state))
+    def wait_only(submitted: Any) -> list[None]:
+        submitted.wait()
+        states.append(str(submitted.state))
         return [None]
 
-    with mock.patch.object(submitit.Job, "results", results):
+    original = submitit.Job.results
+    submitit.Job.results = wait_only  # type: ignore[method-assign, assignment]
+    try:
         yield
+    finally:
+        submitit.Job.results = original  # type: ignore[method-assign]

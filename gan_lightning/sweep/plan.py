@@ -1,8 +1,8 @@
-"""A command line → the jobs of a sweep: each composed, checked and rehearsed before the first begins.
+"""The plan of a sweep: a command line's jobs, each composed, validated and preflighted before the first starts.
 
-A job's directory is named by its overrides alone, so the same command finds its own again: `loss=hinge,seed=0`. What a file
-name can't hold, a value with `/` or a name of more than 255 bytes, is cut and marked with a hash; `sweep.json` keeps which
-directory belongs to which overrides.
+A job's directory is named after its overrides, such as `loss=hinge,seed=0`, so that the same command finds it again. A value
+with `/`, and a name of more than 255 bytes, can't be a file name: both are shortened and end in a hash. `sweep.json` maps each
+directory to its overrides.
 """
 
 from __future__ import annotations
@@ -27,86 +27,92 @@ from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import world_size
 from gan_lightning.storage import atomic
 
-LONGEST = 255  # bytes of a file's name
-FILE = "sweep.json"
+MAX_NAME_BYTES = 255  # of a file name, on all common filesystems
+PLAN_FILE = "sweep.json"
 
 
 class Job(NamedTuple):
-    """One point of the sweep."""
+    """Describe one point of the sweep: its overrides, its directory and its validated config."""
 
     overrides: list[str]
-    directory: str  # within the sweep's
-    plain: Plain  # its config, checked
+    directory: str  # relative to the sweep's folder
+    plain: Plain
 
 
 class Plan(NamedTuple):
-    """All jobs, none begun."""
+    """Hold the jobs of a sweep before they are launched."""
 
     folder: Path
-    line: list[str]  # as typed
-    hydra: list[str]  # of these, what concerns Hydra itself
+    line: list[str]  # the command line as typed
+    hydra: list[str]  # the overrides among it that configure Hydra itself
     jobs: list[Job]
 
     def save(self) -> None:
-        """Write `sweep.json`; jobs of other commands in the same directory stay in it. Raises UserError."""
-        path = self.folder / FILE
-        there = read_plan(self.folder) or {"jobs": []}
-        own = [{"directory": job.directory, "overrides": job.overrides} for job in self.jobs]
-        others = [entry for entry in there["jobs"] if entry["directory"] not in {job.directory for job in self.jobs}]
+        """Write `sweep.json`, keeping the jobs of other commands in the same folder.
+
+        Raises UserError if the folder can't be written, WriteError if the disk fails.
+        """
+        saved = read_plan(self.folder) or {"jobs": []}
+        directories = {job.directory for job in self.jobs}
+        entries = [entry for entry in saved["jobs"] if entry["directory"] not in directories]
+        entries += [{"directory": job.directory, "overrides": job.overrides} for job in self.jobs]
         try:
             atomic.make_folder(self.folder)
-            atomic.write_text(path, json.dumps({"line": self.line, "jobs": [*others, *own]}, indent=1) + "\n")
+            atomic.write_text(self.folder / PLAN_FILE, json.dumps({"line": self.line, "jobs": entries}, indent=1) + "\n")
         except OSError as error:
             kind = WriteError if error.errno in atomic.FAILING else UserError
             raise kind(f"hydra.sweep.dir={self.folder}: nothing can be written here: {atomic.reason(error)}") from None
 
 
 def read_plan(folder: Path) -> Plain | None:
-    """What `sweep.json` says; None: there is none, or it can't be read."""
+    """Return the content of `sweep.json`; None if there is none or it can't be read."""
     try:
-        found: Any = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        whole = all(isinstance(entry["directory"], str) and list(entry["overrides"]) is not None for entry in found["jobs"])
+        content: Any = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+        valid = all(isinstance(entry["directory"], str) and list(entry["overrides"]) is not None for entry in content["jobs"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if whole else None
+    return content if valid else None
 
 
 def plan_sweep(composer: Composer, line: list[str]) -> Plan:
-    """Every job of a command line. Raises UserError with the mistakes of all of them."""
-    own = [word for o, word in zip(composer.parse(line), line, strict=True) if o.key_or_group.startswith(("hydra.", "hydra/"))]
-    refuse_hydra(composer, own)
+    """Return the plan of a command line's sweep. Raises UserError with the mistakes of all its jobs."""
+    parsed = zip(composer.parse(line), line, strict=True)
+    for_hydra = [text for override, text in parsed if override.key_or_group.startswith(("hydra.", "hydra/"))]
+    refuse_hydra_overrides(composer, for_hydra)
     try:
         hydra = composer.of_hydra(line)
-    except UserError:  # a mistake that the jobs share: each of them tells it
-        hydra = composer.of_hydra(own)
-    swept = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
-    words = [*swept, *(word for word in line if word not in own)]
-    points = list({tuple(point): point for point in composer.jobs(words, multirun=True)}.values())
-    named = {o.key_or_group for o in composer.parse(words) if o.is_sweep_override()}
-    left_out = set(hydra["job"]["config"]["override_dirname"]["exclude_keys"]) - named
-    jobs, folders, said = [], [], []
-    rehearsals: dict[str, UserError | None] = {}  # by config, seed apart: shapes and sizes don't hang on it
+    except UserError:  # a mistake that all jobs share: each of them reports it below
+        hydra = composer.of_hydra(for_hydra)
+    params = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
+    swept = [*params, *(text for text in line if text not in for_hydra)]
+    points = list({tuple(point): point for point in composer.jobs(swept, multirun=True)}.values())
+    swept_keys = {override.key_or_group for override in composer.parse(swept) if override.is_sweep_override()}
+    unnamed = set(hydra["job"]["config"]["override_dirname"]["exclude_keys"]) - swept_keys
+    jobs, folders, mistakes = [], [], []
+    preflighted: dict[str, UserError | None] = {}
     for overrides in tqdm(points, "checking", delay=2, mininterval=1, unit="job", leave=False, file=sys.stderr):
         try:
-            config = composer.compose([*own, *overrides])
+            config = composer.compose([*for_hydra, *overrides])
             composer.refuse_new(overrides)
             plain = validate(config)
-            preflight_once(as_local(plain) if hydra["launcher"]["_target_"] in hydra_policy.ELSEWHERE else plain, rehearsals)
+            remote = hydra["launcher"]["_target_"] in hydra_policy.REMOTE_LAUNCHERS
+            preflight_once(as_local(plain) if remote else plain, preflighted)
         except UserError as error:
-            said.append((overrides, error.lines))
+            mistakes.append((overrides, error.lines))
             continue
-        jobs.append(Job(overrides, job_directory(composer.parse(overrides), left_out), plain))
+        jobs.append(Job(overrides, job_directory(composer.parse(overrides), unnamed), plain))
         folders.append(sweep_folder(config, hydra["sweep"]["dir"]))
-    if said:
-        lines = [f"{' '.join(overrides)}: {line}" if len(points) > 1 else line for overrides, told in said for line in told]
-        total = [f"{len(said)} of {len(points)} jobs are invalid, nothing was launched"] if len(points) > 1 else []
+    if mistakes:
+        several = len(points) > 1
+        lines = [f"{' '.join(point)}: {text}" if several else text for point, texts in mistakes for text in texts]
+        total = [f"{len(mistakes)} of {len(points)} jobs are invalid, nothing was launched"] if several else []
         raise UserError(*lines, *total)
-    return Plan(common_folder(folders), line, own, jobs)
+    return Plan(common_folder(folders), line, for_hydra, jobs)
 
 
-def refuse_hydra(composer: Composer, own: list[str]) -> None:
-    """Raises UserError for what a sweep may not ask of Hydra."""
-    for override in composer.parse(own):
+def refuse_hydra_overrides(composer: Composer, overrides: list[str]) -> None:
+    """Reject what a sweep can't change in Hydra's own config. Raises UserError for a swept key or hydra.sweep.subdir."""
+    for override in composer.parse(overrides):
         if override.is_sweep_override():
             raise UserError(f"{override.input_line}: how jobs are run can't be swept; give one value")
         if override.key_or_group == "hydra.sweep.subdir":
@@ -115,36 +121,39 @@ def refuse_hydra(composer: Composer, own: list[str]) -> None:
             )
 
 
-def preflight_once(plain: Plain, known: dict[str, UserError | None]) -> None:
-    """Rehearse what was not rehearsed before. Raises UserError."""
+def preflight_once(plain: Plain, cache: dict[str, UserError | None]) -> None:
+    """Preflight a config unless `cache` holds the result of one that differs in the seed only. Raises UserError.
+
+    No shape or size depends on the seed.
+    """
     key = json.dumps({k: v for k, v in plain.items() if k != "seed"}, sort_keys=True)
-    if key not in known:
-        known[key] = None
+    if key not in cache:
+        cache[key] = None
         try:
             preflight(plain)
         except UserError as error:
-            known[key] = error
-    if (found := known[key]) is not None:
-        raise found
+            cache[key] = error
+    if (mistake := cache[key]) is not None:
+        raise mistake
 
 
 def as_local(plain: Plain) -> Plain:
-    """A config as far as this machine can try it: its GPUs and nodes are those of a cluster."""
-    here = {"accelerator": "cpu", "num_nodes": 1, "devices": world_size(plain)}
-    return plain | {"trainer": plain["trainer"] | here}
+    """Return a cluster job's config as this machine can preflight it: on the CPU of one node, with as many processes."""
+    local = {"accelerator": "cpu", "num_nodes": 1, "devices": world_size(plain)}
+    return plain | {"trainer": plain["trainer"] | local}
 
 
-def job_directory(overrides: Iterable[Override], left_out: set[str]) -> str:
-    """A file name for a job: its overrides, sorted; those of `left_out` keys are not told."""
-    name = ",".join(sorted(short_override(o) for o in overrides if o.key_or_group not in left_out)) or "default"
-    if len(name.encode()) <= LONGEST:
+def job_directory(overrides: Iterable[Override], unnamed: set[str]) -> str:
+    """Return a job's directory name: its overrides, sorted, except those of `unnamed` keys; `default` without any."""
+    name = ",".join(sorted(short_override(o) for o in overrides if o.key_or_group not in unnamed)) or "default"
+    if len(name.encode()) <= MAX_NAME_BYTES:
         return name
-    mark = f"~{short_hash(name)}"
-    return name.encode()[: LONGEST - len(mark)].decode(errors="ignore") + mark
+    suffix = f"~{short_hash(name)}"
+    return name.encode()[: MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
 
 
 def short_override(override: Override) -> str:
-    """`key=value` without a slash: of a path its last part, and a hash of the whole."""
+    """Return `key=value` without a slash: a value with one is shortened to its last part and a hash of the full value."""
     key, equals, value = (override.input_line or "").partition("=")
     if "/" in value:
         last = value.strip("'\"[]{}/").rpartition("/")[2]
@@ -153,20 +162,20 @@ def short_override(override: Override) -> str:
 
 
 def short_hash(text: str) -> str:
-    """Eight hexadecimal digits."""
+    """Return the first eight hexadecimal digits of the text's SHA-256."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def sweep_folder(config: DictConfig, written: str) -> str:
-    """`hydra.sweep.dir` as this job sees it. Raises UserError."""
+def sweep_folder(config: DictConfig, template: str) -> str:
+    """Return `hydra.sweep.dir` with its interpolations resolved in a job's config. Raises UserError if one fails."""
     try:
-        seen = OmegaConf.merge(config, {"hydra": {"sweep": {"dir": written}}})
-        return str(Path(seen.hydra.sweep.dir).expanduser())
-    except Exception as error:  # whatever an interpolation raises
+        merged = OmegaConf.merge(config, {"hydra": {"sweep": {"dir": template}}})
+        return str(Path(merged.hydra.sweep.dir).expanduser())
+    except Exception as error:  # an interpolation can raise anything
         raise UserError(f"hydra.sweep.dir: {one_line(error)}") from None
 
 
 def common_folder(folders: Iterable[str]) -> Path:
-    """One directory for all: `multirun/ring`, or `multirun/ring+digits` if the jobs' names differ."""
+    """Return one folder for all jobs: `multirun/ring`, or `multirun/ring+digits` if the jobs' names differ."""
     unique = [Path(folder) for folder in dict.fromkeys(folders)]
     return unique[0].with_name("+".join(path.name for path in unique)) if len(unique) > 1 else unique[0]

@@ -1,4 +1,4 @@
-"""Where a job stands, as its directory tells: what a repeat of the command has to do with it, and what a table says of it."""
+"""The status of a sweep's jobs, read from their directories: whether a repeated command runs, resumes or skips each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gan_lightning.sweep.plan import Job
 
 
 class Kind(StrEnum):
-    """What a repeat of the command does."""
+    """Classify jobs by what a repeated command does: it runs the first three kinds and skips the others."""
 
     NEW = "new"
     UNFINISHED = "to go on with"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 class JobStatus(NamedTuple):
-    """A job, and where it stands."""
+    """Hold a job, its kind and its result."""
 
     job: Job
     kind: Kind
@@ -35,16 +35,16 @@ class JobStatus(NamedTuple):
 
 
 def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
-    """Where it stands. Raises UserError if its directory holds a run with another config, or one that can't be read."""
+    """Return the status of a job. Raises UserError if its directory holds a run with another config or can't be read."""
     path = folder / job.directory
     if not (path / "config.yaml").is_file():
         return JobStatus(job, Kind.NEW, {})
     run = Run(path)
-    if load_known_config(path) != job.plain and (changed := run.changes(composer.compose(job.overrides))):
+    if load_config_copy(path) != job.plain and (changed := run.changes(composer.compose(job.overrides))):
         cure = f"choose another hydra.sweep.dir=, or go on with it: gan-train run={path}"
         raise UserError(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}")
     result = run.result
-    if (other := lock.read_owner(path)) is not None and other.busy():
+    if (owner := lock.read_owner(path)) is not None and owner.busy():
         kind = Kind.ELSEWHERE
     elif run.finished(job.plain["trainer"]["max_steps"]):
         kind = Kind.FINISHED
@@ -53,8 +53,8 @@ def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
     return JobStatus(job, kind, result)
 
 
-def load_known_config(path: Path) -> Plain | None:
-    """The resolved config beside a run's own; None: it can't be read. Quicker than to resolve it again."""
+def load_config_copy(path: Path) -> Plain | None:
+    """Return a run's config.resolved.yaml, which is faster than resolving config.yaml; None if it can't be read."""
     try:
         return load_resolved(path / "config.resolved.yaml")
     except (OSError, yaml.YAMLError):
@@ -62,14 +62,15 @@ def load_known_config(path: Path) -> Plain | None:
 
 
 def job_statuses(folder: Path, jobs: list[Job], composer: Composer) -> list[JobStatus]:
-    """Where all of them stand. Raises UserError with the mistakes of all."""
-    found: list[JobStatus] = []
-    said: list[str] = []
+    """Return the status of every job, in order. Raises UserError with the mistakes of all of them."""
+    statuses: list[JobStatus] = []
+    mistakes: list[str] = []
     for job in jobs:
         try:
-            found.append(job_status(folder, job, composer))
+            statuses.append(job_status(folder, job, composer))
         except UserError as error:
-            said += error.lines
-    if said:
-        raise UserError(*said, f"nothing was launched: {len(jobs) - len(found)} of {len(jobs)} jobs can't be gone on with")
-    return found
+            mistakes += error.lines
+    if mistakes:
+        count = f"{len(jobs) - len(statuses)} of {len(jobs)}"
+        raise UserError(*mistakes, f"nothing was launched: {count} jobs can't be gone on with")
+    return statuses

@@ -21,8 +21,8 @@ from gan_lightning.config.resolve import Plain
 from gan_lightning.config.world_size import global_rank, is_distributed, world_size
 from gan_lightning.data.base import DataError
 from gan_lightning.distributed.launcher import launch_ranks, report_failure
-from gan_lightning.distributed.rendezvous import SharedError, broadcast_from_rank_zero
 from gan_lightning.distributed.slurm import requeue
+from gan_lightning.distributed.store import SharedError, broadcast_from_rank_zero
 from gan_lightning.metric.base import TooFewSamplesError
 from gan_lightning.run import csv_metrics
 from gan_lightning.run.directory import Run, shorten_path
@@ -104,7 +104,7 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None)
 
 @contextmanager
 def training_errors(run: Run, checkpoint: Path | None) -> Iterator[None]:
-    """Turn the exceptions that a user can mend into UserError or WriteError, and report the others to the launcher."""
+    """Translate exceptions that a user can fix, and report unexpected ones to the launcher. Raises UserError and WriteError."""
     try:
         yield
     except UnsafeFileError as error:
@@ -114,13 +114,13 @@ def training_errors(run: Run, checkpoint: Path | None) -> Iterator[None]:
     except TooFewSamplesError as error:
         raise UserError(f"metric.{error}") from None
     except OSError as error:
-        own = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(run.path)
-        if not (own or error.errno in atomic.FAILING):
+        in_run = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(run.path)
+        if not (in_run or error.errno in atomic.FAILING):
             raise
         raise run.write_error(f"{error.filename or 'the run directory'}: {atomic.reason(error)}") from None
     except Exception as error:
         follows = isinstance(error, RuntimeError)  # a lost connection to another rank raises one too
-        report_failure(f"{type(error).__name__}: {one_line(error)}", own=not follows)
+        report_failure(f"{type(error).__name__}: {one_line(error)}", root_cause=not follows)
         if checkpoint is not None and "loading state_dict" in str(error):
             raise UserError(f"{checkpoint}: does not fit this run's config.yaml: {one_line(error)}") from None
         if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
@@ -147,7 +147,7 @@ def record_failure() -> Iterator[None]:
         yield
     except (UserError, OSError) as error:
         if not isinstance(error, SharedError):
-            report_failure(one_line(error), own=True)
+            report_failure(one_line(error), root_cause=True)
         raise
 
 

@@ -45,7 +45,7 @@ def load_gan(run: Run, which: str | int = "latest") -> tuple[GAN, int]:
     return gan.eval().requires_grad_(False), step
 
 
-def load_state(run: Run, which: str | int = "latest") -> tuple[dict[str, Tensor], int]:
+def load_state(run: Run, which: str | int = "latest") -> tuple[dict[str, Tensor], int]:  # name → (*shape)
     """Return the state dict of a checkpoint and its step. Raises UserError if it is missing, damaged or unsafe."""
     path = run.checkpoint(which)
     if why := checkpoints.damage(path):

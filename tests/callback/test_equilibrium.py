@@ -1,4 +1,4 @@
-"""A run ends by itself when D can no longer tell and the samples are good, and never because D has died."""
+"""Early stopping at the equilibrium: D no longer separates the samples, which are good; a failed D stops nothing."""
 
 import json
 
@@ -28,7 +28,7 @@ def run(tmp_path):
 
 
 class Scored(pl.Callback):
-    """Plants scores, one dict an evaluation; the last one stays."""
+    """Set the run's scores, one dict per evaluation; the last one is repeated."""
 
     def __init__(self, run, evaluations):
         self.run, self.evaluations = run, evaluations
@@ -39,15 +39,15 @@ class Scored(pl.Callback):
             self.run.scores = trainer.global_step, self.evaluations[min(i, len(self.evaluations)) - 1]
 
 
-def ended(run, *evaluations, **given):
-    """The step at which a run of 30 ends, and what was said of it."""
-    equilibrium = Equilibrium(run, {"numbers": Numbers()}, **(BOUNDS | given))
+def stopped(run, *evaluations, **overrides):
+    """Return the step at which a run of 30 stops, and the verdict's reason."""
+    equilibrium = Equilibrium(run, {"numbers": Numbers()}, **(BOUNDS | overrides))
     trainer, _ = fit(make_gan(), steps=30, callbacks=[Scored(run, evaluations), equilibrium])
     return trainer.global_step, run.verdict and run.verdict.reason
 
 
-def test_it_ends_where_d_can_no_longer_tell(run, capsys):
-    step, reason = ended(run, GOOD | {"auc": 0.9}, GOOD | {"auc": 0.8}, GOOD | {"auc": 0.5})
+def test_it_stops_where_d_no_longer_separates_the_samples(run, capsys):
+    step, reason = stopped(run, GOOD | {"auc": 0.9}, GOOD | {"auc": 0.8}, GOOD | {"auc": 0.5})
     assert step == 10
     assert reason == (
         "equilibrium at step 10: auc 0.5 ≤ 0.55, high_quality 0.95 ≥ 0.9, reverse_kl_excess 0.01 ≤ 0.02 over 3 evaluations"
@@ -59,9 +59,9 @@ def test_it_ends_where_d_can_no_longer_tell(run, capsys):
 
 def test_auc_is_smoothed_and_quality_is_not(run):
     uneven = [GOOD | {"auc": 0.6}, GOOD | {"auc": 0.5}, GOOD | {"auc": 0.52}]
-    assert ended(run, *uneven)[0] == 6
+    assert stopped(run, *uneven)[0] == 6
     run.verdict = None
-    assert ended(run, *[GOOD | {"high_quality": q} for q in (1.0, 0.89, 1.0)])[0] == 10
+    assert stopped(run, *[GOOD | {"high_quality": q} for q in (1.0, 0.89, 1.0)])[0] == 10
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_auc_is_smoothed_and_quality_is_not(run):
         {"reverse_kl_excess": float("nan")},
     ],
 )
-def test_a_dead_discriminator_ends_nothing(run, bad):
-    assert ended(run, GOOD | bad) == (30, None)
+def test_a_failed_discriminator_stops_nothing(run, bad):
+    assert stopped(run, GOOD | bad) == (30, None)
 
 
 def test_the_same_evaluation_counts_once(run):
@@ -90,25 +90,25 @@ def test_the_same_evaluation_counts_once(run):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("bounds", "message"),
     [
         ({"at_least": {}, "at_most": {}}, "at_least and at_most are empty: auc alone is 0.5 of a dead discriminator, too"),
         ({"at_least": {"high_qualty": 1}, "at_most": {}}, "no metric gives high_qualty; did you mean high_quality?"),
     ],
 )
-def test_it_wants_a_word_on_the_samples(run, given, said):
-    with pytest.raises(UserError) as refused:
-        Equilibrium(run, {"numbers": Numbers()}, **given)
-    (line,) = refused.value.lines
-    assert line.startswith(f"callback.equilibrium: {said}")
+def test_a_bound_on_the_samples_is_required(run, bounds, message):
+    with pytest.raises(UserError) as error:
+        Equilibrium(run, {"numbers": Numbers()}, **bounds)
+    (line,) = error.value.lines
+    assert line.startswith(f"callback.equilibrium: {message}")
 
 
-def test_it_wants_the_auc():
+def test_the_auc_is_required():
     assert Equilibrium.incompatibility(["fid"], at_most={"fid": 1.0}) == "no metric gives auc; allowed: fid"
     assert Equilibrium.incompatibility(["fid", "auc"], at_most={"fid": 1.0}) is None
 
 
-# ── as a person sees it ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── from the command line ────────────────────────────────────────────────────────────────────────────────────────────────
 RING = (
     "experiment=equilibrium",
     "model.width=8",
@@ -120,51 +120,51 @@ EASY = ("callback.equilibrium.auc_at_most=1", "callback.equilibrium.at_least.hig
 EASY = (*EASY, "callback.equilibrium.at_most.reverse_kl_excess=9", "trainer.max_steps=20")
 
 
-def result(folder):
+def read_result(folder):
     return json.loads((folder / "result.json").read_text())
 
 
 def test_a_run_that_ended_early_is_finished(command, tmp_path):
     done = command("gan-train", *RING, *EASY, "hydra.run.dir=run")
     assert done.code == 0, done.err
-    found = result(tmp_path / "run")
-    assert (found["status"], found["step"]) == ("finished", 4)
-    assert found["reason"].startswith("equilibrium at step 4: auc ")
-    assert found["reason"] in done.out
-    assert len(found["evidence"]) == 3
+    result = read_result(tmp_path / "run")
+    assert (result["status"], result["step"]) == ("finished", 4)
+    assert result["reason"].startswith("equilibrium at step 4: auc ")
+    assert result["reason"] in done.out
+    assert len(result["evidence"]) == 3
     assert list(Run(tmp_path / "run").checkpoints)[-1] == 4
-    again = command("gan-train", *RING, *EASY, "hydra.run.dir=run")
-    assert (again.code, "already finished, skipped" in again.out) == (0, True)
-    same = command("gan-train", "run=run")
-    assert (same.code, "finished at step 4 (equilibrium at step 4" in same.out) == (0, True)
+    repeated = command("gan-train", *RING, *EASY, "hydra.run.dir=run")
+    assert (repeated.code, "already finished, skipped" in repeated.out) == (0, True)
+    resumed = command("gan-train", "run=run")
+    assert (resumed.code, "finished at step 4 (equilibrium at step 4" in resumed.out) == (0, True)
     further = command("gan-train", "run=run", "callback.equilibrium.auc_at_most=0")
     assert further.code == 0, further.err
     assert "going on from step 4" in further.out
-    found = result(tmp_path / "run")
-    assert (found["step"], found["reason"], found["evidence"]) == (20, None, None)
+    result = read_result(tmp_path / "run")
+    assert (result["step"], result["reason"], result["evidence"]) == (20, None, None)
 
 
-def test_a_dead_discriminator_is_trained_on(command, tmp_path, monkeypatch):
-    """It reads auc 0.5 in a real run, and only the bounds on the samples keep the run going."""
+def test_training_continues_with_a_failed_discriminator(command, tmp_path, monkeypatch):
+    """In a real run its auc is 0.5, and only the bounds on the samples prevent the stop."""
     from gan_lightning.config import instantiate
 
     original = instantiate.build_networks
 
-    def players(plain):
-        both = original(plain)
-        for p in both.discriminator.parameters():
+    def zero_discriminator(plain):
+        networks = original(plain)
+        for p in networks.discriminator.parameters():
             torch.nn.init.zeros_(p)
-        return both
+        return networks
 
-    monkeypatch.setattr(instantiate, "build_networks", players)
+    monkeypatch.setattr(instantiate, "build_networks", zero_discriminator)
     line = (*RING, "optimizer.discriminator.lr=0", "trainer.max_steps=12")
-    done = command("gan-train", *line, "hydra.run.dir=dead")
+    done = command("gan-train", *line, "hydra.run.dir=failed")
     assert done.code == 0, done.err
-    found = result(tmp_path / "dead")
-    assert (found["status"], found["step"], found["reason"], found["metrics"]["auc"]) == ("finished", 12, None, 0.5)
+    result = read_result(tmp_path / "failed")
+    assert (result["status"], result["step"], result["reason"], result["metrics"]["auc"]) == ("finished", 12, None, 0.5)
 
 
 def test_the_experiment_follows_the_ring():
-    ring, own = (Composer().compose([f"experiment={name}"]) for name in ("ring", "equilibrium"))
+    ring, equilibrium = (Composer().compose([f"experiment={name}"]) for name in ("ring", "equilibrium"))
     for key in ("model", "data", "regularizer", "optimizer", "gan", "trainer"):
-        assert ring[key] == own[key]
+        assert ring[key] == equilibrium[key]

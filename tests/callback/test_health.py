@@ -1,4 +1,4 @@
-"""Every alarm rings for its own trouble, by its own name, and none for a healthy run."""
+"""Every failure raises the alarm with its name, and a healthy run raises none."""
 
 import json
 from functools import partial
@@ -48,7 +48,7 @@ def message(run):
 
 
 class At(pl.Callback):
-    """Does something before or after iteration `step`."""
+    """Call a function before or after iteration `step`."""
 
     def __init__(self, step=AT, before=lambda gan, batch: None, after=lambda gan: None):
         self.step, self.before, self.after = step, before, after
@@ -63,21 +63,21 @@ class At(pl.Callback):
 
 
 # ── not finite ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-class Poisoned(R1):
+class NaNPenalty(R1):
     def discriminator(self, context):
         self.calls = getattr(self, "calls", 0) + 1
         return super().discriminator(context) * (float("nan") if self.calls == AT else 1)
 
 
 class Root(Regularizer):
-    """Finite itself, with a slope that is not: what a norm does at 0."""
+    """A term that is finite while its gradient is not, like a norm at 0."""
 
     def discriminator(self, context):
         self.calls = getattr(self, "calls", 0) + 1
         return (context.real_output.logits * 0).abs().sqrt() if self.calls == AT else context.real_output.logits * 0
 
 
-def spoil(name, value):
+def overwrite(name, value):
     def before(gan, batch):
         with torch.no_grad():
             dict(gan.named_parameters())[name].view(-1)[0] = value
@@ -88,12 +88,12 @@ def spoil(name, value):
 SITES = {
     "generator": (
         {},
-        At(before=spoil("generator.hidden.0.weight", float("nan"))),
+        At(before=overwrite("generator.hidden.0.weight", float("nan"))),
         f"generator.hidden.0.weight is not finite since step {AT}",
     ),
     "discriminator": (
         {},
-        At(before=spoil("discriminator.head.linear.bias", float("inf"))),
+        At(before=overwrite("discriminator.head.linear.bias", float("inf"))),
         f"discriminator.head.linear.bias is not finite since step {AT}",
     ),
     "batch": (
@@ -101,7 +101,7 @@ SITES = {
         At(AT - 1, before=lambda gan, batch: batch.real[3].fill_(float("nan"))),
         f"the real batch is not finite since step {AT}",
     ),
-    "penalty": ({"regularizers": {"r1": Poisoned()}}, At(), f"regularizer/r1/d is not finite since step {AT}"),
+    "penalty": ({"regularizers": {"r1": NaNPenalty()}}, At(), f"regularizer/r1/d is not finite since step {AT}"),
     "slope": (
         {"regularizers": {"root": Root()}},
         At(),
@@ -112,29 +112,29 @@ SITES = {
 
 @pytest.mark.parametrize("site", SITES)
 def test_what_is_not_finite_is_named_and_ends_the_run(run, capsys, site):
-    given, harm, said = SITES[site]
-    trainer, _ = fit(make_gan(**given), steps=200, callbacks=[harm, Health(run)])
+    overrides, harm, expected = SITES[site]
+    trainer, _ = fit(make_gan(**overrides), steps=200, callbacks=[harm, Health(run)])
     assert trainer.global_step == 50
-    assert (message(run), alarms(run)) == (said, [(50, "non_finite")])
-    assert run.verdict == ("failed", said)
-    assert capsys.readouterr().err.splitlines()[-1] == f"step 50: non_finite: {said}"
+    assert (message(run), alarms(run)) == (expected, [(50, "non_finite")])
+    assert run.verdict == ("failed", expected)
+    assert capsys.readouterr().err.splitlines()[-1] == f"step 50: non_finite: {expected}"
 
 
 @pytest.mark.parametrize("steps", [AT, 40])
-def test_the_last_steps_of_a_run_are_looked_at_too(run, steps):
-    harm = At(AT, after=lambda gan: spoil("discriminator.hidden.0.weight", float("nan"))(gan, None))
+def test_the_last_steps_of_a_run_are_checked_too(run, steps):
+    harm = At(AT, after=lambda gan: overwrite("discriminator.hidden.0.weight", float("nan"))(gan, None))
     fit(make_gan(), steps=steps, callbacks=[harm, Health(run)])
     assert run.verdict == ("failed", f"discriminator.hidden.0.weight is not finite since step {AT}")
 
 
-def test_a_run_that_is_stopped_in_between_is_looked_at_too(run):
-    harm = At(AT, after=lambda gan: spoil("generator.out.bias", float("nan"))(gan, None))
+def test_the_last_state_of_a_stopped_run_is_checked_too(run):
+    harm = At(AT, after=lambda gan: overwrite("generator.out.bias", float("nan"))(gan, None))
     trainer, _ = fit(make_gan(), steps=100, callbacks=[harm, Stop(40), Health(run)])
     assert (trainer.global_step, alarms(run)) == (40, [(40, "non_finite")])
 
 
-def test_it_stops_only_where_it_is_told_to(run):
-    harm = At(before=spoil("generator.hidden.0.weight", float("nan")))
+def test_an_alarm_outside_stop_on_does_not_stop_the_run(run):
+    harm = At(before=overwrite("generator.hidden.0.weight", float("nan")))
     trainer, _ = fit(make_gan(), steps=120, callbacks=[harm, Health(run, stop_on=())])
     assert (trainer.global_step, alarms(run), run.verdict) == (120, [(50, "non_finite")], None)
 
@@ -147,7 +147,7 @@ class Stop(pl.Callback):
         trainer.should_stop = trainer.global_step >= self.step
 
 
-# ── a checkpoint that is good stays ──────────────────────────────────────────────────────────────────────────────────────
+# ── good checkpoints are kept ────────────────────────────────────────────────────────────────────────────────────────────
 STATES = {
     "parameter": lambda gan: gan.discriminator.hidden[0].weight,
     "average": lambda gan: gan.ema.average.out.weight,
@@ -166,7 +166,7 @@ def test_a_state_that_is_not_finite_is_never_saved(run, capsys, part):
         with torch.no_grad():
             STATES[part](gan).view(-1)[0] = float("nan")
 
-    # nothing but Checkpoint looks: a spoilt average would be overwritten by the next update, hence at a step that is saved
+    # Health does not run, and the next update overwrites a NaN in the average: put it there at the steps that are saved
     fit(
         gan,
         steps=8,
@@ -188,7 +188,7 @@ def test_the_best_is_one_that_was_saved(run):
 
     def worse(gan):
         best(5, 0.9)(gan)
-        spoil("discriminator.hidden.0.weight", float("nan"))(gan, None)
+        overwrite("discriminator.hidden.0.weight", float("nan"))(gan, None)
 
     fit(
         make_gan(),
@@ -198,9 +198,9 @@ def test_the_best_is_one_that_was_saved(run):
     assert (run.best_step, run.result["best_objective"], list(run.checkpoints)) == (3, 0.5, [3, 4])
 
 
-# ── what goes wrong slowly ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── failures that persist ────────────────────────────────────────────────────────────────────────────────────────────────
 class Constant(nn.Module):
-    """The same sample, whatever z is: all that it learns is which."""
+    """Generate one learned sample for every z."""
 
     def __init__(self):
         super().__init__()
@@ -215,24 +215,24 @@ def optimizers(generator=1e-3, discriminator=1e-3):
     return {player: partial(torch.optim.Adam, lr=lr, betas=(0.5, 0.99)) for player, lr in rates.items()}
 
 
-TROUBLES = {
+FAILURES = {
     "discriminator_wins": {"loss": Minimax(), "optimizers": optimizers(discriminator=0.1)},
     "frozen": {"optimizers": optimizers(generator=0.0)},
     "collapse": {"generator": Constant()},
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_trouble_is_named_once(run, capsys, trouble):
-    trainer, _ = fit(make_gan(**TROUBLES[trouble]), steps=300, callbacks=[Health(run)])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_an_alarm_is_raised_once(run, capsys, failure):
+    trainer, _ = fit(make_gan(**FAILURES[failure]), steps=300, callbacks=[Health(run)])
     assert trainer.global_step == 300
     ((step, name),) = alarms(run)
-    assert (name, run.verdict) == (trouble, None)
+    assert (name, run.verdict) == (failure, None)
     assert 250 <= step <= 300
-    assert capsys.readouterr().err.count(f"{trouble}: ") == 1
+    assert capsys.readouterr().err.count(f"{failure}: ") == 1
 
 
-def test_a_trouble_ends_the_run_where_that_is_asked(run):
+def test_an_alarm_in_stop_on_stops_the_run(run):
     trainer, _ = fit(make_gan(generator=Constant()), steps=300, callbacks=[Health(run, patience=2, stop_on=("collapse",))])
     assert (trainer.global_step, run.verdict.status, run.verdict.reason) == (100, "failed", message(run))
 
@@ -242,13 +242,13 @@ LOSSES = [Minimax, NonSaturating, LeastSquares, Hinge, Wasserstein, Relativistic
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("n", [1, 8])
-def test_a_healthy_game_is_left_alone(run, loss, n):
+def test_a_healthy_gan_raises_no_alarm(run, loss, n):
     penalty = GradientPenalty() if loss is Wasserstein else R1(0.1)
     fit(make_gan(loss=loss(), regularizers={"penalty": penalty}), n=n, steps=300, callbacks=[Health(run, every_n_steps=10)])
     assert alarms(run) == []
 
 
-def test_a_batch_of_one_dirac_game_is_left_alone(run):
+def test_a_dirac_gan_with_batches_of_one_raises_no_alarm(run):
     sgd = partial(torch.optim.SGD, lr=0.1)
     gan = make_gan(
         generator=dirac.Generator(),
@@ -261,34 +261,34 @@ def test_a_batch_of_one_dirac_game_is_left_alone(run):
     assert alarms(run) == []
 
 
-def test_a_head_start_is_no_trouble_of_the_generators(run):
+def test_the_discriminators_warm_up_raises_no_alarm(run):
     fit(make_gan(generator=Constant(), discriminator_warmup_steps=300), steps=300, callbacks=[Health(run)])
     assert alarms(run) == []
 
 
-def test_a_schedule_that_ends_at_nothing_freezes_nobody(run):
-    def ends(progress):
+def test_a_learning_rate_that_decays_to_0_raises_no_alarm(run):
+    def decay(progress):
         return 1.0 if progress < 0.1 else 1e-9
 
-    fit(make_gan(schedule=ends), steps=300, callbacks=[Health(run, every_n_steps=10)])
+    fit(make_gan(schedule=decay), steps=300, callbacks=[Health(run, every_n_steps=10)])
     assert alarms(run) == []
 
 
 WINS = {"separation": 1.0, "gap": 9.0, "slope_g": 1.0, "slope_d": 1.0, "gradient_g": 1.0, "generator_motion": 0.1}
 
 
-@pytest.mark.parametrize(("sign", "value"), [("slope_g", 0.01), ("slope_d", 0.0), ("gradient_g", 0.009), ("separation", 0.9)])
-def test_what_shows_that_d_wins(run, sign, value):
-    """It tells the pairs apart, and one of the three gradients is gone; the first alone is no trouble."""
+@pytest.mark.parametrize(("signal", "value"), [("slope_g", 0.01), ("slope_d", 0.0), ("gradient_g", 0.009), ("separation", 0.9)])
+def test_the_conditions_of_discriminator_wins(run, signal, value):
+    """D separates the pairs, and one of the three gradients has vanished; separation alone raises no alarm."""
     health, gan = Health(run, patience=2), make_gan()
     fit(gan, steps=1, callbacks=[health])
-    for values in (*[WINS] * 3, *[WINS | {sign: value}] * 2):
-        health._judge(gan.trainer, gan, values)
-    assert ("separation" in health.ripe) == (sign != "separation")
+    for values in (*[WINS] * 3, *[WINS | {signal: value}] * 2):
+        health._check_signals(gan.trainer, gan, values)
+    assert ("separation" in health.confirmed) == (signal != "separation")
 
 
 class Scored(pl.Callback):
-    """Plants scores, one dict an evaluation."""
+    """Set the run's scores, one dict per evaluation."""
 
     def __init__(self, run, evaluations, every_n_steps=10):
         self.run, self.evaluations, self.every_n_steps = run, evaluations, every_n_steps
@@ -299,12 +299,12 @@ class Scored(pl.Callback):
             self.run.scores = trainer.global_step, self.evaluations[i - 1]
 
 
-def modes(*found):
-    return [{"modes": float(n)} for n in found]
+def modes(*counts):
+    return [{"modes": float(n)} for n in counts]
 
 
 @pytest.mark.parametrize(
-    ("evaluations", "said"),
+    ("evaluations", "expected"),
     [
         (modes(3, 8, 3, 3, 8, 8), [(40, "collapse")]),
         (modes(2, 8, 3, 8, 3, 8), []),
@@ -314,57 +314,57 @@ def modes(*found):
         ([{"copying": 0.4}, {"copying": 0.6}, {"copying": 0.4}], []),
     ],
 )
-def test_scores_that_fall(run, capsys, evaluations, said):
+def test_scores_that_fall(run, capsys, evaluations, expected):
     fit(make_gan(), steps=80, callbacks=[Scored(run, evaluations), Health(run, every_n_steps=10)])
-    assert alarms(run) == said
+    assert alarms(run) == expected
     over = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" is over")]
     assert over == (["step 50: collapse is over"] if evaluations[0].get("modes") == 3 else [])
 
 
-# ── it only watches ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the run is unchanged ─────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_run_is_the_same_without_it(run):
-    given = {"num_classes": 3, "loss": Relativistic()}
-    watched, alone = make_gan(**given), make_gan(**given)
-    _, one = fit(watched, steps=30, num_classes=3, callbacks=[Health(run, every_n_steps=3)])
-    _, other = fit(alone, steps=30, num_classes=3)
-    assert equal(one, other)
-    assert equal(watched.state_dict(), alone.state_dict())
+    config = {"num_classes": 3, "loss": Relativistic()}
+    with_health, without = make_gan(**config), make_gan(**config)
+    _, terms = fit(with_health, steps=30, num_classes=3, callbacks=[Health(run, every_n_steps=3)])
+    _, terms_without = fit(without, steps=30, num_classes=3)
+    assert equal(terms, terms_without)
+    assert equal(with_health.state_dict(), without.state_dict())
 
 
 def test_an_iteration_does_not_wait_for_it(run):
     gan, health = make_gan(), Health(run)
-    trainer, said = fit(gan, steps=9, callbacks=[Stop(3), health])
+    trainer, terms = fit(gan, steps=9, callbacks=[Stop(3), health])
     batch = Batch(torch.randn(8, 1, 4, 4), None)
     with NoSync():
         health.on_train_batch_start(trainer, gan, batch, 0)
-        health.on_train_batch_end(trainer, gan, said[-1], batch, 0)
+        health.on_train_batch_end(trainer, gan, terms[-1], batch, 0)
     with pytest.raises(AssertionError, match="makes the host wait"), NoSync():
-        health._read(trainer, gan, said[-1], batch)
+        health._read(trainer, gan, terms[-1], batch)
 
 
-def test_alarms_after_the_step_that_a_run_goes_on_from_are_forgotten(run):
+def test_a_resumed_run_drops_the_alarms_of_later_steps(run):
     run.record(alarms=[{"step": step, "name": "collapse", "message": "…"} for step in (0, 40)])
     fit(make_gan(), steps=10, callbacks=[Health(run)])
     assert alarms(run) == [(0, "collapse")]
 
 
-# ── as a person sees it ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── from the command line ────────────────────────────────────────────────────────────────────────────────────────────────
 FIRST = "generator.start.0.weight"
 
 
-def poisoned(monkeypatch, step):
+def insert_nan(monkeypatch, step):
     original = GAN.training_step
 
     def training_step(self, batch, i):
         if self.global_step == step:
-            spoil(FIRST, float("nan"))(self, batch)
+            overwrite(FIRST, float("nan"))(self, batch)
         return original(self, batch, i)
 
     monkeypatch.setattr(GAN, "training_step", training_step)
 
 
-def test_a_run_fails_in_a_sentence(command, tmp_path, monkeypatch):
-    poisoned(monkeypatch, 25)
+def test_a_failed_run_reports_one_line(command, tmp_path, monkeypatch):
+    insert_nan(monkeypatch, 25)
     line = (
         *TINY,
         "trainer.max_steps=90",
@@ -374,11 +374,11 @@ def test_a_run_fails_in_a_sentence(command, tmp_path, monkeypatch):
     )
     done = command("gan-train", *line)
     assert (done.code, "Traceback" in done.err) == (1, False)
-    found = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert (found["status"], found["step"], found["alarms"][0]["name"]) == ("failed", 40, "non_finite")
-    assert found["reason"] in done.err
-    assert f"failed at step 40 ({found['reason']})" in done.out
-    assert found["reason"].endswith("is not finite since step 26")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["status"], result["step"], result["alarms"][0]["name"]) == ("failed", 40, "non_finite")
+    assert result["reason"] in done.err
+    assert f"failed at step 40 ({result['reason']})" in done.out
+    assert result["reason"].endswith("is not finite since step 26")
     run = Run(tmp_path / "run")
     assert list(run.checkpoints) == [10, 20]
     state, _ = load_state(run)
@@ -389,15 +389,15 @@ def test_a_run_fails_in_a_sentence(command, tmp_path, monkeypatch):
     assert any("health" in tag for tag in events.Tags()["tensors"])
 
 
-def test_without_a_watcher_it_goes_on_unsaved(command, tmp_path, monkeypatch):
-    poisoned(monkeypatch, 25)
+def test_without_health_training_continues_unsaved(command, tmp_path, monkeypatch):
+    insert_nan(monkeypatch, 25)
     line = (*TINY, "trainer.max_steps=60", "checkpoint.every_n_steps=10", "hydra.run.dir=run", "~callback.health")
     done = command("gan-train", *line)
     assert (done.code, done.err.count("nothing is saved of such a state")) == (0, 1)
     assert list(Run(tmp_path / "run").checkpoints) == [10, 20]
 
 
-def test_a_sweep_goes_on_and_counts_it(command):
+def test_a_sweep_continues_and_counts_the_failed_run(command):
     done = command("gan-train", "-m", *TINY, "optimizer.lr=1e30,1e-3", "trainer.max_steps=5")
     assert (done.code, "Traceback" in done.err) == (1, False)
     assert "1 of 2 finished" in done.out

@@ -207,7 +207,7 @@ def test_what_is_drawn_differs_between_steps_seeds_and_ranks_and_disturbs_nobody
 
 def test_ranks_share_an_epoch_out():
     source = data([(pixels(i), i) for i in range(10)], num_classes=10).splits.train
-    labels = torch.cat([source.batch(seed=0, i=0, n=5, rank=rank, world=2).labels for rank in range(2)])
+    labels = torch.cat([source.batch(seed=0, i=0, n=5, rank=rank, world_size=2).labels for rank in range(2)])
     assert labels.sort().values.tolist() == list(range(10))
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lightning.data import image_folder
+from gan_lightning.data import decoded_cache
 from gan_lightning.data.base import DataError
 from gan_lightning.data.image_folder import ImageFolder
 
@@ -61,13 +61,13 @@ def everything(data):
 @pytest.fixture
 def decoded(monkeypatch):
     """The names of all files that are decoded from here on."""
-    names, decode = [], image_folder.decode
+    names, decode = [], decoded_cache.decode
 
     def watched(path, sample_shape):
         names.append(path.name)
         return decode(path, sample_shape)
 
-    monkeypatch.setattr(image_folder, "decode", watched)
+    monkeypatch.setattr(decoded_cache, "decode", watched)
     return names
 
 
@@ -190,11 +190,11 @@ def changed_content(root):
 )
 def test_what_changes_is_decoded_anew(root, decoded, change, arguments):
     before = folder(root)
-    first = before.fingerprint(before.listing())
+    first = before.decoded_cache().fingerprint
     before.load()
     change(root)
     after = folder(root, **arguments)
-    assert after.fingerprint(after.listing()) != first
+    assert after.decoded_cache().fingerprint != first
     after.load()
     assert len(decoded) == 20 + len(after.listing().files)
     assert len(list((root.parent / "cache" / "image_folder").glob("*/samples.npy"))) == 2
@@ -202,7 +202,7 @@ def test_what_changes_is_decoded_anew(root, decoded, change, arguments):
 
 def test_other_rules_of_decoding_decode_anew(root, decoded, monkeypatch):
     folder(root).load()
-    monkeypatch.setattr(image_folder, "RULES", image_folder.RULES + 1)
+    monkeypatch.setattr(decoded_cache, "RULES", decoded_cache.RULES + 1)
     folder(root).load()
     assert len(decoded) == 40
 
@@ -218,7 +218,7 @@ def test_the_cache_says_what_it_holds(classes):
         "sample_shape": [1, 4, 6],
         "num_classes": 3,
         "classes": ["ant", "bee", "cow"],
-        "rules": image_folder.RULES,
+        "rules": decoded_cache.RULES,
         "fingerprint": place.name,
     }
     assert np.load(place / "samples.npy").shape == (9, 1, 4, 6)
@@ -238,7 +238,7 @@ def test_where_the_cache_lies(root, monkeypatch, tmp_path):
 def test_the_size_is_told_before_the_work(root, monkeypatch, caplog, capsys):
     told = []
     monkeypatch.setattr(
-        image_folder, "decode", lambda path, shape: told.append(caplog.messages[-1]) or np.zeros(shape, np.uint8)
+        decoded_cache, "decode", lambda path, shape: told.append(caplog.messages[-1]) or np.zeros(shape, np.uint8)
     )
     with caplog.at_level(logging.INFO, logger="gan_lightning"):
         folder(root, sample_shape=(3, 512, 512)).load()
@@ -248,7 +248,7 @@ def test_the_size_is_told_before_the_work(root, monkeypatch, caplog, capsys):
 
 
 def test_many_images_show_their_progress(root, monkeypatch, capsys):
-    monkeypatch.setattr(image_folder, "decode", lambda path, shape: np.zeros(shape, np.uint8))
+    monkeypatch.setattr(decoded_cache, "decode", lambda path, shape: np.zeros(shape, np.uint8))
     for i in range(2001):
         (root / f"many{i}.png").touch()
     folder(root).load()
@@ -387,7 +387,7 @@ def load_at_once(root, start, results):
 
 
 def in_threads(root, counter, monkeypatch, workers=4):
-    monkeypatch.setattr(image_folder, "decode", lambda path, shape: slow_and_counted(path, shape, counter))
+    monkeypatch.setattr(decoded_cache, "decode", lambda path, shape: slow_and_counted(path, shape, counter))
     start, results = threading.Barrier(workers), []
     threads = [threading.Thread(target=load_at_once, args=(root, start, results)) for _ in range(workers)]
     for thread in threads:
@@ -406,7 +406,7 @@ def test_threads_that_start_at_once_decode_once(root, tmp_path, monkeypatch):
 def test_without_the_lock_they_would_not(root, tmp_path, monkeypatch):
     """The test above can fail."""
     monkeypatch.setattr(
-        image_folder, "one_writer", lambda folder: contextlib.nullcontext(folder.parent.mkdir(parents=True, exist_ok=True))
+        decoded_cache, "one_writer", lambda folder: contextlib.nullcontext(folder.parent.mkdir(parents=True, exist_ok=True))
     )
     results = in_threads(root, tmp_path / "counter", monkeypatch)
     all_good = results == [[10 * i for i in range(20)]] * 4
@@ -420,7 +420,7 @@ forked = pytest.mark.skipif(
 
 @forked
 def test_eight_processes_that_start_at_once_decode_once(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(image_folder, "decode", lambda path, shape: slow_and_counted(path, shape, tmp_path / "counter"))
+    monkeypatch.setattr(decoded_cache, "decode", lambda path, shape: slow_and_counted(path, shape, tmp_path / "counter"))
     context = multiprocessing.get_context("fork")
     start = context.Barrier(8)
 
@@ -446,7 +446,7 @@ def test_a_process_that_is_killed_while_it_decodes_leaves_no_half(root, monkeypa
 
     def work():
         monkeypatch.setattr(
-            image_folder, "decode", lambda path, shape: os._exit(9) if path.name == "11.png" else np.ones(shape)
+            decoded_cache, "decode", lambda path, shape: os._exit(9) if path.name == "11.png" else np.ones(shape)
         )
         folder(root).load()
 

@@ -75,7 +75,7 @@ def test_three_splits(tmp_path, raw):
 
 
 def test_of_the_published_files_55000_are_trained_on():
-    assert mnist.train_share(60_000) == 55_000
+    assert mnist.train_size(60_000) == 55_000
 
 
 def test_28_is_as_published(tmp_path, raw):

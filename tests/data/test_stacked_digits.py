@@ -50,8 +50,8 @@ def test_a_batch_is_a_function_of_seed_place_and_rank(splits):
         return splits.train.batch(**({"seed": 0, "i": 5, "n": 8} | given)).real
 
     assert torch.equal(drawn(), drawn())
-    assert torch.equal(drawn(rank=1, world=2), drawn(rank=1, world=4))
-    others = [drawn(seed=1), drawn(i=6), drawn(rank=1, world=2)]
+    assert torch.equal(drawn(rank=1, world_size=2), drawn(rank=1, world_size=4))
+    others = [drawn(seed=1), drawn(i=6), drawn(rank=1, world_size=2)]
     assert not any(torch.equal(drawn(), other) for other in others)
 
 

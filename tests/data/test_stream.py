@@ -100,7 +100,7 @@ def test_starting_later_is_skipping(source, workers, start):
 
 
 def test_a_stream_is_its_sources_batches_in_turn():
-    found = list(islice(Stream(STORE, size=4, seed=2, start=6, rank=1, world=3), 3))
+    found = list(islice(Stream(STORE, size=4, seed=2, start=6, rank=1, world_size=3), 3))
     assert same(found, [STORE.batch(2, i, 4, 1, 3) for i in (6, 7, 8)])
 
 

@@ -363,5 +363,5 @@ def test_the_discriminator_is_asked_as_it_stands_with_each_sides_labels():
 
 
 def test_without_a_discriminator_there_is_no_equilibrium():
-    with pytest.raises(DataError, match=r"^metric\.equilibrium: asks a discriminator, but there is none here"):
+    with pytest.raises(DataError, match=r"^metric\.equilibrium: needs a discriminator, but there is none here"):
         Equilibrium().set_reference(Reference(Held([[0.0]]), "test"))

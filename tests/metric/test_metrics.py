@@ -24,7 +24,7 @@ from gan_lightning.metric.distance import Distance
 from gan_lightning.metric.evaluation import evaluate_metrics
 from gan_lightning.metric.feature.digits import Digits as DigitsFeature
 from gan_lightning.metric.feature.raw import Raw
-from gan_lightning.metric.mode_coverage import ModeCoverage, shape
+from gan_lightning.metric.mode_coverage import ModeCoverage, compare_radii
 from gan_lightning.metric.reference import Reference
 
 PLANE = {"sample_shape": (2,), "num_classes": 0}
@@ -352,19 +352,19 @@ def test_modes_that_are_too_narrow():
 @pytest.mark.parametrize("dimensions", [1, 2, 5])
 def test_the_shape_of_a_gaussian_in_any_dimension(dimensions):
     u = torch.randn(40000, dimensions, generator=torch.Generator().manual_seed(0)).double().square().sum(1) / 2
-    found = shape(u[u <= 4.5], dimensions)
+    found = compare_radii(u[u <= 4.5], dimensions)
     assert float(found["spread"]) == pytest.approx(1, abs=0.01)
     assert float(found["ks"]) < 1.63 / math.sqrt(float((u <= 4.5).sum()))
 
 
 def test_ks_of_one_sample_is_the_larger_step():
     u = math.log(2)  # of an exponential, cut off: (1 − ½) / (1 − exp(−4.5))
-    assert float(shape(torch.tensor([u]).double(), 2)["ks"]) == pytest.approx(0.5 / (1 - math.exp(-4.5)))
+    assert float(compare_radii(torch.tensor([u]).double(), 2)["ks"]) == pytest.approx(0.5 / (1 - math.exp(-4.5)))
 
 
 def test_the_energy_of_the_real_samples_themselves_is_0_and_1_of_others_on_average():
     score = bound(ModeCoverage(), RING)
-    assert scored(score, Reference(RING, "test").real(2500).real)["energy"] == pytest.approx(0, abs=1e-6)
+    assert scored(score, Reference(RING, "test").samples(2500).real)["energy"] == pytest.approx(0, abs=1e-6)
     others = [RING.splits.validation.part(start, 300).real for start in range(40)]
     energies = [float(score.energy(points.double())) for points in others]
     assert sum(energies) / 40 == pytest.approx(1, abs=0.3)
@@ -372,7 +372,8 @@ def test_the_energy_of_the_real_samples_themselves_is_0_and_1_of_others_on_avera
 
 def test_the_energy_of_two_points():
     score = ModeCoverage()
-    score.real, score.among = torch.tensor([[0.0], [2.0]]).double(), torch.tensor(1.0)  # mean|y − y′| of all pairs, distinct: 2
+    score.reference = torch.tensor([[0.0], [2.0]]).double()
+    score.reference_distance = torch.tensor(1.0)  # mean|y − y′| of all pairs, distinct: 2
     # 2 · (1 + 3)/2 − 0 − 1 = 3, · 1·2/(1 + 2), / 2
     assert float(score.energy(torch.tensor([[-1.0]]).double())) == pytest.approx(1)
 

@@ -39,24 +39,23 @@ def cache(tmp_path, monkeypatch):
 
 def test_the_splits_and_their_order():
     reference = Reference(DIGITS, "test")
-    assert torch.equal(reference.real().real, DIGITS.splits.test.first(300))
-    assert torch.equal(reference.real().labels, DIGITS.splits.test.labels)
-    assert len(reference.real(7).real) == len(reference.real(7).labels) == 7
-    assert torch.equal(reference.real(3).real, DIGITS.splits.test.take(torch.tensor([0, 100, 200])))
-    assert len(reference.real(999).real) == 300
-    assert len(reference.train().real) == 1198
-    assert reference.floor is DIGITS.splits.validation
-    assert Reference(DIGITS, "validation").floor is DIGITS.splits.test
+    assert torch.equal(reference.samples().real, DIGITS.splits.test.first(300))
+    assert torch.equal(reference.samples().labels, DIGITS.splits.test.labels)
+    assert len(reference.samples(7).real) == len(reference.samples(7).labels) == 7
+    assert torch.equal(reference.samples(3).real, DIGITS.splits.test.take(torch.tensor([0, 100, 200])))
+    assert len(reference.samples(999).real) == 300
+    assert reference.floor_source is DIGITS.splits.validation
+    assert Reference(DIGITS, "validation").floor_source is DIGITS.splits.test
 
 
 def test_drawn_points_have_a_place_each_and_a_set_of_their_own_for_each_split():
     ring = Ring(sample_shape=(2,), num_classes=0)
-    one, other = Reference(ring, "test").real(700).real, Reference(ring, "test").real(700).real
+    one, other = Reference(ring, "test").samples(700).real, Reference(ring, "test").samples(700).real
     assert torch.equal(one, other)
     assert len(one.unique(dim=0)) == 700
     assert torch.equal(torch.cat([ring.splits.test.part(0, 77).real, ring.splits.test.part(77, 623).real]), one)
-    assert not torch.equal(one, Reference(ring, "validation").real(700).real)
-    assert len(Reference(ring, "test").real().real) == room.DRAWN
+    assert not torch.equal(one, Reference(ring, "validation").samples(700).real)
+    assert len(Reference(ring, "test").samples().real) == room.ENDLESS_SAMPLES
 
 
 def test_a_reading_is_made_once(cache):

@@ -35,5 +35,5 @@ def test_alone_ends_with_its_block():
     net = network()
     synchronize_batch_norm(net)
     with local_batch_norm(net):
-        assert not net[1].together
-    assert net[1].together
+        assert not net[1].synchronized
+    assert net[1].synchronized

@@ -27,7 +27,7 @@ class Picky(Augmentation):
         self.pause = pause
         self.fails = {"loss=hinge", "regularizer=r1", "seed=3"} <= set(HydraConfig.get().overrides.task)
 
-    def observe(self, real_logits):
+    def update(self, real_logits):
         time.sleep(self.pause)
         if self.fails:
             raise ArithmeticError("this one never works")
@@ -155,12 +155,12 @@ def test_twenty_four_jobs_one_fails_one_is_killed_one_preempted_one_cancelled(cl
     told = rows(out)
     assert len(told) == 24
     assert "ArithmeticError: this one never works" in told[failing]
-    assert "ended without a word; the cluster says FAILED" in told[met["killed"]]
-    assert re.search(r"preempted at step \d+ .*SIGTERM; the cluster says CANCELLED", told[met["cancelled"]])
+    assert "ended without a recorded reason; the cluster reports FAILED" in told[met["killed"]]
+    assert re.search(r"preempted at step \d+ .*SIGTERM; the cluster reports CANCELLED", told[met["cancelled"]])
     assert told[met["preempted"]].startswith("finished at step 60")
     assert "21 of 24 finished; the same command goes on with the rest" in out
     page = (cluster / "all" / "report.html").read_text()
-    for word in ("this one never works", "the cluster says FAILED", "the cluster says CANCELLED"):
+    for word in ("this one never works", "the cluster reports FAILED", "the cluster reports CANCELLED"):
         assert word in page
     again = typed(cluster, *line)
     while again.poll() is None:

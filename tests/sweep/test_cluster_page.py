@@ -1,4 +1,4 @@
-"""docs/cluster.md: its commands, as they stand there."""
+"""The commands and the site file of docs/cluster.md work as written."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ SHORT = ("trainer.max_steps=2", "model.width=4", "data.batch_size=8", "metric=no
 GPU = ("trainer=gpu", "trainer=ddp_gpu")
 
 
-def words(line):
+def arguments(line):
     name, *rest = shlex.split(line)
     assert name == "gan-train"
     return rest
@@ -24,23 +24,25 @@ def words(line):
 
 def test_there_are_commands():
     assert len(COMMANDS) == 9
-    assert sum("-m" in words(line) for line in COMMANDS) == 8
+    assert sum("-m" in arguments(line) for line in COMMANDS) == 8
 
 
-@pytest.mark.parametrize("line", [line for line in COMMANDS if "hydra/launcher=node" not in line and "-m" in words(line)])
+@pytest.mark.parametrize("line", [line for line in COMMANDS if "hydra/launcher=node" not in line and "-m" in arguments(line)])
 def test_each_is_composed_and_checked(line):
-    line = [word for word in words(line) if word != "-m"]
+    overrides = [argument for argument in arguments(line) if argument != "-m"]
     jobs = 1
-    for word in line:
-        jobs *= len(word.split(","))
-    assert len(plan_sweep(Composer(), line).jobs) == jobs > 1
+    for override in overrides:
+        jobs *= len(override.split(","))
+    assert len(plan_sweep(Composer(), overrides).jobs) == jobs > 1
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [line for line in COMMANDS if "slurm" not in line and not any(word in line for word in GPU)])
+@pytest.mark.parametrize(
+    "line", [line for line in COMMANDS if "slurm" not in line and not any(option in line for option in GPU)]
+)
 def test_each_runs(command, line):
-    short = (*SHORT[:-1], "hydra.run.dir=run") if "-m" not in words(line) else SHORT
-    done = command("gan-train", *words(line), *short, *(["trainer.accelerator=cpu"] if "ddp" in line else []))
+    short = (*SHORT[:-1], "hydra.run.dir=run") if "-m" not in arguments(line) else SHORT
+    done = command("gan-train", *arguments(line), *short, *(["trainer.accelerator=cpu"] if "ddp" in line else []))
     assert done.code == 0, done.err
 
 
@@ -50,7 +52,7 @@ def test_each_runs(command, line):
 def test_the_one_for_slurm_runs(command, tmp_path_factory):
     (line,) = [line for line in COMMANDS if "submitit_slurm" in line]
     with sandbox(tmp_path_factory.mktemp("slurm"), cpus=2):
-        done = command("gan-train", *words(line), *SHORT)
+        done = command("gan-train", *arguments(line), *SHORT)
     assert done.code == 0, done.err
     assert "4 of 4 finished" in done.out
 
@@ -61,5 +63,5 @@ def test_a_site_is_one_file(tmp_path):
     (shown,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (folder / "default.yaml").write_text(shown)
     composer = Composer(str(tmp_path))
-    found = composer.of_hydra(["hydra/launcher=slurm_node"])["launcher"]
-    assert (found["partition"], found["account"], found["timeout_min"], found["gpus_per_node"]) == ("gpu", "mylab", 240, 8)
+    site = composer.of_hydra(["hydra/launcher=slurm_node"])["launcher"]
+    assert (site["partition"], site["account"], site["timeout_min"], site["gpus_per_node"]) == ("gpu", "mylab", 240, 8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_lightning.sweep.report.effects import LEVEL, Scored, holm, paired_effects
+from gan_lightning.sweep.report.effects import LEVEL, ScoredRun, holm, paired_effects
 
 SEEDS = 5
 
@@ -21,7 +21,7 @@ def sweep(rng, factors, noise=lambda rng, n: rng.normal(size=n), planted=None, s
         for s in range(seeds):
             score = level[s] + sum(reaction[s, v] for v in values) + 0.3 * noise(rng, 1)[0]
             score += sum((planted or {}).get(v, 0.0) for v in values)
-            runs.append(Scored(dict(zip(names, values, strict=True)), str(s), score))
+            runs.append(ScoredRun(dict(zip(names, values, strict=True)), str(s), score))
     return runs
 
 
@@ -96,7 +96,7 @@ def test_a_planted_effect_is_found(seeds, shift):
     rng, found = np.random.default_rng(3), 0
     for _ in range(50):
         runs = sweep(rng, BIG, planted={"c": -shift}, seeds=seeds, shared=0.1)
-        said = {e.winner(higher=False) for e in holm(paired_effects(runs, list(BIG))) if "c" in (e.one, e.other)}
+        said = {e.winner(higher=False) for e in holm(paired_effects(runs, list(BIG))) if "c" in (e.first, e.second)}
         assert said <= {"c", None}
         found += "c" in said
     print(f"{seeds} seeds, shift {shift}: {found} of 50")
@@ -105,12 +105,12 @@ def test_a_planted_effect_is_found(seeds, shift):
 
 def rows(**scores):
     """Value → scores by seed."""
-    return [Scored({"loss": value}, str(s), score) for value, given in scores.items() for s, score in enumerate(given)]
+    return [ScoredRun({"loss": value}, str(s), score) for value, given in scores.items() for s, score in enumerate(given)]
 
 
 def test_by_hand():
     (found,) = paired_effects(rows(a=[1.0, 2.0, 4.0], b=[0.0, 0.5, 1.0]), ["loss"])
-    assert (found.one, found.other, found.seeds, found.pairs, found.missing) == ("a", "b", 3, 3, 0)
+    assert (found.first, found.second, found.seeds, found.pairs, found.missing) == ("a", "b", 3, 3, 0)
     assert found.difference == pytest.approx(11 / 6)
     deviation = np.std([1, 1.5, 3], ddof=1) / np.sqrt(3)
     assert found.high - found.difference == pytest.approx(4.302652729911275 * deviation)  # Student's t, 2 degrees, 97.5 %
@@ -158,7 +158,7 @@ def test_no_difference_at_all():
 
 
 def test_values_that_share_no_pair_are_not_compared():
-    runs = [Scored({"loss": "a", "model": "x"}, "0", 1.0), Scored({"loss": "b", "model": "y"}, "0", 2.0)]
+    runs = [ScoredRun({"loss": "a", "model": "x"}, "0", 1.0), ScoredRun({"loss": "b", "model": "y"}, "0", 2.0)]
     assert paired_effects(runs, ["loss", "model"]) == []
 
 

@@ -9,18 +9,24 @@ import shlex
 import subprocess
 import sys
 import time
+from itertools import product
+from pathlib import Path
 
 import fake_runs
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_lightning.cli import report
-from gan_lightning.config.compose import Composer
+from gan_lightning.config.compose import Composer, quote_value
 from gan_lightning.config.errors import UserError
 from gan_lightning.sweep.report import commands, write
 from gan_lightning.sweep.report.collect import Job, collect
 from gan_lightning.sweep.report.curves import read_curves
-from gan_lightning.sweep.report.findings import Findings, summarize
+from gan_lightning.sweep.report.findings import Findings
+from gan_lightning.sweep.report.groups import summarize
 from gan_lightning.sweep.report.page import montages
 from gan_lightning.sweep.report.tables import csv_table, markdown
 
@@ -91,7 +97,7 @@ def test_higher_is_sorted_the_other_way(tmp_path):
     fake_runs.sweep(tmp_path / "s", {"a": 1.0, "b": 2.0}, compared={"by": "fid", "higher": True})
     found = Findings(collect(tmp_path / "s"))
     assert [g.values["loss"] for g in found.groups] == ["b", "a"]
-    assert found.found[0].startswith("loss: b beats a (")
+    assert found.conclusions[0].startswith("loss: b beats a (")
 
 
 def test_who_beats_whom(planted):
@@ -108,6 +114,14 @@ def test_nobody_beats_anybody_by_chance(tmp_path):
     fake_runs.sweep(tmp_path / "s", {"a": 1.0, "b": 1.0, "c": 1.0})
     assert "beats another only where" in (text := made(tmp_path / "s").text)
     assert len(re.findall(r"\bbeats\b", text)) == 1
+
+
+def test_images_are_counted_over_the_processes_that_trained(tmp_path):
+    """`devices: auto` depends on the machine that reports, so the recorded number counts."""
+    folder = fake_runs.run(tmp_path / "run", ["loss=a"], batch=16, processes=4)
+    path = folder / "config.resolved.yaml"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"trainer": {"devices": "auto"}}))
+    assert collect(folder).jobs[0].images_per_step == 64
 
 
 def test_without_a_direction_nobody_is_better(tmp_path):
@@ -189,7 +203,7 @@ def test_samples_are_of_the_same_step(planted):
     assert (one["title"], one["columns"]) == ("step 100", [f"seed {s}" for s in range(5)])
     cells = dict(one["rows"])
     assert all(cell["image"].startswith("data:image/jpeg") for cell in cells["loss=wasserstein"])
-    assert [cell["said"] for cell in cells["loss=broken"]] == ["failed", "stopped", "preempted", "running", "never started"]
+    assert [cell["reason"] for cell in cells["loss=broken"]] == ["failed", "stopped", "preempted", "running", "never started"]
     assert (other["title"], other["columns"]) == ("seed 0", ["step 0", "step 50", "step 100"])
 
 
@@ -203,7 +217,7 @@ def test_large_montages_say_what_they_leave_out(tmp_path):
     fake_runs.sweep(tmp_path, {f"l{i}": i for i in range(14)}, seeds=range(8), logged={})
     one, _ = montages(Findings(collect(tmp_path)))
     assert (len(one["rows"]), len(one["columns"])) == (12, 6)
-    assert one["left"] == ["2 more configurations", "2 more seeds"]
+    assert one["omitted"] == ["2 more configurations", "2 more seeds"]
 
 
 # ── hostile and damaged ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -312,7 +326,7 @@ def test_a_plan_that_points_elsewhere_is_not_followed(tmp_path):
     fake_runs.run(tmp_path / "secret", ["loss=secret"])
     fake_runs.plan(tmp_path / "s", {"../secret": ["loss=secret"]})
     text = made(tmp_path / "s").text
-    assert "sweep.json can't be read: ../secret lies outside the sweep" in text
+    assert "sweep.json can't be read: ../secret is outside the sweep" in text
     assert "finished 1 of 1" in text
 
 
@@ -330,6 +344,33 @@ def test_commands_come_through_a_shell_and_hydra(tmp_path, monkeypatch, director
     assert parsed[1].value() == ["r1", "r2"]
     assert shlex.split(commands.resume_command(job)) == ["gan-train", f"run=multi run/{directory}"]
     assert shlex.split(commands.tensorboard_command(job.path)) == ["tensorboard", "--logdir", f"multi run/{directory}"]
+
+
+def test_commands_show_paths_from_the_current_folder_or_absolute_ones(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert commands.tensorboard_command(Path("../runs")) == f"tensorboard --logdir {tmp_path / 'runs'}"
+    assert commands.tensorboard_command(tmp_path / "here" / "runs") == "tensorboard --logdir runs"
+
+
+def test_a_quoted_value_is_read_back_by_hydra_and_omegaconf():
+    """Every string of up to four of the characters that either of them treats specially."""
+    parser = OverridesParser.create()
+    for length in range(1, 5):
+        for characters in product("a\\'\"${}", repeat=length):
+            text = "".join(characters)
+            value = parser.parse_override(f"key={quote_value(text)}").value()
+            assert OmegaConf.create({"key": str(value)}).key == text
+
+
+@pytest.mark.parametrize("text", ["end\\", "end\\\\", "${name}", "\\${name}", "$5 ${name}", "a\\\\'b"])
+def test_quoting_without_escapes_would_be_seen(text):
+    """The negative control."""
+    try:
+        value = OverridesParser.create().parse_override("key='{}'".format(text.replace("'", "\\'"))).value()
+        assert OmegaConf.create({"key": str(value), "name": "x"}).key != text
+    except HydraException:
+        pass
 
 
 def test_every_run_has_its_commands(planted):
@@ -395,7 +436,8 @@ def test_no_runs_at_all_is_refused(tmp_path):
 
 def test_it_answers_without_torch(tmp_path):
     fake_runs.sweep(tmp_path, {"a": 1.0}, seeds=[0])
-    code = "import sys; from gan_lightning.cli.report import report; report(sys.argv[1]); assert 'torch' not in sys.modules"
+    code = "import sys; from gan_lightning.sweep.report import write; write.write_report(sys.argv[1]); "
+    code += "assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=100)
 
 

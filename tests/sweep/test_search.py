@@ -1,4 +1,4 @@
-"""A search: it finds what there is to find, fails in parts only, is shared, is ended and goes on, and keeps the best."""
+"""A search finds an optimum, survives failing trials, shares its trials among workers, resumes, and writes the best trial."""
 
 import json
 import multiprocessing
@@ -22,8 +22,9 @@ from gan_lightning.config.errors import UserError
 from gan_lightning.config.resolve import resolve
 from gan_lightning.sweep.report.collect import collect
 from gan_lightning.sweep.search.space import CORNERS, Space
-from gan_lightning.sweep.search.study import Objective, Outcome, SearchSettings, Study
+from gan_lightning.sweep.search.study import Study
 from gan_lightning.sweep.search.trial import Attempt
+from gan_lightning.sweep.search.types import Objective, Outcome, SearchSettings
 
 THREE = ("optimizer.lr=interval(0,1)", "gan.x=interval(0,1)", "loss=a,b,c")
 TINY = (
@@ -38,32 +39,32 @@ MYLAB = '''
 import math, os, signal, sys, time
 import torch
 from gan_lightning.augmentation.base import Augmentation
-from gan_lightning.metric.base import Score
+from gan_lightning.metric.base import GenerativeMetric
 
 
 class Odd(Augmentation):
-    """Takes its time; goes wrong in the third step, in a way of its own."""
+    """Sleep in every step, and fail in the third one in the configured way."""
 
-    def __init__(self, way: str = "none", seconds: float = 0.0) -> None:
+    def __init__(self, failure: str = "none", seconds: float = 0.0) -> None:
         super().__init__()
-        self.way, self.seconds, self.seen = way, seconds, 0
+        self.failure, self.seconds, self.seen = failure, seconds, 0
 
-    def observe(self, real_logits):
+    def update(self, real_logits):
         self.seen += 1
         time.sleep(self.seconds)
         if self.seen == 3:
-            if self.way == "raise":
+            if self.failure == "raise":
                 raise ArithmeticError("divided by nothing")
-            if self.way == "exit":
+            if self.failure == "exit":
                 sys.exit(3)
-            if self.way == "kill":
+            if self.failure == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Given(Score):
-    """What the config says."""
+class Given(GenerativeMetric):
+    """Return the value of the config."""
 
-    higher = {"given": True, "other": False}
+    maximize = {"given": True, "other": False}
 
     def __init__(self, value: float = 0.0, num_samples: int = 8) -> None:
         super().__init__(num_samples)
@@ -81,19 +82,19 @@ def result(run):
     return json.loads((run / "result.json").read_text())
 
 
-def known(folder, name):
-    """The trials as anyone finds them in the storage."""
+def stored_trials(folder, name):
+    """Load the trials of the default storage."""
     return optuna.load_study(study_name=name, storage=f"sqlite:///{folder / 'study.db'}").trials
 
 
 @pytest.fixture
 def mylab(tmp_path, monkeypatch):
-    """A person's own package: an augmentation that fails, a score that is given."""
+    """Make a user's package with an augmentation that fails and a metric of a given value."""
     lab, conf = tmp_path / "lab", tmp_path / "conf"
     for folder in (lab, conf / "augmentation", conf / "metric"):
         folder.mkdir(parents=True)
     (lab / "mylab.py").write_text(MYLAB)
-    (conf / "augmentation" / "odd.yaml").write_text("_target_: mylab.Odd\nway: none\nseconds: 0.0\n")
+    (conf / "augmentation" / "odd.yaml").write_text("_target_: mylab.Odd\nfailure: none\nseconds: 0.0\n")
     (conf / "metric" / "given.yaml").write_text("given: {_target_: mylab.Given, value: 0.0}\n")
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
@@ -101,14 +102,14 @@ def mylab(tmp_path, monkeypatch):
     return ("--config-dir", str(conf))
 
 
-def typed(folder, *line, **given):
-    words = [sys.executable, "-m", "gan_lightning.cli.search", *line]
-    return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **given)
+def start(folder, *line, **options):
+    command = [sys.executable, "-m", "gan_lightning.cli.search", *line]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
 
 
 # ── the space ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
-    ("word", "distribution", "ends"),
+    ("override", "distribution", "ends"),
     [
         ("loss=hinge,minimax", "Categorical(choices=('hinge', 'minimax'))", ["hinge", "minimax"]),
         ("loss=shuffle(minimax,hinge)", "Categorical(choices=('hinge', 'minimax'))", ["hinge", "minimax"]),
@@ -124,29 +125,29 @@ def typed(folder, *line, **given):
         ("+seed=0,1", "Categorical(choices=('0', '1'))", ["0", "1"]),
     ],
 )
-def test_hydras_words_as_a_space(word, distribution, ends):
-    space = Space(Composer(), ["name=x", word])
-    ((key, one),) = space.dimensions.items()
-    assert repr(one.distribution).replace("Distribution", "") == distribution
-    assert [one.word(end) for end in one.ends()] == [f"{key}={end}" for end in ends]
-    assert space.words({key: one.ends()[0]}) == ["name=x", f"{key}={ends[0]}"]
+def test_sweep_syntax_becomes_a_distribution(override, distribution, ends):
+    space = Space(Composer(), ["name=x", override])
+    ((key, dimension),) = space.dimensions.items()
+    assert repr(dimension.distribution).replace("Distribution", "") == distribution
+    assert [dimension.override(end) for end in dimension.ends()] == [f"{key}={end}" for end in ends]
+    assert space.overrides({key: dimension.ends()[0]}) == ["name=x", f"{key}={ends[0]}"]
 
 
-def test_steps_of_decimals_are_the_numbers_that_a_person_would_type():
+def test_values_of_a_decimal_range_are_rounded_to_its_grid():
     space = Space(Composer(), ["ema.decay=range(0.1,1,0.1)"])
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    words = {space.chosen(space.suggest(study.ask()))[0] for _ in range(60)}
-    assert words == {f"ema.decay=0.{i}" for i in range(1, 10)}
+    overrides = {space.searched_overrides(space.suggest(study.ask()))[0] for _ in range(60)}
+    assert overrides == {f"ema.decay=0.{i}" for i in range(1, 10)}
 
 
-def test_every_choice_and_every_end_is_tried_before_a_search():
+def test_corners_include_every_choice_and_every_end():
     few = Space(Composer(), ["loss=hinge,minimax", LR])
     assert len(list(few.corners())) == 4
     many = Space(Composer(), ["loss=glob(*)", *(f"gan.x{i}=interval(0,1)" for i in range(6))])
     corners = list(many.corners())
     assert len(corners) <= CORNERS
-    for key, one in many.dimensions.items():
-        assert {corner[key] for corner in corners} == set(one.ends())
+    for key, dimension in many.dimensions.items():
+        assert {corner[key] for corner in corners} == set(dimension.ends())
 
 
 TWO = "seed=0,1"
@@ -158,9 +159,9 @@ MISTAKES = {
     ("trials=3",): "nothing to search: give a key several values",
     ("trials=3", "-m", TWO): "-m: not for a search; allowed: --config-dir, --config-name",
     ("trials=3", TWO, "hydra.sweep.dir=x"): "hydra.sweep.dir=x: a search has no launcher and a folder of its own",
-    ("trials=3", TWO, "~callback"): "~callback: the best experiment could not say it",
+    ("trials=3", TWO, "~callback"): "~callback: the best experiment could not express it",
     ("trials=3", TWO, "seed=1"): "seed: given twice, and searched over",
-    ("trials=3", "model.width=range(8,8)"): "model.width=range(8,8): nothing lies in it",
+    ("trials=3", "model.width=range(8,8)"): "model.width=range(8,8): it is empty",
     ("trials=3", "optimizer.lr=interval(2,1)"): "optimizer.lr=interval(2,1): it ends before it begins",
     ("trials=3", "optimizer.lr=tag(log,interval(0,1))"): "a logarithmic scale begins above 0",
     ("trials=3", "optimizer.lr=tag(lgo,interval(1,2))"): "tag lgo; allowed: log, int",
@@ -172,26 +173,28 @@ MISTAKES = {
     ("trials=3", TWO, "objective=modess"): "objective: no metric gives modess; did you mean modes?",
     ("trials=3", TWO, "objectives=[modes,fid]"): "objectives: no metric gives fid",
     ("trials=3", TWO, "metric=none"): "metric: gives no score to search by",
-    ("trials=3", TWO, "metric=mode_coverage,equilibrium"): "objective: trials would go by",
+    ("trials=3", TWO, "metric=mode_coverage,equilibrium"): "objective: trials would be ranked by",
     ("trials=3", TWO, "study=../x"): "study=../x: should be a word",
     ("trials=3", TWO, "storage=foo://me:secret@x"): "storage=foo://me:…@x: NoSuchModuleError",
 }
 
 
-@pytest.mark.parametrize(("line", "said"), MISTAKES.items(), ids=lambda x: " ".join(x) if isinstance(x, tuple) else "")
-def test_mistakes_are_told_in_a_line_before_anything_begins(command, tmp_path, line, said):
+@pytest.mark.parametrize(("line", "message"), MISTAKES.items(), ids=lambda x: " ".join(x) if isinstance(x, tuple) else "")
+def test_a_mistake_is_one_line_before_any_trial_starts(command, tmp_path, line, message):
     done = command("gan-search", "experiment=ring_fast", *line)
     assert done.code == 2, done
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
     assert len(done.err.splitlines()) <= 3
     assert "secret" not in done.err
     assert not list(tmp_path.glob("search/*/trials"))
 
 
-# ── the sampler, through our own loop, on functions that are known ───────────────────────────────────────────────────────
-def studied(folder, attempt, trials=40, line=THREE, storage="study.journal", **choice):
-    study = Study(folder, folder.name, Space(Composer(), list(line)), [Objective("f", False)], SearchSettings(trials, **choice))
+# ── the study and its sampler, on functions with a known optimum ─────────────────────────────────────────────────────────
+def run_study(folder, attempt, trials=40, line=THREE, storage="study.journal", **settings):
+    study = Study(
+        folder, folder.name, Space(Composer(), list(line)), [Objective("f", False)], SearchSettings(trials, **settings)
+    )
     with study.joined(storage and str(folder / storage), {}):
         study.work(attempt)
         return study.trials
@@ -203,97 +206,97 @@ def valley(trial):
 
 
 def gain(trials):
-    """How much lower a function of the points is in the last ten trials than in the first ten, which are chosen by chance."""
+    """Return how much lower the valley is in the last ten trials than in the first ten, which are random, on average."""
     first, last = ([valley(t).values[0] for t in part] for part in (trials[:10], trials[-10:]))
     return statistics.mean(first) - statistics.mean(last)
 
 
-def test_tpe_finds_a_valley_and_nothing_where_there_is_none(tmp_path):
-    """The negative control: of an objective that is noise, the points move towards no valley."""
+def test_tpe_finds_a_valley_and_none_in_noise(tmp_path):
+    """The negative control: where the objective is noise, the points do not move towards the valley."""
     noise = random.Random(0)
-    found = [gain(studied(tmp_path / f"tpe{s}", valley, sampler_seed=s)) for s in range(2)]
-    chance = [gain(studied(tmp_path / f"random{s}", valley, sampler_seed=s, sampler="random")) for s in range(2)]
-    lost = [
-        gain(studied(tmp_path / f"noise{s}", lambda _: Outcome(TrialState.COMPLETE, [noise.random()]), sampler_seed=s))
+    tpe = [gain(run_study(tmp_path / f"tpe{s}", valley, sampler_seed=s)) for s in range(2)]
+    chance = [gain(run_study(tmp_path / f"random{s}", valley, sampler_seed=s, sampler="random")) for s in range(2)]
+    unguided = [
+        gain(run_study(tmp_path / f"noise{s}", lambda _: Outcome(TrialState.COMPLETE, [noise.random()]), sampler_seed=s))
         for s in range(2)
     ]
-    assert min(found) > 0.15
-    assert statistics.mean(found) > 2 * max(statistics.mean(chance), statistics.mean(lost))
-    assert statistics.mean(lost) < 0.15
+    assert min(tpe) > 0.15
+    assert statistics.mean(tpe) > 2 * max(statistics.mean(chance), statistics.mean(unguided))
+    assert statistics.mean(unguided) < 0.15
 
 
-def test_what_is_proposed_hangs_on_no_interruption(tmp_path):
-    """Ended in the fifteenth trial, and once before its outcome is told: the trials of one that ran through."""
-    whole = studied(tmp_path / "whole", valley, trials=20)
+def test_an_interrupted_study_proposes_the_same_points(tmp_path):
+    """The fifteenth trial is interrupted before its outcome is recorded; it is continued with its own point."""
+    uninterrupted = run_study(tmp_path / "uninterrupted", valley, trials=20)
 
-    def ended(trial):
+    def interrupted(trial):
         if trial.number == 14:
             raise KeyboardInterrupt
         return valley(trial)
 
     with pytest.raises(KeyboardInterrupt):
-        studied(tmp_path / "parts", ended, trials=20)
-    parts = studied(tmp_path / "parts", valley, trials=20)
-    assert [(t.number, t.params, t.values) for t in parts] == [(t.number, t.params, t.values) for t in whole]
-    other = studied(tmp_path / "other", valley, trials=3, sampler_seed=1)
-    assert other[0].params != whole[0].params
+        run_study(tmp_path / "resumed", interrupted, trials=20)
+    resumed = run_study(tmp_path / "resumed", valley, trials=20)
+    assert [(t.number, t.params, t.values) for t in resumed] == [(t.number, t.params, t.values) for t in uninterrupted]
+    other = run_study(tmp_path / "other", valley, trials=3, sampler_seed=1)
+    assert other[0].params != uninterrupted[0].params
 
 
-def test_a_point_that_is_known_is_not_trained_again(tmp_path):
+def test_a_duplicate_point_is_not_trained_again(tmp_path):
     seen = []
 
     def attempt(trial):
         seen.append(trial.params["loss"])
         return Outcome(TrialState.COMPLETE, [float(len(seen))])
 
-    trials = studied(tmp_path / "s", attempt, trials=12, line=("loss=a,b,c",))
+    trials = run_study(tmp_path / "s", attempt, trials=12, line=("loss=a,b,c",))
     assert sorted(seen) == ["a", "b", "c"]
     assert len(trials) == 12
     assert "the same as trial" in trials[-1].user_attrs["reason"]
 
 
-def helped(folder, seconds):
+def work(folder, seconds):
     def attempt(trial):
         time.sleep(seconds)
         (folder / "seen" / f"{trial.number}-{os.getpid()}").touch()
         return valley(trial)
 
-    studied(folder, attempt, trials=16, storage=None)
+    run_study(folder, attempt, trials=16, storage=None)
 
 
 def test_workers_share_a_study_and_the_number_of_its_trials(tmp_path):
     folder = tmp_path / "s"
     (folder / "seen").mkdir(parents=True)
-    workers = [multiprocessing.get_context("fork").Process(target=helped, args=(folder, 0.05)) for _ in range(3)]
+    workers = [multiprocessing.get_context("fork").Process(target=work, args=(folder, 0.05)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(60)
     seen = [path.name.split("-") for path in (folder / "seen").iterdir()]
     assert sorted(int(number) for number, _ in seen) == list(range(16))
-    assert len({pid for _, pid in seen}) > 1, "one did it all, so nothing was shown"
+    assert len({pid for _, pid in seen}) > 1, "a single worker took every trial, so nothing was tested"
 
 
-def test_a_trial_of_a_dead_worker_is_taken_up_by_the_next(tmp_path):
-    """Killed in the middle of one: nothing of it runs any more, and it keeps its number and its point."""
+def test_a_trial_of_a_dead_worker_is_continued_by_the_next(tmp_path):
+    """Killed during a trial: the trial has no live process, and it keeps its number and its point."""
     folder = tmp_path / "s"
     (folder / "seen").mkdir(parents=True)
-    worker = multiprocessing.get_context("fork").Process(target=helped, args=(folder, 0.3))
+    worker = multiprocessing.get_context("fork").Process(target=work, args=(folder, 0.3))
     worker.start()
     until = time.monotonic() + 60
     while len(list((folder / "seen").iterdir())) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     worker.kill()
     worker.join()
-    trials = studied(folder, valley, trials=16, storage=None)
+    trials = run_study(folder, valley, trials=16, storage=None)
     assert [t.number for t in trials] == list(range(16))
     assert {t.state for t in trials} == {TrialState.COMPLETE}
     assert len({t.user_attrs["worker"] for t in trials}) == 2
     assert list((folder / "workers").iterdir()) == []
 
 
-# ── whole searches ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_a_search_from_its_line_to_the_best_that_trains_the_same(command, tmp_path):
+# ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_the_best_experiment_trains_to_the_same_bits(command, tmp_path):
     line = ("trials=3", *TINY, LR, "loss=hinge,minimax", "callback.scores={every_n_steps: 2}")
     done = command("gan-search", *line)
     assert done.code == 0, done.err
@@ -305,12 +308,12 @@ def test_a_search_from_its_line_to_the_best_that_trains_the_same(command, tmp_pa
     assert head[1] == "# gan-train --config-dir search/ring_fast experiment=best"
     assert head[2] == f"# reverse_kl {runs[best]['objective']!r}: trial {best}, the best of 3"
     assert head[3] == f"# found by: {shlex.join(['gan-search', *line])}"
-    again = command(*shlex.split(head[1][2:]), "hydra.run.dir=again")
-    assert again.code == 0, again.err
-    assert result(tmp_path / "again")["metrics"] == runs[best]["metrics"]
-    assert result(tmp_path / "again")["best_objective"] == runs[best]["best_objective"]
-    own, trials = (p / "config.resolved.yaml" for p in (tmp_path / "again", folder / "trials" / str(best)))
-    assert own.read_text() == trials.read_text()
+    repeated = command(*shlex.split(head[1][2:]), "hydra.run.dir=repeated")
+    assert repeated.code == 0, repeated.err
+    assert result(tmp_path / "repeated")["metrics"] == runs[best]["metrics"]
+    assert result(tmp_path / "repeated")["best_objective"] == runs[best]["best_objective"]
+    repeated_config, trial_config = (p / "config.resolved.yaml" for p in (tmp_path / "repeated", folder / "trials" / str(best)))
+    assert repeated_config.read_text() == trial_config.read_text()
     assert f"  best    {head[1][2:]}" in done.out
     report = collect(folder)
     assert [job.directory for job in report.jobs] == ["trials/0", "trials/1", "trials/2"]
@@ -323,23 +326,23 @@ def test_a_search_from_its_line_to_the_best_that_trains_the_same(command, tmp_pa
     assert "4 trials for least reverse_kl; 3 finished already" in more.out
     assert all(path.stat().st_mtime_ns == at for path, at in before.items())
     assert (folder / "trials" / "3" / "result.json").exists()
-    for word, said in (
+    for override, message in (
         ("trainer.max_steps=5", "holds another search (trainer.max_steps: 4 → 5)"),
         ("loss=hinge,wasserstein", "holds another search (loss: hinge,minimax → hinge,wasserstein)"),
         ("objective=modes", "(objectives: reverse_kl (less is better) → modes (more is better))"),
     ):
-        kept = [w for w in line[1:] if w.partition("=")[0] != word.partition("=")[0]]
-        other = command("gan-search", "trials=5", *kept, word)
+        rest = [o for o in line[1:] if o.partition("=")[0] != override.partition("=")[0]]
+        other = command("gan-search", "trials=5", *rest, override)
         assert (other.code, len(other.err.splitlines())) == (2, 1)
-        assert said in other.err
+        assert message in other.err
     (folder / "study.db").unlink()
     lost = command("gan-search", *line)
     assert lost.code == 2
-    assert "holds runs that its storage does not know" in lost.err
+    assert "holds runs that are not in its storage" in lost.err
 
 
-def test_failed_trials_end_no_search(command, mylab, tmp_path):
-    line = (*mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.way=none,raise,exit,kill")
+def test_failed_trials_do_not_end_a_search(command, mylab, tmp_path):
+    line = (*mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.failure=none,raise,exit,kill")
     done = command(
         "gan-search",
         "trials=5",
@@ -356,31 +359,30 @@ def test_failed_trials_end_no_search(command, mylab, tmp_path):
         "exit": "SystemExit: 3",
         "kill": "killed by SIGKILL",
     }
-    trials = known(tmp_path / "search" / "ring_fast", "ring_fast")
+    trials = stored_trials(tmp_path / "search" / "ring_fast", "ring_fast")
     seen = set()
     for trial in trials:
-        way, good = trial.params["augmentation.way"], trial.params["metric.given.value"] == "0.5"
-        seen.add((way, good))
-        if way == "none" and good:
+        failure, good = trial.params["augmentation.failure"], trial.params["metric.given.value"] == "0.5"
+        seen.add((failure, good))
+        if failure == "none" and good:
             assert trial.state is TrialState.COMPLETE
         else:
-            assert (trial.state, trial.user_attrs["reason"]) == (TrialState.FAIL, reasons[way])
-    assert {way for way, _ in seen} == {*reasons}
+            assert (trial.state, trial.user_attrs["reason"]) == (TrialState.FAIL, reasons[failure])
+    assert {failure for failure, _ in seen} == {*reasons}
     assert {("none", True), ("none", False)} <= seen
     assert "trial" in done.out
     assert "failed: killed by SIGKILL" in done.out
 
 
-def real(tmp_path, mylab, line, trials, **choice):
-    """A study of real runs, its first trials told without one."""
-    words = [*TINY, "metric=given", "augmentation=odd", *line]
+def make_study(tmp_path, mylab, line, trials, **settings):
+    """Make a study whose trials are runs of `mylab`."""
     folder = tmp_path / "s"
-    space = Space(Composer(mylab[1]), words)
-    return Study(folder, "s", space, [Objective("given", True)], SearchSettings(trials, sampler="random", **choice))
+    space = Space(Composer(mylab[1]), [*TINY, "metric=given", "augmentation=odd", *line])
+    return Study(folder, "s", space, [Objective("given", True)], SearchSettings(trials, sampler="random", **settings))
 
 
 def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_path):
-    def told(trial):
+    def report_only(trial):
         for step in (10, 20, 30):
             trial.report(5.0, step)
         return Outcome(TrialState.COMPLETE, [5.0])
@@ -391,26 +393,26 @@ def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_pat
         "callback.scores.every_n_steps=10",
         "augmentation.seconds=0.02",
     )
-    study = real(tmp_path, mylab, line, 5, warm_up=20)
+    study = make_study(tmp_path, mylab, line, 5, warm_up=20)
     with study.joined(None, {}):
-        study.work(told)
-    study.choice = study.choice._replace(trials=6)
+        study.work(report_only)
+    study.settings = study.settings._replace(trials=6)
     with study.joined(None, {}):
         study.work(Attempt(study))
         trial = study.trials[5]
-    found = result(tmp_path / "s" / "trials" / "5")
+    stopped = result(tmp_path / "s" / "trials" / "5")
     assert trial.state is TrialState.PRUNED
     assert re.match(r"step [23]0: 1\.\d+, worse than the median of the others there", trial.user_attrs["reason"])
-    assert found["status"] == "stopped"
-    assert 20 <= found["step"] < 300
-    assert (tmp_path / "s" / "trials" / "5" / "checkpoints" / f"step={found['step']:08d}.ckpt").exists()
+    assert stopped["status"] == "stopped"
+    assert 20 <= stopped["step"] < 300
+    assert (tmp_path / "s" / "trials" / "5" / "checkpoints" / f"step={stopped['step']:08d}.ckpt").exists()
 
 
 @pytest.mark.parametrize("prune", [True, False])
 def test_a_run_with_an_alarm_is_stopped(mylab, tmp_path, prune):
     line = ("metric.given.value=interval(1,2)", "trainer.max_steps=100", "augmentation.seconds=0.01")
     health = ("callback.health.every_n_steps=1", "callback.health.patience=1", "callback.health.diversity=0.999")
-    study = real(tmp_path, mylab, (*line, *health), 1, prune=prune)
+    study = make_study(tmp_path, mylab, (*line, *health), 1, prune=prune)
     with study.joined(None, {}):
         study.work(Attempt(study))
         (trial,) = study.trials
@@ -428,14 +430,14 @@ def test_several_objectives_give_a_front(command, mylab, tmp_path):
     done = command("gan-search", "trials=4", "study=two", *line)
     assert done.code == 0, done.err
     folder = tmp_path / "search" / "two"
-    front = {(t.values[0], t.values[1]) for t in known(folder, "two")}
+    front = {(t.values[0], t.values[1]) for t in stored_trials(folder, "two")}
     files = sorted(folder.glob("experiment/*.yaml"))
     assert [path.name for path in files] == [f"best_{i}.yaml" for i in range(len(front))]
     assert len(front) > 1
     assert "none is better in every score" in done.out
-    again = command(*shlex.split(files[0].read_text().splitlines()[1][2:]), "hydra.run.dir=again")
-    assert again.code == 0, again.err
-    assert result(tmp_path / "again")["metrics"]["given"] == max(given for given, _ in front)
+    repeated = command(*shlex.split(files[0].read_text().splitlines()[1][2:]), "hydra.run.dir=repeated")
+    assert repeated.code == 0, repeated.err
+    assert result(tmp_path / "repeated")["metrics"]["given"] == max(given for given, _ in front)
 
 
 STATUS = {signal.SIGTERM: "preempted", signal.SIGINT: "stopped"}
@@ -443,10 +445,10 @@ ENDINGS = [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.slow) for n in (s
 
 
 @pytest.mark.parametrize("number", ENDINGS, ids=lambda n: n.name)
-def test_a_search_that_is_ended_loses_no_trial(command, tmp_path, mylab, number):
+def test_an_interrupted_search_loses_no_trial(command, tmp_path, mylab, number):
     line = (*mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.seconds=0.02", "metric.given.value=interval(0,1)")
     line = ("trials=2", *line, "trainer.max_steps=150", "checkpoint.every_n_steps=20", "callback.scores.every_n_steps=150")
-    child = typed(tmp_path, *line)
+    child = start(tmp_path, *line)
     folder = tmp_path / "search" / "ring_fast"
     try:
         until = time.monotonic() + 120
@@ -460,11 +462,11 @@ def test_a_search_that_is_ended_loses_no_trial(command, tmp_path, mylab, number)
     first_picture = folder / "trials" / "0" / "samples" / "step=00000000.png"
     saved, began = result(folder / "trials" / "0"), first_picture.stat().st_mtime_ns
     assert number == signal.SIGKILL or (saved["status"], 40 <= saved["step"] < 150) == (STATUS[number], True)
-    again = command("gan-search", *line)
-    assert again.code == 0, again.err
-    assert "2 trials for most given; 1 not over already" in again.out
-    assert first_picture.stat().st_mtime_ns == began, "it began anew"
-    first, second = known(folder, "ring_fast")
+    repeated = command("gan-search", *line)
+    assert repeated.code == 0, repeated.err
+    assert "2 trials for most given; 1 not over already" in repeated.out
+    assert first_picture.stat().st_mtime_ns == began, "the trial started again from step 0"
+    first, second = stored_trials(folder, "ring_fast")
     assert (first.state, second.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
     assert {result(folder / "trials" / n)["step"] for n in "01"} == {150}
 
@@ -472,49 +474,55 @@ def test_a_search_that_is_ended_loses_no_trial(command, tmp_path, mylab, number)
 @pytest.mark.slow
 def test_two_shells_share_a_search(tmp_path, mylab):
     line = ("trials=6", *mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.seconds=0.3", "loss=hinge,minimax")
-    children = [typed(tmp_path, *line, "metric.given.value=interval(0,1)") for _ in range(2)]
+    children = [start(tmp_path, *line, "metric.given.value=interval(0,1)") for _ in range(2)]
     outs = [child.communicate(timeout=300)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0], outs
-    trials = known(tmp_path / "search" / "ring_fast", "ring_fast")
+    trials = stored_trials(tmp_path / "search" / "ring_fast", "ring_fast")
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 6
     assert len({t.user_attrs["worker"] for t in trials}) == 2
     assert sum(out.count("of 6: ") for out in outs) == 6
 
 
 def test_the_commands_in_the_docs(command, tmp_path):
-    """Each of docs/search.md, with fewer and shorter trials."""
+    """Run the commands of docs/search.md with fewer and shorter trials."""
     text = (Path(__file__).parent.parent.parent / "docs" / "search.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.startswith("gan-")]
     assert len(lines) >= 4
     for line in lines:
-        name, *words = shlex.split(line)
-        words = [re.sub(r"^trials=\d+", "trials=1", word) for word in words]
+        name, *arguments = shlex.split(line)
+        arguments = [re.sub(r"^trials=\d+", "trials=1", argument) for argument in arguments]
         short = ["trainer.max_steps=4"] if name == "gan-search" else []
-        done = command(name, *words, *short)
+        done = command(name, *arguments, *short)
         assert done.code == 0, (line, done.err)
 
 
-def test_the_best_is_what_it_was_trained_with_or_it_is_told(tmp_path, mylab):
-    """Groups, lists of options, dicts, added keys, odd strings; and what a file can't say is told with what can."""
-    from gan_lightning.sweep.search.best import ExperimentFolder, Recipe
+def test_an_experiment_gives_the_config_of_its_trial_or_an_error_line(tmp_path, mylab):
+    """Groups, lists of options, dicts, added keys and odd strings are written; a deleted key can't be, and is reported."""
+    from gan_lightning.sweep.search.best import Experiment, ExperimentFolder
 
     composer = Composer(mylab[1])
-    words = ["experiment=digits_fast", "loss=hinge", "regularizer=[r1,r2]", "optimizer/schedule=constant", "optimizer.lr=1e-05"]
-    words += [
+    overrides = [
+        "experiment=digits_fast",
+        "loss=hinge",
+        "regularizer=[r1,r2]",
+        "optimizer/schedule=constant",
+        "optimizer.lr=1e-05",
+    ]
+    overrides += [
         "metric=[class_accuracy,kid]",
         "callback.scores={every_n_steps: 7}",
         "name=x1e5",
         "++callback.samples.max_image_mb=3",
         "seed=7",
     ]
-    words += ["augmentation=odd", "augmentation.way='1e-4'", "regularizer.r1.weight=0.1"]
-    shelf = ExperimentFolder(tmp_path, composer, mylab[1])
-    assert shelf.keep([Recipe("best", words, ["a\nb"])]) == []
-    config = Composer(str(tmp_path)).compose(shelf.words("best"))
-    assert resolve(config) == resolve(composer.compose(words))
-    (wrong,) = shelf.keep([Recipe("best_0", [*words, "~callback.samples.max_image_mb"], [])])
-    assert "gives another config than its trial's" in wrong
+    overrides += ["augmentation=odd", "augmentation.failure='1e-4'", "regularizer.r1.weight=0.1"]
+    folder = ExperimentFolder(tmp_path, composer, mylab[1])
+    assert folder.write([Experiment("best", overrides, ["a\nb"])]) == []
+    config = Composer(str(tmp_path)).compose(folder.overrides("best"))
+    assert resolve(config) == resolve(composer.compose(overrides))
+    (mismatch,) = folder.write([Experiment("best_0", [*overrides, "~callback.samples.max_image_mb"], [])])
+    assert "gives another config than its trial's" in mismatch
     assert not (tmp_path / "experiment" / "best.yaml").exists()
     with pytest.raises(UserError):
         Space(composer, ["~seed", LR])

@@ -1,4 +1,4 @@
-"""A sweep: all jobs checked first, each on its own, the same command goes on with what is missing."""
+"""A sweep validates all jobs first, isolates their failures, and resumes with the same command."""
 
 import json
 import multiprocessing
@@ -27,35 +27,35 @@ from gan_lightning.augmentation.base import Augmentation
 
 
 class Odd(Augmentation):
-    """Goes wrong in the third step, in a way of its own, unless a person has mended it."""
+    """Fail in the third step in the configured way, unless the file MENDED exists."""
 
-    def __init__(self, way: str) -> None:
+    def __init__(self, failure: str) -> None:
         super().__init__()
-        self.way, self.seen = way, 0
+        self.failure, self.seen = failure, 0
 
-    def observe(self, real_logits):
+    def update(self, real_logits):
         self.seen += 1
         if self.seen == 3 and not Path(os.environ["MENDED"]).exists():
-            if self.way == "raise":
+            if self.failure == "raise":
                 raise ArithmeticError("divided by nothing")
-            if self.way == "exit":
+            if self.failure == "exit":
                 sys.exit(3)
-            if self.way == "quietly":
+            if self.failure == "quietly":
                 os._exit(0)
-            if self.way == "memory":
+            if self.failure == "memory":
                 raise MemoryError("no memory for 3 TB")
-            if self.way == "kill":
+            if self.failure == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Devices(Augmentation):
-    """Writes down which GPUs this process sees, and when."""
+    """Write the GPUs that this process sees, and when, to a file."""
 
     def __init__(self) -> None:
         super().__init__()
         self.began = time.time()
 
-    def observe(self, real_logits):
+    def update(self, real_logits):
         time.sleep(0.02)
         line = [os.environ["CUDA_VISIBLE_DEVICES"], str(self.began), str(time.time())]
         Path(os.environ["SEEN"], f"{os.getpid()}").write_text(" ".join(line))
@@ -68,12 +68,12 @@ def result(run):
 
 @pytest.fixture
 def mylab(tmp_path, monkeypatch):
-    """A person's own package, whose augmentations fail."""
+    """Make a user's package with an augmentation that fails and one that records GPUs."""
     lab, conf = tmp_path / "lab", tmp_path / "conf" / "augmentation"
     lab.mkdir()
     conf.mkdir(parents=True)
     (lab / "mylab.py").write_text(MYLAB)
-    (conf / "odd.yaml").write_text("_target_: mylab.Odd\nway: none\n")
+    (conf / "odd.yaml").write_text("_target_: mylab.Odd\nfailure: none\n")
     (conf / "devices.yaml").write_text("_target_: mylab.Devices\n")
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
@@ -83,60 +83,60 @@ def mylab(tmp_path, monkeypatch):
     return ("--config-dir", str(tmp_path / "conf"))
 
 
-def typed(folder, *line, **given):
-    words = [sys.executable, "-m", "gan_lightning.cli.train", *line]
-    return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **given)
+def start(folder, *line, **options):
+    command = [sys.executable, "-m", "gan_lightning.cli.train", *line]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
 
 
-def told(out):
-    """Job → its line of the table."""
+def table_rows(out):
+    """Return job → its row of the printed table."""
     table = out.partition(" finished; the same")[0].rpartition("\n\n")[0].rpartition("\n\n")[2]
-    return {next(word for word in line.split() if "=" in word): line for line in table.splitlines() if "at step" in line}
+    return {next(cell for cell in line.split() if "=" in cell): line for line in table.splitlines() if "at step" in line}
 
 
-def test_a_job_that_fails_in_any_way_stops_no_other_and_is_tried_again(command, mylab, tmp_path):
-    ways = {
+def test_a_failing_job_stops_no_other_and_is_tried_again(command, mylab, tmp_path):
+    reasons = {
         "raise": "ArithmeticError: divided by nothing",
         "exit": "SystemExit: 3",
-        "quietly": "ended without a word",
+        "quietly": "ended without a recorded reason",
         "memory": "MemoryError: no memory for 3 TB",
         "kill": "killed by SIGKILL",
     }
-    line = ("-m", *mylab, *TINY, "augmentation=odd", f"augmentation.way=none,{','.join(ways)}", "hydra.sweep.dir=all")
+    line = ("-m", *mylab, *TINY, "augmentation=odd", f"augmentation.failure=none,{','.join(reasons)}", "hydra.sweep.dir=all")
     done = command("gan-train", *line)
     assert done.code == 1
     assert "1 of 6 finished; the same command goes on with the rest" in done.out
-    rows = told(done.out)
-    for way, reason in ways.items():
-        run = tmp_path / "all" / f"augmentation.way={way},augmentation=odd,checkpoint.every_n_steps=2,metric=none"
+    rows = table_rows(done.out)
+    for failure, reason in reasons.items():
+        run = tmp_path / "all" / f"augmentation.failure={failure},augmentation=odd,checkpoint.every_n_steps=2,metric=none"
         assert reason in rows[run.name], rows
         assert reason in result(run)["reason"]
         assert result(run)["status"] == "failed"
         assert (run / "checkpoints" / "step=00000002.ckpt").exists()
     (tmp_path / "mended").touch()
-    again = command("gan-train", *line)
-    assert again.code == 0, again.err
-    assert again.out.startswith("6 jobs: 5 failed before, tried again, 1 finished already → all\n")
-    assert "6 of 6 finished" in again.out
+    repeated = command("gan-train", *line)
+    assert repeated.code == 0, repeated.err
+    assert repeated.out.startswith("6 jobs: 5 failed before, tried again, 1 finished already → all\n")
+    assert "6 of 6 finished" in repeated.out
     assert {result(p.parent)["status"] for p in tmp_path.glob("all/*/result.json")} == {"finished"}
 
 
-def test_another_config_is_told_and_nothing_is_launched(command, tmp_path):
+def test_another_config_is_reported_and_nothing_is_launched(command, tmp_path):
     line = ("-m", *TINY, "loss=hinge,minimax", "hydra.sweep.dir=all")
     assert command("gan-train", *line).code == 0
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     done = command("gan-train", *line, "trainer.max_steps=5", "seed=0")
-    assert done.code == 0  # seed=0 stands in the names: other jobs
+    assert done.code == 0  # seed=0 is part of the names: other jobs
     done = command("gan-train", *line, "trainer.max_steps=5")
     assert done.code == 2
     lines = done.err.splitlines()
     assert lines[0].startswith(
-        "all/checkpoint.every_n_steps=2,loss=hinge,metric=none: holds a run with another config (trainer.max_steps: 4 → 5); choose"
+        "all/checkpoint.every_n_steps=2,loss=hinge,metric=none: holds a run with another config (trainer.max_steps: 4 → 5); "
     )
     assert lines[-1] == "nothing was launched: 2 of 2 jobs can't be gone on with"
-    kept = {p: t for p, t in before.items() if "metric=none/" in str(p)}
-    assert kept
-    assert all(path.stat().st_mtime_ns == at for path, at in kept.items())
+    runs = {path: time for path, time in before.items() if "metric=none/" in str(path)}
+    assert runs
+    assert all(path.stat().st_mtime_ns == time for path, time in runs.items())
     entries = json.loads((tmp_path / "all" / "sweep.json").read_text())["jobs"]
     names = [
         f"checkpoint.every_n_steps=2,loss={loss},metric=none{seed}" for seed in ("", ",seed=0") for loss in ("hinge", "minimax")
@@ -144,16 +144,16 @@ def test_another_config_is_told_and_nothing_is_launched(command, tmp_path):
     assert [entry["directory"] for entry in entries] == names
 
 
-def test_values_with_slashes_and_long_names_are_hashed_and_kept(command, tmp_path):
+def test_values_with_slashes_and_long_names_are_hashed(command, tmp_path):
     for name in ("one/faces", "two/faces"):
         (tmp_path / name).mkdir(parents=True)
     composer = Composer()
     long = [f"+model.generator.{'x' * 40}{i}={'y' * 20}" for i in range(6)]
-    words = ["data.root=one/faces", "optimizer/schedule=cosine", *long]
-    name = plan.job_directory(composer.parse(words), set())
+    overrides = ["data.root=one/faces", "optimizer/schedule=cosine", *long]
+    name = plan.job_directory(composer.parse(overrides), set())
     assert len(name.encode()) == 255
     assert "/" not in name
-    other = plan.job_directory(composer.parse([*words[:-1], words[-1] + "z"]), set())
+    other = plan.job_directory(composer.parse([*overrides[:-1], overrides[-1] + "z"]), set())
     assert other[:200] == name[:200]
     assert other != name
     one, two = (plan.job_directory(composer.parse([f"data.root={root}/faces"]), set()) for root in ("one", "two"))
@@ -168,7 +168,7 @@ def test_values_with_slashes_and_long_names_are_hashed_and_kept(command, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (("hydra.sweep.subdir=x", "seed=0,1"), "hydra.sweep.subdir=x: the directories of jobs are named by their overrides"),
         (("hydra/launcher=joblib", "hydra.launcher.n_jobs=1,2"), "hydra.launcher.n_jobs=1,2: how jobs are run can't be swept"),
@@ -178,10 +178,10 @@ def test_values_with_slashes_and_long_names_are_hashed_and_kept(command, tmp_pat
     ],
     ids=str,
 )
-def test_mistakes_before_anything_is_launched(command, tmp_path, line, said):
+def test_mistakes_before_anything_is_launched(command, tmp_path, line, message):
     done = command("gan-train", "-m", *TINY, *([line] if isinstance(line, str) else line))
     assert done.code == 2
-    assert said in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
     assert list(tmp_path.iterdir()) == []
 
@@ -193,7 +193,7 @@ def test_names_that_differ_share_one_folder_and_a_point_given_twice_is_one_job(c
     assert len(list((tmp_path / "multirun" / "ring_fast+dirac").glob("*/result.json"))) == 2
 
 
-def test_an_experiment_may_bring_its_sweep(command, tmp_path):
+def test_an_experiment_may_define_its_sweep(command, tmp_path):
     folder = tmp_path / "conf" / "experiment"
     folder.mkdir(parents=True)
     text = "# @package _global_\ndefaults:\n  - ring_fast\nhydra:\n  sweeper:\n    params:\n      seed: 1,2\n"
@@ -211,50 +211,50 @@ def test_a_job_that_runs_elsewhere_is_left_alone(command, tmp_path):
     assert command("gan-train", *line, "trainer.max_steps=4").code == 0
     run = tmp_path / "all" / "checkpoint.every_n_steps=2,metric=none,seed=1"
     (run / "result.json").write_text(json.dumps(result(run) | {"status": "running", "step": 2}))
-    mine = {"host": "elsewhere", "pid": 1, "boot": "another", "job": "", "restarts": 0}
-    (run / ".lock.owner").write_text(json.dumps(mine))
+    owner = {"host": "elsewhere", "pid": 1, "boot": "another", "job": "", "restarts": 0}
+    (run / ".lock.owner").write_text(json.dumps(owner))
     done = command("gan-train", *line)
     assert done.code == 1
     assert "1 finished already, 1 in the hands of another process" in done.out
     assert "running elsewhere at step 2" in done.out
-    gone = {"host": "elsewhere", "pid": 2**22, "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
-    (run / ".lock.owner").write_text(json.dumps(mine | gone))  # here, and no longer alive
-    again = command("gan-train", *line)
-    assert again.code == 0, again.err
-    assert "1 to go on with, 1 finished already" in again.out
+    dead = {"host": "elsewhere", "pid": 2**22, "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
+    (run / ".lock.owner").write_text(json.dumps(owner | dead))  # a dead process of this machine
+    repeated = command("gan-train", *line)
+    assert repeated.code == 0, repeated.err
+    assert "1 to go on with, 1 finished already" in repeated.out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_other_launchers_give_the_same_bits(tmp_path, launcher):
-    """Without a word on threads: a launcher that gives a job another number of them would change sums."""
+    """OMP_NUM_THREADS is unset: a launcher that gave a job another number of threads would change sums."""
     line = ("-m", "experiment=digits_fast", "trainer.max_steps=60", "loss=hinge,minimax", "seed=0,1")
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     values = []
-    for chosen in ("basic", launcher):
-        extra = ("hydra.launcher.n_jobs=2",) if chosen == "joblib" else ()
-        child = typed(tmp_path, *line, f"hydra/launcher={chosen}", f"hydra.sweep.dir={chosen}", *extra, env=environment)
+    for name in ("basic", launcher):
+        extra = ("hydra.launcher.n_jobs=2",) if name == "joblib" else ()
+        child = start(tmp_path, *line, f"hydra/launcher={name}", f"hydra.sweep.dir={name}", *extra, env=environment)
         out, _ = child.communicate(timeout=500)
         assert child.returncode == 0, out
         assert "4 of 4 finished" in out
-        values.append({p.parent.name: result(p.parent)["metrics"] for p in (tmp_path / chosen).glob("*/result.json")})
+        values.append({p.parent.name: result(p.parent)["metrics"] for p in (tmp_path / name).glob("*/result.json")})
     assert values[0] == values[1]
     assert len({value["class_accuracy"] for value in values[0].values()}) > 1
 
 
-def holder(folder, locked):
-    """A process that takes one GPU for a moment, and writes down which and when."""
+def use_gpu(folder, locked):
+    """Use one GPU for a moment, and write its name and the times to a file."""
     with gpu_lease.lease_gpus(1) if locked else nullcontext():
         name, began = os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic()
         time.sleep(0.2)
         (folder / f"{os.getpid()}").write_text(f"{name} {began} {time.monotonic()}")
 
 
-def held(folder, monkeypatch, locked):
+def record_spans(folder, monkeypatch, locked):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,GPU-7")
     monkeypatch.setattr(gpu_lease.tempfile, "tempdir", str(folder))
-    monkeypatch.setattr(gpu_lease, "PATIENCE", 0.01)
-    children = [multiprocessing.get_context("fork").Process(target=holder, args=(folder, locked)) for _ in range(8)]
+    monkeypatch.setattr(gpu_lease, "POLL_SECONDS", 0.01)
+    children = [multiprocessing.get_context("fork").Process(target=use_gpu, args=(folder, locked)) for _ in range(8)]
     for child in children:
         child.start()
     for child in children:
@@ -263,32 +263,32 @@ def held(folder, monkeypatch, locked):
     return [path.read_text().split() for path in folder.iterdir() if path.name.isdigit()]
 
 
-def shared(spans):
-    """Whether two ever had the same one at a time."""
+def overlap(spans):
+    """Return whether two processes used the same GPU at the same time."""
     pairs = [(a, b) for i, a in enumerate(spans) for b in spans[i + 1 :] if a[0] == b[0]]
     return any(float(a[1]) < float(b[2]) and float(b[1]) < float(a[2]) for a, b in pairs)
 
 
 def test_eight_jobs_on_three_gpus_never_share_one(tmp_path, monkeypatch):
-    spans = held(tmp_path, monkeypatch, locked=True)
+    spans = record_spans(tmp_path, monkeypatch, locked=True)
     assert {name for name, _, _ in spans} == {"0", "1", "GPU-7"}
-    assert not shared(spans)
+    assert not overlap(spans)
     (tmp_path / "free").mkdir()
-    assert shared(held(tmp_path / "free", monkeypatch, locked=False)), "without leases nothing would be seen"
+    assert overlap(record_spans(tmp_path / "free", monkeypatch, locked=False)), "the negative control shares no GPU"
 
 
 @pytest.mark.slow
 def test_no_two_jobs_of_a_sweep_share_a_gpu(tmp_path, mylab):
-    """Eight jobs, four at a time, on three GPUs that are only names."""
+    """Eight jobs, four at a time, on three GPUs that exist in name only."""
     line = ("-m", *mylab, *TINY, "augmentation=devices", "seed=range(0,8)", "hydra/launcher=node", "hydra.launcher.n_jobs=4")
-    own = {"CUDA_VISIBLE_DEVICES": "0,1,GPU-7", "TMPDIR": str(tmp_path)}
-    child = typed(tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | own)
+    environment = {"CUDA_VISIBLE_DEVICES": "0,1,GPU-7", "TMPDIR": str(tmp_path)}
+    child = start(tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | environment)
     out, _ = child.communicate(timeout=500)
     assert "8 of 8 finished" in out, out
     spans = [path.read_text().split() for path in tmp_path.iterdir() if path.name.isdigit()]
     assert len(spans) == 8
     assert {name for name, _, _ in spans} == {"0", "1", "GPU-7"}
-    assert not shared(spans)
+    assert not overlap(spans)
 
 
 @pytest.mark.parametrize(
@@ -302,17 +302,17 @@ def test_no_two_jobs_of_a_sweep_share_a_gpu(tmp_path, mylab):
     ],
 )
 def test_every_launcher_composes_and_is_allowed(launcher, more, tmp_path):
-    """Also on a login node without a GPU: the jobs' machines have them."""
-    found = plan.plan_sweep(Composer(), ["experiment=ring_fast", "seed=0,1", f"hydra/launcher={launcher}", *more])
-    assert [job.directory for job in found.jobs] == [
-        ",".join(sorted((*(word for word in more if not word.startswith("trainer.devices")), f"seed={i}"))) for i in (0, 1)
+    """Also on a login node without a GPU, because only the machines of the jobs need one."""
+    planned = plan.plan_sweep(Composer(), ["experiment=ring_fast", "seed=0,1", f"hydra/launcher={launcher}", *more])
+    assert [job.directory for job in planned.jobs] == [
+        ",".join(sorted((*(o for o in more if not o.startswith("trainer.devices")), f"seed={i}"))) for i in (0, 1)
     ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
-def test_a_sweep_that_is_ended_saves_its_job_and_the_same_command_goes_on(tmp_path, number):
+def test_an_interrupted_sweep_saves_its_job_and_is_resumed(tmp_path, number):
     line = ("-m", "experiment=ring_fast", "trainer.max_steps=800,801", "logger=none", "hydra.sweep.dir=all")
-    child = typed(tmp_path, *line)
+    child = start(tmp_path, *line)
     run = tmp_path / "all" / "trainer.max_steps=800"
     try:
         until = time.monotonic() + 120
@@ -324,24 +324,24 @@ def test_a_sweep_that_is_ended_saves_its_job_and_the_same_command_goes_on(tmp_pa
     finally:
         child.kill()
     until = time.monotonic() + 60
-    while result(run)["status"] == "running" and time.monotonic() < until:  # SIGKILL: the job ends by itself
+    while result(run)["status"] == "running" and time.monotonic() < until:  # SIGKILL: the job ends on its own
         time.sleep(0.1)
-    found = result(run)
-    assert found["status"] == {"SIGINT": "stopped"}.get(number.name, "preempted"), (found, out)
-    assert 0 < found["step"] < 800
-    assert (run / "checkpoints" / f"step={found['step']:08d}.ckpt").exists()
+    saved = result(run)
+    assert saved["status"] == {"SIGINT": "stopped"}.get(number.name, "preempted"), (saved, out)
+    assert 0 < saved["step"] < 800
+    assert (run / "checkpoints" / f"step={saved['step']:08d}.ckpt").exists()
     assert not (tmp_path / "all" / "trainer.max_steps=801").exists()
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), out
     if number == signal.SIGTERM:
-        again = typed(tmp_path, *line)
-        out, _ = again.communicate(timeout=300)
-        assert again.returncode == 0, out
+        repeated = start(tmp_path, *line)
+        out, _ = repeated.communicate(timeout=300)
+        assert repeated.returncode == 0, out
         assert "2 jobs: 1 new, 1 to go on with" in out
-        assert f"going on from step {found['step']}" in out
+        assert f"going on from step {saved['step']}" in out
 
 
-def test_the_resolved_copy_is_read_as_the_config_it_was_written_from(tmp_path):
-    """What a repeat compares: floats, lists and nulls survive the way through the file; an object does not."""
+def test_the_resolved_copy_equals_the_config(tmp_path):
+    """A repeated command compares this file: floats, lists and nulls survive, a Python object is rejected."""
     config = Composer().compose(["experiment=ring", "optimizer.lr=1e-05", "data.batch_size=16"])
     (tmp_path / "x.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     assert load_resolved(tmp_path / "x.yaml") == validate(config)

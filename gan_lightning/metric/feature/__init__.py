@@ -1,1 +1,1 @@
-"""What scores look at instead of pixels."""
+"""Feature extractors, whose features metrics compare instead of pixels."""

@@ -1,7 +1,7 @@
-"""What a score compares samples by: a fixed network's features of them, and the factors that it reads in them.
+"""The base class of the feature extractors: a fixed network that returns a sample's features and the factors it classifies.
 
-A score is given its extractor, so that Fréchet distances can be measured on features that fit the data, and tests need no
-download. One extractor serves all scores of a run: what it says of the last batch is kept for the next that asks.
+A metric receives its extractor as an argument, so that Fréchet distances can be measured on features that suit the data, and
+tests need no download. All metrics of a run share one extractor, which caches its result for the last batch.
 """
 
 from __future__ import annotations
@@ -14,41 +14,42 @@ from torch import Tensor, nn
 
 
 class Reading(NamedTuple):
-    """What an extractor says of N samples."""
+    """Hold what an extractor returns for N samples."""
 
     features: Tensor  # (N, F) float32
-    logits: tuple[Tensor, ...] = ()  # (N, K) for each factor, in their order
+    logits: tuple[Tensor, ...] = ()  # (N, values) for each factor, in the order of Feature.factors
 
 
 class Feature(nn.Module):
-    """Override `extract`; state `factors` where classes are read, and `name` and `resizer` for the protocol.
+    """Extract features; subclasses implement `extract` and set `name`, `resizer` and, if they classify, `factors`.
 
-    `name` tells apart whatever would give other numbers: kind, architecture, a hash of the weights.
+    `name` identifies everything that changes the numbers: the kind, the architecture, a hash of the weights. Both `name` and
+    `resizer` are part of gan-evaluate's protocol.
     """
 
     name: str = ""
-    resizer: str = "none"  # how a sample comes to the size that the network wants
+    resizer: str = "none"  # how samples are brought to the network's input size
     factors: Mapping[str, int] = {}  # factor → number of its values
+    _last: tuple[Tensor, Reading] | None = None
 
     def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
-        """Why samples of this shape can't be read; None: they can. Asked before anything is loaded."""
+        """Return why samples of this shape can't be read, without loading anything; None if they can."""
         return None
 
     def extract(self, samples: Tensor) -> Reading:  # (N, *sample_shape) in the data's range
-        """Features and logits of a batch."""
+        """Return the features and logits of a batch on the network's device."""
         raise NotImplementedError
 
     @torch.inference_mode()
-    def forward(self, samples: Tensor) -> Reading:
-        """`extract` where the network lies, the reading on the CPU; what was said of the last batch is not asked again."""
-        seen, said = self.__dict__.get("_last", (None, None))
-        if seen is not samples or said is None:
-            home = next((p.device for p in self.parameters()), samples.device)
-            said = self.extract(samples.to(home))
-            said = Reading(said.features.float().cpu(), tuple(logits.float().cpu() for logits in said.logits))
-            self.__dict__["_last"] = (samples, said)
-        return said
+    def forward(self, samples: Tensor) -> Reading:  # (N, *sample_shape)
+        """Run `extract` on the network's device and return its result on the CPU, cached for the last batch."""
+        if self._last is None or self._last[0] is not samples:
+            device = next((p.device for p in self.parameters()), samples.device)
+            reading = self.extract(samples.to(device))
+            reading = Reading(reading.features.float().cpu(), tuple(logits.float().cpu() for logits in reading.logits))
+            self._last = samples, reading
+        return self._last[1]
 
     def train(self, mode: bool = True) -> Feature:
-        """An extractor never trains."""
+        """Stay in evaluation mode: an extractor is never trained."""
         return super().train(False)

@@ -1,8 +1,10 @@
-"""The seven factors of a cartoon face, read by a small convolutional network, and the 128 numbers that it reads them from.
+"""A small convolutional network that classifies the seven factors of a cartoon face, from 128 features.
 
-features = relu(linear(convolutions(x))) (N, 128); logits: one linear head for each factor. It learned from faces of another
-seed than the data set's, shifted, blurred, noisy and blended, so that it reads a generator's faces too, and is not sure of what
-lies between two. `scripts/train_cartoon_faces_classifier.py` makes the weights.
+features = relu(linear(convolutions(x))) (N, 128); logits: one linear head for each factor
+
+It was trained on faces of another seed than the data set's, shifted, blurred, noisy and blended, so that it also classifies a
+generator's imperfect faces, and is uncertain about a blend of two. `scripts/train_cartoon_faces_classifier.py` creates the
+weights.
 """
 
 from __future__ import annotations
@@ -23,23 +25,24 @@ SIDE = 32
 
 
 class Network(nn.Module):
-    """0.2 million parameters."""
+    """Classify all factors from shared features, with 0.2 million parameters."""
 
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after, stride in ((3, 24, 1), (24, 48, 2), (48, 96, 2), (96, 48, 2)):
-            layers += [nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        for in_channels, out_channels, stride in ((3, 24, 1), (24, 48, 2), (48, 96, 2), (96, 48, 2)):
+            convolution = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(out_channels), nn.ReLU()]
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(48 * 4 * 4, 128), nn.ReLU())
         self.heads = nn.ModuleList(nn.Linear(128, len(values)) for values in FACTORS.values())
 
-    def forward(self, x: Tensor) -> Reading:  # (N, 3, 32, 32) in [-1, 1] -> (N, 128), (N, K) for each factor
+    def forward(self, x: Tensor) -> Reading:  # (N, 3, 32, 32) in [-1, 1] -> (N, 128), (N, values) for each factor
         features = self.body(x)
         return Reading(features, tuple(head(features) for head in self.heads))
 
 
 class CartoonFaces(Feature):
-    """Larger faces are averaged down to 32×32, the size that it reads."""
+    """Read colour images whose side is a multiple of 32; larger faces are average-pooled to 32×32."""
 
     factors = {name: len(values) for name, values in FACTORS.items()}  # noqa: RUF012 - read, never written
     resizer = "average pooling to 32×32"
@@ -59,5 +62,5 @@ class CartoonFaces(Feature):
         return f"the cartoon faces' classifier reads [3,S,S], S a multiple of {SIDE}, not {list(sample_shape)}"
 
     def extract(self, samples: Tensor) -> Reading:
-        times = samples.shape[-1] // SIDE
-        return self.network(avg_pool2d(samples, times) if times > 1 else samples)
+        factor = samples.shape[-1] // SIDE
+        return self.network(avg_pool2d(samples, factor) if factor > 1 else samples)

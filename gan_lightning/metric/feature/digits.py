@@ -1,10 +1,10 @@
-"""What a small classifier of the digits sees: 64 numbers behind its last layer, and the class it reads.
+"""A small classifier of digits: the 64 features before its last layer, and the class.
 
-The two architectures are trained alike, on training digits alone, so that each can check what a generator learned to show the
-other. Grey levels are not rounded to the 17 of the record: a generator's samples have none, and would be told from real ones
-by that for ever. The classifiers learned from digits with noise of a level and more instead, and look past it.
-`scripts/train_digits_classifiers.py` makes the weights. Fréchet distances on a classifier's features: Heusel et al. 2017,
-section 4.
+The two architectures are trained in the same way and on training digits only, so that each can be a control for a generator
+that learned to satisfy the other. The data set has only 17 grey levels. Samples are not rounded to them; instead the
+classifiers were trained with noise of at least one level, because otherwise the features would always separate a generator's
+continuous values from real ones. `scripts/train_digits_classifiers.py` creates the weights. Fréchet distances on a classifier's
+features: Heusel et al. 2017, section 4.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 class Classifier(nn.Module):
-    """`body` (N, 1, 8, 8) -> (N, 64), then one linear layer to the ten classes."""
+    """Classify ten digits: `body` maps (N, 1, 8, 8) to (N, 64), `head` is one linear layer."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.body = nn.Sequential(*(convolution() if architecture == "convolution" else dense()), nn.ReLU())
+        layers = convolution_layers() if architecture == "convolution" else dense_layers()
+        self.body = nn.Sequential(*layers, nn.ReLU())
         self.head = nn.Linear(NUM_FEATURES, NUM_CLASSES)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # (N, 1, 8, 8) in [-1, 1] -> (N, 64), (N, 10)
@@ -39,16 +40,16 @@ class Classifier(nn.Module):
         return features, self.head(features)
 
 
-def convolution() -> list[nn.Module]:
-    """72 thousand parameters, with the last layer."""
+def convolution_layers() -> list[nn.Module]:
+    """Build the convolutional body: 72 thousand parameters, including the last layer's."""
     return [
         *(nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, NUM_FEATURES)),
     ]
 
 
-def dense() -> list[nn.Module]:
-    """58 thousand."""
+def dense_layers() -> list[nn.Module]:
+    """Build the dense body: 58 thousand parameters, including the last layer's."""
     return [
         *(nn.Flatten(), nn.Linear(SIDE * SIDE, 256), nn.ReLU()),
         *(nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, NUM_FEATURES)),
@@ -56,7 +57,7 @@ def dense() -> list[nn.Module]:
 
 
 class Digits(Feature):
-    """Grey images whose side is a multiple of 8."""
+    """Read grey images whose side is a multiple of 8."""
 
     factors = {"digit": NUM_CLASSES}  # noqa: RUF012 - read, never written
     resizer = RESIZER
@@ -70,15 +71,15 @@ class Digits(Feature):
         self.requires_grad_(False).eval()
 
     def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
-        return refusal(sample_shape, 1)
+        return digits_incompatibility(sample_shape, 1)
 
     def extract(self, samples: Tensor) -> Reading:  # (N, 1, S, S) in [-1, 1]
         features, logits = self.classifier(adaptive_avg_pool2d(samples, SIDE))
         return Reading(features, (logits,))
 
 
-def refusal(sample_shape: Sequence[int], channels: int) -> str | None:
-    """Why `channels` digits can't be read from such samples; None: they can."""
+def digits_incompatibility(sample_shape: Sequence[int], channels: int) -> str | None:
+    """Return why samples of this shape are not digits in `channels` channels; None if they are."""
     side = sample_shape[-1]
     if list(sample_shape) == [channels, side, side] and side % SIDE == 0:
         return None

@@ -1,7 +1,7 @@
-"""DINOv2, a vision transformer that learned without labels: 768 features that people agree with more than with Inception's.
+"""DINOv2, a self-supervised vision transformer whose 768 features agree with human judgement better than Inception's.
 
-The network is ViT-B/14 and takes the published weights as they are; resizer and normalisation are torch-fidelity's. (Its own
-loader runs whatever code a repository holds that day.) Oquab et al. 2024; for scores, Stein et al. 2023.
+The network is ViT-B/14 and loads the published weights unchanged; resizing and normalisation are torch-fidelity's. DINOv2's
+own loader is not used because it runs the current code of a repository. Oquab et al. 2024; for metrics, Stein et al. 2023.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from gan_lightning.data.base import DataError
 from gan_lightning.metric.feature.base import Feature, Reading
-from gan_lightning.metric.feature.pretrained import PART, marked, rgb, state_dict, unreadable
+from gan_lightning.metric.feature.pretrained import CHUNK_SIZE, image_incompatibility, load_weights, mask_nonfinite, rgb
 
 URL = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth"
-SIDE, PATCH, TRAINED_ON = 224, 14, 518
+SIDE, PATCH, TRAINED_SIDE = 224, 14, 518
 WIDTH, DEPTH, HEADS = 768, 12, 12
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class DINOv2(Feature):
-    """`weights`: a file of them; without it, the one that torch.hub keeps or downloads."""
+    """Read images of any size; `weights` is the path of a weights file, None torch.hub's cached or downloaded one."""
 
     resizer = "bilinear as in TensorFlow 1, to 224×224"
 
@@ -34,25 +34,25 @@ class DINOv2(Feature):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """Known when the weights are."""
+        """Return the name, which contains a hash of the weights; loads them. Raises DataError."""
         self.load()
         return f"dinov2-vit-b-14-{self.digest}"
 
     def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
-        return unreadable(list(sample_shape), "feature=dinov2")
+        return image_incompatibility(list(sample_shape), "feature=dinov2")
 
     def extract(self, samples: Tensor) -> Reading:  # (N, C, H, W) -> (N, 768)
         network = self.load()
-        said = torch.cat([network(part) for part in torch.split(prepared(rgb(samples)), PART)])
-        return Reading(marked(said, samples))
+        features = torch.cat([network(chunk) for chunk in torch.split(resize_and_normalise(rgb(samples)), CHUNK_SIZE)])
+        return Reading(mask_nonfinite(features, samples))
 
     def load(self) -> nn.Module:
-        """The network, read at the first call. Raises DataError."""
+        """Return the network, which is loaded at the first call. Raises DataError."""
         if self.network is None:
-            held, self.digest = state_dict(self.weights, URL, "dinov2")
+            weights, self.digest = load_weights(self.weights, URL, "dinov2")
             network = VisionTransformer().requires_grad_(False).eval()
             try:
-                network.load_state_dict(held)
+                network.load_state_dict(weights)
             except RuntimeError:
                 raise DataError(
                     f"feature=dinov2: {self.weights or 'the kept file'} holds other weights than {URL.rpartition('/')[2]}"
@@ -61,8 +61,8 @@ class DINOv2(Feature):
         return self.network
 
 
-def prepared(images: Tensor) -> Tensor:  # (N, 3, H, W) uint8 -> (N, 3, 224, 224)
-    """Resized and normalised as torch-fidelity does."""
+def resize_and_normalise(images: Tensor) -> Tensor:  # (N, 3, H, W) uint8 -> (N, 3, 224, 224)
+    """Return images as torch-fidelity feeds them to DINOv2."""
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
     resized = interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=(SIDE, SIDE), align_corners=False)
@@ -71,13 +71,13 @@ def prepared(images: Tensor) -> Tensor:  # (N, 3, H, W) uint8 -> (N, 3, 224, 224
 
 
 class VisionTransformer(nn.Module):
-    """Parameters bear the published file's names."""
+    """Build a vision transformer whose parameters are named as in the published file."""
 
     def __init__(self, width: int = WIDTH, depth: int = DEPTH, heads: int = HEADS) -> None:
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + (TRAINED_ON // PATCH) ** 2, width))
-        self.mask_token = nn.Parameter(torch.zeros(1, width))  # of training; not asked here
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + (TRAINED_SIDE // PATCH) ** 2, width))
+        self.mask_token = nn.Parameter(torch.zeros(1, width))  # used only in pretraining, but part of the file
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-6)
@@ -88,20 +88,20 @@ class VisionTransformer(nn.Module):
         x = torch.cat([(self.cls_token + self.pos_embed[:, :1]).expand(len(x), -1, -1), tokens], 1)
         for block in self.blocks:
             x = block(x)
-        found: Tensor = self.norm(x)[:, 0]
-        return found
+        class_token: Tensor = self.norm(x)[:, 0]
+        return class_token
 
     def positions(self, *size: int) -> Tensor:  # -> (1, height · width, width)
-        """The embedding of places, from the grid that was trained to this one; the 0.1 is DINO's guard against rounding."""
-        side = TRAINED_ON // PATCH
+        """Return the position embeddings, interpolated from the pretraining grid to a grid of this size."""
+        side = TRAINED_SIDE // PATCH
         grid = self.pos_embed[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
-        if size != (side, side):
+        if size != (side, side):  # 0.1 is DINO's guard against a grid that rounding makes one too small
             grid = interpolate(grid, scale_factor=tuple((n + 0.1) / side for n in size), mode="bicubic")
         return grid.flatten(2).transpose(1, 2)
 
 
 class Block(nn.Module):
-    """Attention, then a perceptron for each token, each with a learned scale on its way back."""
+    """Apply attention, then a perceptron to each token, both as residuals with a learned scale."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -111,12 +111,12 @@ class Block(nn.Module):
         self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, 4 * width), "fc2": nn.Linear(4 * width, width)})
         self.ls1, self.ls2 = (nn.ParameterDict({"gamma": nn.Parameter(torch.ones(width))}) for _ in range(2))
 
-    def forward(self, x: Tensor) -> Tensor:  # (N, T, width) -> the same
+    def forward(self, x: Tensor) -> Tensor:  # (N, T, width) -> (N, T, width)
         n, t, width = x.shape
         qkv = self.attn["qkv"](self.norm1(x)).reshape(n, t, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        seen = scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, width)
-        x = x + self.ls1["gamma"] * self.attn["proj"](seen)
-        thought = self.mlp["fc2"](nn.functional.gelu(self.mlp["fc1"](self.norm2(x))))
-        found: Tensor = x + self.ls2["gamma"] * thought
-        return found
+        attended = scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, width)
+        x = x + self.ls1["gamma"] * self.attn["proj"](attended)
+        residual = self.mlp["fc2"](nn.functional.gelu(self.mlp["fc1"](self.norm2(x))))
+        output: Tensor = x + self.ls2["gamma"] * residual
+        return output

@@ -1,4 +1,4 @@
-"""The values themselves, flattened: for points, and for images so small that their pixels are features."""
+"""The flattened sample values as features: for points, and for images small enough to be compared pixel by pixel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gan_lightning.metric.feature.base import Feature, Reading
 
 
 class Raw(Feature):
-    """As many features as a sample has values."""
+    """Return one feature for each value of a sample."""
 
     name = "raw"
 

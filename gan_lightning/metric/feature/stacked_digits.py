@@ -1,7 +1,7 @@
-"""What the digits' classifier sees in each channel of three digits that are stacked as red, green and blue.
+"""The digits' classifier applied to each channel of an image that stacks three digits as red, green and blue.
 
-The features are the three channels' 64 side by side; each channel is a factor, so 1000 combinations can be counted. Stacked
-MNIST is read so: Metz et al. 2017, section 3.3.1.
+The features of the three channels are concatenated, 64 each; each channel is a factor, so that 1000 combinations can be
+counted. Stacked MNIST is evaluated in this way: Metz et al. 2017, section 3.3.1.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gan_lightning.metric.feature.base import Feature, Reading
-from gan_lightning.metric.feature.digits import NUM_CLASSES, RESIZER, Architecture, Digits, refusal
+from gan_lightning.metric.feature.digits import NUM_CLASSES, RESIZER, Architecture, Digits, digits_incompatibility
 
 CHANNELS = ("red", "green", "blue")
 
 
 class StackedDigits(Feature):
-    """Colour images whose side is a multiple of 8."""
+    """Read colour images whose side is a multiple of 8."""
 
     factors = dict.fromkeys(CHANNELS, NUM_CLASSES)
     resizer = RESIZER
@@ -28,7 +28,7 @@ class StackedDigits(Feature):
         self.name = f"stacked-{self.digits.name}"
 
     def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
-        return refusal(sample_shape, len(CHANNELS))
+        return digits_incompatibility(sample_shape, len(CHANNELS))
 
     def extract(self, samples: Tensor) -> Reading:  # (N, 3, S, S) in [-1, 1] -> (N, 192), three of (N, 10)
         n, channels = samples.shape[:2]

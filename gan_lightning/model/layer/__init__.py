@@ -1,1 +1,1 @@
-"""Pieces that several architectures share."""
+"""Layers and helpers that several architectures share."""

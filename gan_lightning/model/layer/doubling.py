@@ -1,17 +1,13 @@
-"""Which sizes a stack of doublings reaches, and from where."""
+"""Image sizes that ×2 layers reach: the size of the smallest feature maps, and how often it is doubled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
-
-from pydantic import Field
-
-Shape = tuple[Annotated[int, Field(ge=1)], ...]
+from typing import NamedTuple
 
 
 class Doubling(NamedTuple):
-    """`height` × `width` doubled `times`."""
+    """Hold the size of the smallest feature maps, `height` × `width`, and how often it is doubled."""
 
     height: int
     width: int
@@ -19,12 +15,12 @@ class Doubling(NamedTuple):
 
 
 def image_shape(sample_shape: Sequence[int], max_channels: int | None = None) -> tuple[int, int, int]:
-    """The shape as channels, height, width.
+    """Return channels, height and width.
 
-    Raises ValueError if it is no image's, or has too many channels.
+    Raises ValueError if the shape has not three dimensions, or more than `max_channels` channels.
     """
     if len(sample_shape) != 3:
-        raise ValueError(f"{list(sample_shape)} is no image; a convolutional network wants (channels, height, width)")
+        raise ValueError(f"{list(sample_shape)} is no image; a convolutional network needs (channels, height, width)")
     channels, height, width = sample_shape
     if max_channels is not None and channels > max_channels:
         raise ValueError(f"{channels} channels are too many; allowed: 1 to {max_channels}")
@@ -32,7 +28,7 @@ def image_shape(sample_shape: Sequence[int], max_channels: int | None = None) ->
 
 
 def doubling(height: int, width: int, *, least: int = 3) -> Doubling:
-    """The most doublings that leave both sides at least `least`, or one doubling where there is no room for that.
+    """Return as many doublings as leave both sides of the smallest maps at least `least`, but at least one.
 
     Raises ValueError if a side is odd.
     """

@@ -1,1 +1,1 @@
-"""A sweep as one page: what is read, compared, drawn and written."""
+"""The report of a sweep: collects its runs, compares them, and writes the result as HTML, Markdown and CSV."""

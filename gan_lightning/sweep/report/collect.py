@@ -1,9 +1,9 @@
-"""What a sweep directory holds, read for a report: no weights, and nothing that can't be read ends it.
+"""The runs of a sweep, read from their directories for a report: no checkpoints, and damaged files are noted, not fatal.
 
-    <sweep>/sweep.json     {"line": [words after gan-train -m], "jobs": [{"directory": …, "overrides": […]}]}
-    <sweep>/<directory>/   a run directory each (see gan_lightning/run.py), or none yet
+    <sweep>/sweep.json     the plan, see plan_file.py
+    <sweep>/<directory>/   a run directory for each job, see gan_lightning/run/directory.py; missing until the job starts
 
-Without a sweep.json, each folder below with a config.yaml is a job. A run directory is a sweep of one.
+Without a sweep.json, each folder below with a config.yaml is a job. A single run directory is read as a sweep of one job.
 """
 
 from __future__ import annotations
@@ -12,27 +12,36 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import Plain, load_resolved
+from gan_lightning.config.world_size import world_size
 from gan_lightning.sweep.report.curves import Curve, read_curves
+from gan_lightning.sweep.report.plan_file import is_string_list, read_plan_file
 
 STATUSES = ("finished", "failed", "stopped", "preempted", "running")
 NEVER, UNKNOWN = "never started", "unknown"
-DEFAULT = "(default)"  # the value of a key that a job does not give
-COMMAS = re.compile(r",(?=[^,\[\]{}]+=)(?![^\[{]*[\]}])")  # between the overrides in a folder's name
+DEFAULT = "(default)"  # the value of a factor that a job does not override
+OVERRIDE_COMMA = re.compile(r",(?=[^,\[\]{}]+=)(?![^\[{]*[\]}])")  # between the overrides in a directory's name
 PICTURE = re.compile(r"step=(\d+)\.png")
+
+
+class Criterion(NamedTuple):
+    """Name the metric that runs are compared by, and whether more of it is better."""
+
+    name: str
+    maximize: bool
 
 
 @dataclass
 class Job:
-    """One run of a sweep: what it was asked for and what came of it."""
+    """Hold what one run of a sweep was configured with and what it reached."""
 
     directory: str
     path: Path
@@ -42,152 +51,135 @@ class Job:
     step: int = 0
     seconds: float = 0.0
     objective: float | None = None
-    best: tuple[int, float] | None = None  # step, objective
+    best: tuple[int, float] | None = None  # (step, objective)
     metrics: dict[str, float | None] = field(default_factory=dict)
-    compared: tuple[str, bool] | None = None  # the objective's name, and whether more of it is better
-    alarms: list[tuple[int, str, str]] = field(default_factory=list)  # step, name, message
+    criterion: Criterion | None = None
+    alarms: list[tuple[int, str, str]] = field(default_factory=list)  # (step, name, message)
     commit: str | None = None
     seed: str = ""
     images_per_step: int | None = None  # real samples that D sees in one iteration, over all processes
     curves: dict[str, Curve] = field(default_factory=dict)
-    pictures: dict[int, Path] = field(default_factory=dict)  # step → the samples' picture
-    began: float | None = None  # seconds since the epoch
-    ended: float | None = None
-    damage: list[str] = field(default_factory=list)  # what could not be read
-    guessed: bool = False  # the overrides are those in its folder's name, which leaves some out
+    pictures: dict[int, Path] = field(default_factory=dict)  # step → picture of the samples
+    started_at: float | None = None  # seconds since the epoch
+    ended_at: float | None = None
+    damage: list[str] = field(default_factory=list)  # one message for each file that can't be read
+    inferred: bool = False  # the overrides are taken from the directory's name, which leaves some out
 
     @property
     def finished(self) -> bool:
-        """Whether it went to its end, by its steps or by its own rule."""
+        """Return whether the run reached its last step or was ended as finished by a callback."""
         return self.status == "finished"
 
     @property
-    def given(self) -> dict[str, str]:
-        """Key → value of its overrides."""
-        return dict(split_override(word) for word in self.overrides)
+    def values(self) -> dict[str, str]:
+        """Return key → value of the overrides."""
+        return dict(split_override(override) for override in self.overrides)
 
 
 @dataclass
 class Sweep:
-    """All jobs, and what is varied between them."""
+    """Hold all jobs of a sweep; its properties are what varies and what the jobs are compared by."""
 
     path: Path
-    line: list[str] | None  # None: not known
+    line: list[str] | None  # arguments after `gan-train -m`; None: unknown
     jobs: list[Job]
     damage: list[str]
 
     @property
     def factors(self) -> list[str]:
-        """The keys whose values differ between jobs, the seed apart."""
-        given = [job.given for job in self.jobs]
-        keys = dict.fromkeys(key for values in given for key in values if key != "seed" and not key.startswith("hydra."))
-        known = [values for job, values in zip(self.jobs, given, strict=True) if not job.guessed]
+        """Return the keys whose values differ between jobs, without the seed."""
+        values = [job.values for job in self.jobs]
+        keys = dict.fromkeys(key for of_job in values for key in of_job if key != "seed" and not key.startswith("hydra."))
+        complete = [of_job for job, of_job in zip(self.jobs, values, strict=True) if not job.inferred]
 
-        def taken(key: str) -> set[str]:
-            return {values.get(key, DEFAULT) for values in known} | {values[key] for values in given if key in values}
+        def levels(key: str) -> set[str]:
+            return {of_job.get(key, DEFAULT) for of_job in complete} | {of_job[key] for of_job in values if key in of_job}
 
-        return [key for key in keys if len(taken(key)) > 1]
+        return [key for key in keys if len(levels(key)) > 1]
 
     @property
-    def compared(self) -> tuple[str, bool] | None:
-        """The objective and its direction, where all runs that say so say the same."""
-        said = {job.compared for job in self.jobs if job.compared}
-        return next(iter(said)) if len(said) == 1 else None
+    def criterion(self) -> Criterion | None:
+        """Return the criterion that all jobs with one share; None if they differ or none has one."""
+        criteria = {job.criterion for job in self.jobs if job.criterion}
+        return next(iter(criteria)) if len(criteria) == 1 else None
 
 
 def collect(path: Path) -> Sweep:
-    """Read a sweep, or a single run. Raises UserError if there is no run in it."""
+    """Read a sweep, or a single run as a sweep of one. Raises UserError if there is no run in it."""
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
         raise UserError(f"run={path}: no sweep directory; it {what}")
     damage: list[str] = []
     line: list[str] | None = None
-    asked: list[tuple[str, list[str] | None]] | None = None
+    entries: Sequence[tuple[str, list[str] | None]] | None = None
     if (path / "config.yaml").is_file():
-        asked = [("", None)]
-    elif (path / "sweep.json").exists():
+        entries = [("", None)]
+    else:
         try:
-            line, asked = parse_plan(json.loads((path / "sweep.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError) as error:
+            if (plan := read_plan_file(path)) is not None:
+                line, entries = plan
+        except (OSError, ValueError) as error:
             damage.append(f"sweep.json can't be read: {one_line(error)}")
-    if asked is None:
-        asked = [(directory, None) for directory in sorted(find_run_dirs(path))]
-    if not asked:
+    if entries is None:
+        entries = [(directory, None) for directory in sorted(find_run_dirs(path))]
+    if not entries:
         raise UserError(f"run={path}: no runs in it; give the folder of a sweep, or of a run")
-    return Sweep(path, line, [read_job(path, directory, overrides) for directory, overrides in asked], damage)
-
-
-def parse_plan(said: Any) -> tuple[list[str] | None, list[tuple[str, list[str] | None]]]:
-    """A sweep.json as its line and its jobs. Raises ValueError."""
-    try:
-        jobs = [(job["directory"], job["overrides"]) for job in said["jobs"]]
-        line = said.get("line")
-    except (TypeError, KeyError, AttributeError):
-        raise ValueError("it is no plan of a sweep") from None
-    for directory, overrides in jobs:
-        if not isinstance(directory, str) or not is_word_list(overrides):
-            raise ValueError("a job in it is none")
-        if Path(directory).is_absolute() or ".." in Path(directory).parts:
-            raise ValueError(f"{directory} lies outside the sweep")
-    return (line if is_word_list(line) else None), jobs
-
-
-def is_word_list(said: Any) -> bool:
-    """Whether this is a list of words."""
-    return isinstance(said, list) and all(isinstance(word, str) for word in said)
+    return Sweep(path, line, [read_job(path, directory, overrides) for directory, overrides in entries], damage)
 
 
 def find_run_dirs(path: Path) -> Iterator[str]:
-    """The run directories in a folder, wherever they lie; none lies in another."""
-    for folder, inner, files in os.walk(path):
+    """Yield the run directories below `path`, relative to it; run directories are not searched for others."""
+    for folder, subfolders, files in os.walk(path):
         if "config.yaml" in files:
-            inner.clear()
+            subfolders.clear()
             yield os.path.relpath(folder, path)
         else:
-            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
 
 
-def split_override(word: str) -> tuple[str, str]:
-    """An override as key and value: +key=value, key=value, ~key."""
-    key, equals, value = word.partition("=")
+def split_override(override: str) -> tuple[str, str]:
+    """Split `key=value`, `+key=value` or `++key=value` into key and value; `~key` has the value "removed"."""
+    key, equals, value = override.partition("=")
     if key.startswith("~"):
         return key[1:], "removed"
     return key.lstrip("+"), value if equals else ""
 
 
 def read_job(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Job:
-    """One job; what can't be read of it is told in `damage`."""
+    """Read one job; what can't be read is described in its `damage`. Without `overrides`, those of result.json count."""
     path = sweep / directory if directory else sweep
     job = Job(directory or path.resolve().name, path, list(overrides or []))
     try:
-        began = (path / "config.yaml").stat().st_mtime
+        started_at = (path / "config.yaml").stat().st_mtime
     except OSError:
-        job.seed = job.given.get("seed", "")
+        job.seed = job.values.get("seed", "")
         return job
-    job.status, job.began = UNKNOWN, began
-    result = _result(job)
+    job.status, job.started_at = UNKNOWN, started_at
+    result = _read_result(job)
     if not overrides:
-        said: Any = result.get("overrides")
-        job.guessed = not is_word_list(said)
-        job.overrides = [w for w in COMMAS.split(job.directory) if "=" in w] if job.guessed else list(said)
-    _config(job)
+        recorded: Any = result.get("overrides")
+        job.inferred = not is_string_list(recorded)
+        in_name = [part for part in OVERRIDE_COMMA.split(job.directory) if "=" in part]
+        job.overrides = in_name if job.inferred else list(recorded)
+    _read_config(job, result)
     try:
         job.curves = read_curves(path)
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         job.damage.append(f"what it logged can't be read: {one_line(error)}")
     try:
-        named = ((PICTURE.fullmatch(entry.name), entry.path) for entry in os.scandir(path / "samples"))
-        job.pictures = {int(m[1]): Path(where) for m, where in named if m}
+        matches = ((PICTURE.fullmatch(entry.name), entry.path) for entry in os.scandir(path / "samples"))
+        job.pictures = {int(match[1]): Path(file) for match, file in matches if match}
     except OSError:
         pass
     return job
 
 
-def _result(job: Job) -> Plain:
+def _read_result(job: Job) -> Plain:
+    """Fill the job's fields from result.json, whose values may be of any type; return its content, empty if damaged."""
     path = job.path / "result.json"
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-        job.ended = path.stat().st_mtime
+        job.ended_at = path.stat().st_mtime
         if not isinstance(result, dict):
             raise ValueError("it is no result")
     except (OSError, ValueError, RecursionError) as error:
@@ -198,39 +190,35 @@ def _result(job: Job) -> Plain:
     job.reason = None if reason is None else str(reason)
     job.step, job.seconds = int(finite_number(result.get("step")) or 0), finite_number(result.get("seconds")) or 0.0
     job.objective = finite_number(result.get("objective"))
-    at, best = finite_number(result.get("best_step")), finite_number(result.get("best_objective"))
-    job.best = None if at is None or best is None else (int(at), best)
+    best_step, best = finite_number(result.get("best_step")), finite_number(result.get("best_objective"))
+    job.best = None if best_step is None or best is None else (int(best_step), best)
     metrics = result.get("metrics")
     job.metrics = {str(k): finite_number(v) for k, v in metrics.items()} if isinstance(metrics, dict) else {}
     if isinstance(compared, dict) and isinstance(compared.get("by"), str) and isinstance(compared.get("higher"), bool):
-        job.compared = compared["by"], compared["higher"]
+        job.criterion = Criterion(compared["by"], compared["higher"])
     alarms = result.get("alarms")
     for alarm in alarms if isinstance(alarms, list) else []:
         if isinstance(alarm, dict):
             job.alarms.append((int(finite_number(alarm.get("step")) or 0), str(alarm.get("name")), str(alarm.get("message"))))
-    made = result.get("provenance")
-    if isinstance(made, dict) and isinstance(made.get("commit"), str):
-        job.commit = made["commit"][:12] + (" with changes" if made.get("dirty") else "")
+    provenance = result.get("provenance")
+    if isinstance(provenance, dict) and isinstance(provenance.get("commit"), str):
+        job.commit = provenance["commit"][:12] + (" with changes" if provenance.get("dirty") else "")
     return result
 
 
-def _config(job: Job) -> None:
-    job.seed = job.given.get("seed", "")
+def _read_config(job: Job, result: Plain) -> None:
+    """Fill the job's seed and images per step from config.resolved.yaml."""
+    job.seed = job.values.get("seed", "")
     try:
         plain = load_resolved(job.path / "config.resolved.yaml")
         job.seed = job.seed or str(plain["seed"])
-        job.images_per_step = int(plain["data"]["batch_size"]) * int(plain["gan"]["d_steps_per_g_step"]) * processes(plain)
+        processes = int(finite_number(result.get("processes")) or world_size(plain))  # `devices: auto` depends on the machine
+        job.images_per_step = int(plain["data"]["batch_size"]) * int(plain["gan"]["d_steps_per_g_step"]) * processes
     except (OSError, yaml.YAMLError, TypeError, KeyError, ValueError, RecursionError) as error:
         job.damage.append(f"config.resolved.yaml can't be read: {one_line(error)}")
 
 
-def processes(plain: Mapping[str, Any]) -> int:
-    """How many trained together, as `build.ranks` says it without torch."""
-    devices, nodes = plain["trainer"].get("devices", 1), plain["trainer"].get("num_nodes", 1)
-    return (devices if isinstance(devices, int) and devices > 0 else len(devices) if isinstance(devices, list) else 1) * nodes
-
-
-def finite_number(said: Any) -> float | None:
-    """A finite number, or None."""
-    ok = isinstance(said, int | float) and not isinstance(said, bool) and abs(said) < 1e300 and math.isfinite(said)
-    return float(said) if ok else None
+def finite_number(value: Any) -> float | None:
+    """Return `value` as a float if it is a finite number below 1e300 in magnitude, else None."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)
+    return float(value) if ok else None

@@ -1,8 +1,9 @@
-"""A run's scalars, read from its event files at the speed of a thousand runs a page.
+"""The scalars of a run, read from its event files fast enough for a report of a thousand runs.
 
-An event file is a row of records: length (8 bytes), checksum (4), an Event, checksum (4). TensorBoard's own loader computes
-every checksum in Python, also of pictures; here long records are stepped over, and of the rest only what is asked for is kept.
-A run that went on says so by a START of its own: what an earlier process had logged from that step on doesn't count.
+An event file is a sequence of records: length (8 bytes), checksum (4), a serialised Event, checksum (4). TensorBoard's loader
+computes every checksum in Python, also those of images; this reader skips long records, verifies no checksum and keeps the
+scalars of a few tags only. A resumed run writes a START record with its first step: what an earlier process logged from that
+step on is dropped.
 """
 
 from __future__ import annotations
@@ -15,50 +16,56 @@ from typing import NamedTuple
 
 import numpy as np
 
-WANTED = ("loss/", "metric/", "objective")  # how the tags begin that a report shows
-LONGEST = 1 << 16  # bytes of a record; a picture, which was logged among the scalars, is longer
-PICTURES = ".images"  # how the names of event files end that hold nothing else
+TAG_PREFIXES = ("loss/", "metric/", "objective")  # of the tags that a report shows
+MAX_RECORD = 1 << 16  # bytes; longer records are images that were logged among the scalars
+IMAGES_SUFFIX = ".images"  # of event files that hold images only
+
+Points = dict[str, dict[int, float]]  # tag → step → value
 
 
 class Curve(NamedTuple):
-    """What was logged under one tag: steps ascend."""
+    """Hold what was logged under one tag, in ascending steps."""
 
     steps: np.ndarray  # (N,)
     values: np.ndarray  # (N,)
 
     def at(self, step: float) -> float | None:
-        """The last value up to a step; None: there is none, or it is no number."""
+        """Return the last value logged at or before `step`; None if there is none or it is not finite."""
         i = int(np.searchsorted(self.steps, step, side="right")) - 1
         return float(self.values[i]) if i >= 0 and np.isfinite(self.values[i]) else None
 
 
 def read_curves(folder: Path) -> dict[str, Curve]:
-    """Tag → curve, from TensorBoard's files and Lightning's CSV. Raises OSError, ValueError on files that are none."""
-    found: dict[str, dict[int, float]] = {}
+    """Read the curve of each tag from TensorBoard's event files and from Lightning's CSV files.
+
+    Raises OSError if a file can't be read, ValueError, KeyError, TypeError or OverflowError if its content is damaged.
+    """
+    points: Points = {}
     for path in sorted(folder.glob("events.out.tfevents.*")):
-        if not path.name.endswith(PICTURES):
-            _logged(path, found)
+        if not path.name.endswith(IMAGES_SUFFIX):
+            _read_events(path, points)
     for path in sorted(folder.glob("metrics*.csv"), key=lambda p: (p.name == "metrics.csv", p.name)):
-        _rows(path, found)
-    told = {tag: sorted(points.items()) for tag, points in found.items() if points}
-    return {tag: Curve(np.array([s for s, _ in points]), np.array([v for _, v in points])) for tag, points in told.items()}
+        _read_csv(path, points)
+    ordered = {tag: sorted(of_tag.items()) for tag, of_tag in points.items() if of_tag}
+    return {tag: Curve(np.array([s for s, _ in rows]), np.array([v for _, v in rows])) for tag, rows in ordered.items()}
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """The short records of a file, up to where it is cut off: its writer was killed, or is at it."""
+    """Yield the short records of an event file, up to one that is cut off: the process was killed or is still writing."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        while len(head := file.read(12)) == 12:
-            (length,) = struct.unpack_from("<Q", head)
+        while len(header := file.read(12)) == 12:
+            (length,) = struct.unpack_from("<Q", header)
             if file.tell() + length + 4 > size:
                 return
-            if length > LONGEST:
+            if length > MAX_RECORD:
                 file.seek(length + 4, 1)
             else:
                 yield file.read(length + 4)[:-4]
 
 
-def _logged(path: Path, found: dict[str, dict[int, float]]) -> None:
+def _read_events(path: Path, points: Points) -> None:
+    """Add the scalars of an event file to `points`. Raises ValueError if a record is damaged."""
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
@@ -68,17 +75,18 @@ def _logged(path: Path, found: dict[str, dict[int, float]]) -> None:
         except DecodeError:
             raise ValueError(f"{path.name} is damaged") from None
         if event.HasField("session_log") and event.session_log.status == SessionLog.START:
-            for points in found.values():
-                for step in [step for step in points if step >= event.step]:
-                    del points[step]
+            for of_tag in points.values():
+                for step in [step for step in of_tag if step >= event.step]:
+                    del of_tag[step]
         for value in event.summary.value:
-            if value.tag.startswith(WANTED) and value.HasField("simple_value"):
-                found.setdefault(value.tag, {})[event.step] = value.simple_value
+            if value.tag.startswith(TAG_PREFIXES) and value.HasField("simple_value"):
+                points.setdefault(value.tag, {})[event.step] = value.simple_value
 
 
-def _rows(path: Path, found: dict[str, dict[int, float]]) -> None:
+def _read_csv(path: Path, points: Points) -> None:
+    """Add the scalars of a metrics.csv to `points`."""
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             for tag, value in row.items():
-                if value and isinstance(tag, str) and tag.startswith(WANTED):
-                    found.setdefault(tag, {})[int(row["step"])] = float(value)
+                if value and isinstance(tag, str) and tag.startswith(TAG_PREFIXES):
+                    points.setdefault(tag, {})[int(row["step"])] = float(value)

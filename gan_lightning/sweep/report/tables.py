@@ -1,4 +1,4 @@
-"""The page's twins, for a spreadsheet and for a terminal: one row a run as CSV, and its tables as Markdown."""
+"""The tables of a report: one row for each run as CSV, and the tables of the page as Markdown."""
 
 from __future__ import annotations
 
@@ -8,76 +8,64 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gan_lightning.sweep.report.findings import Findings, format_interval, format_p, summarize
+from gan_lightning.sweep.report.collect import Job
+from gan_lightning.sweep.report.findings import Findings
+from gan_lightning.sweep.report.formatting import format_interval, format_p
+from gan_lightning.sweep.report.groups import Group, summarize
 
-ALARMS = 100  # rows, at most
+MAX_ALARMS = 100  # rows
 
 
 def csv_table(findings: Findings) -> str:
-    """One row a run, as CSV."""
-    held = io.StringIO()
-    write = csv.writer(held, lineterminator="\n").writerow
+    """Return one row for each run, as CSV."""
+    buffer = io.StringIO()
+    write = csv.writer(buffer, lineterminator="\n").writerow
     fixed = ["directory", "status", "reason", "step", "seconds", "images_seen", "seed"]
-    write(
-        [*fixed, *findings.factors, "objective", *findings.metrics, "best_step", "best_objective", "alarms", "commit", "damage"]
-    )
+    scores = ["objective", *findings.metrics, "best_step", "best_objective"]
+    write([*fixed, *findings.factors, *scores, "alarms", "commit", "damage"])
     for group in findings.groups:
         for job in group.jobs:
-            images = "" if job.images_per_step is None else job.step * job.images_per_step
-            best = job.best or ("", "")
-            row: list[Any] = [
-                job.directory,
-                job.status,
-                job.reason or "",
-                job.step,
-                job.seconds,
-                images,
-                job.seed,
-                *group.values.values(),
-            ]
-            row += [job.objective, *(job.metrics.get(name) for name in findings.metrics), *best]
-            write([escape_formula(v) for v in [*row, len(job.alarms), job.commit or "", "; ".join(job.damage)]])
-    return held.getvalue()
+            write([escape_formula(value) for value in csv_row(findings, group, job)])
+    return buffer.getvalue()
+
+
+def csv_row(findings: Findings, group: Group, job: Job) -> list[Any]:
+    """Return the values of a run's row, in the order of `csv_table`'s header."""
+    images = "" if job.images_per_step is None else job.step * job.images_per_step
+    return [
+        *(job.directory, job.status, job.reason or "", job.step, job.seconds, images, job.seed),
+        *group.values.values(),
+        *(job.objective, *(job.metrics.get(name) for name in findings.metrics), *(job.best or ("", ""))),
+        *(len(job.alarms), job.commit or "", "; ".join(job.damage)),
+    ]
 
 
 def escape_formula(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula, with an apostrophe before it."""
+    """Prefix text that a spreadsheet would run as a formula with an apostrophe."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "@", "+", "-", "\t", "\r") else value
 
 
 def markdown(findings: Findings) -> str:
-    """The page's tables, without its pictures."""
+    """Return the tables of the page as Markdown."""
     lines = [f"# {escape_markdown(findings.sweep.path.resolve().name)}", ""]
-    lines += [f"- {name}: {escape_markdown(value)}" for name, value in findings.head()]
+    lines += [f"- {name}: {escape_markdown(value)}" for name, value in findings.header()]
     lines += [f"- {escape_markdown(note)}" for note in findings.notes()]
-    lines += [
-        "",
-        "## Configurations",
-        "",
-        *markdown_table([*findings.factors, "finished", *findings.metrics], configuration_rows(findings)),
-    ]
-    if any(found for _, found in findings.effects):
-        lines += [
-            "",
-            "## Effects",
-            "",
-            *markdown_table(["factor", "compared", "when", "seeds", "difference", "p", "verdict"], effect_rows(findings)),
-        ]
-    if troubles := findings.troubles():
-        lines += ["", "## Not finished, or damaged", ""]
-        lines += markdown_table(
-            ["run", "status", "step", "why"], [[j.directory, j.status, str(j.step), why] for j, why in troubles]
-        )
+    columns = [*findings.factors, "finished", *findings.metrics]
+    lines += ["", "## Configurations", "", *markdown_table(columns, configuration_rows(findings))]
+    if any(effects for _, effects in findings.effects):
+        columns = ["factor", "compared", "when", "seeds", "difference", "p", "verdict"]
+        lines += ["", "## Effects", "", *markdown_table(columns, effect_rows(findings))]
+    if failures := findings.failures():
+        rows = [[job.directory, job.status, str(job.step), reason] for job, reason in failures]
+        lines += ["", "## Not finished, or damaged", "", *markdown_table(["run", "status", "step", "why"], rows)]
     if alarms := findings.alarms():
-        lines += ["", "## Alarms", ""]
-        lines += markdown_table(
-            ["run", "step", "alarm", "message"], [[j.directory, str(s), n, m] for j, s, n, m in alarms[:ALARMS]]
-        )
+        rows = [[job.directory, str(step), name, message] for job, step, name, message in alarms[:MAX_ALARMS]]
+        lines += ["", "## Alarms", "", *markdown_table(["run", "step", "alarm", "message"], rows)]
     return "\n".join(lines) + "\n"
 
 
 def configuration_rows(findings: Findings) -> list[list[str]]:
-    """A row a configuration."""
+    """Return one row for each configuration: its values, how many of its runs finished, its metrics."""
     return [
         [
             *group.values.values(),
@@ -89,20 +77,23 @@ def configuration_rows(findings: Findings) -> list[list[str]]:
 
 
 def effect_rows(findings: Findings) -> list[list[str]]:
-    """A row a comparison."""
+    """Return one row for each comparison of two values."""
     return [
-        [e.factor, f"{e.one} − {e.other}", m.title, str(e.seeds), format_interval(e), format_p(e.adjusted), findings.verdict(e)]
-        for m, found in findings.effects
-        for e in found
+        [
+            *(effect.factor, f"{effect.first} − {effect.second}", measure.title, str(effect.seeds)),
+            *(format_interval(effect), format_p(effect.adjusted), findings.verdict(effect)),
+        ]
+        for measure, effects in findings.effects
+        for effect in effects
     ]
 
 
-def markdown_table(head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
-    """A table in Markdown."""
-    lines = [head, ["---"] * len(head), *body]
-    return ["| " + " | ".join(escape_markdown(x) if line is not lines[1] else x for x in line) + " |" for line in lines]
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table, its cells escaped."""
+    lines = [map(escape_markdown, header), ["---"] * len(header), *(map(escape_markdown, row) for row in rows)]
+    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown takes for text."""
+    """Escape text so that Markdown shows it on one line as it is."""
     return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("`", "\\`").replace("[", "\\[")

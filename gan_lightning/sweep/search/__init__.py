@@ -1,1 +1,1 @@
-"""A hyperparameter search on Optuna: the space, the study, its trials."""
+"""Hyperparameter search with Optuna: the search space, the study that workers share, its trials and the best of them."""

@@ -1,6 +1,6 @@
-"""A search's best trial as an experiment of its own: what was chosen of each group, then the values, as they were typed.
+"""The best trial of a search as an experiment file: its choices of groups, then its values, as they were typed.
 
-It is composed again behind its writing, and compared with what the trial was trained with.
+Each file is composed again after it is written, and the config is compared with the one that the trial was trained with.
 """
 
 from __future__ import annotations
@@ -19,57 +19,58 @@ from gan_lightning.config.resolve import differences, resolve
 from gan_lightning.run.directory import shorten_path
 from gan_lightning.storage import atomic
 
-PLAIN = re.compile(r"[\w/.:-]+")  # what Hydra reads without quotes
+UNQUOTED = re.compile(r"[\w/.:-]+")  # what Hydra reads without quotes
 
 
-class Recipe(NamedTuple):
-    """An experiment that a search has found."""
+class Experiment(NamedTuple):
+    """Describe an experiment file to write."""
 
-    name: str  # of its file
-    words: list[str]  # the overrides that it stands for
-    comment: list[str]  # lines of its head
+    name: str  # of its file, without the suffix
+    overrides: list[str]  # of the trial
+    comment: list[str]  # lines at the top of the file
 
 
 class ExperimentFolder:
-    """`SEARCH/experiment/`, and how a command finds it beside a person's own configs."""
+    """Write experiments to `SEARCH/experiment/`; `extra_dir` is the folder of the user's own configs, if there is one."""
 
     def __init__(self, folder: Path, composer: Composer, extra_dir: str | None) -> None:
         self.folder, self.composer, self.extra_dir = folder, composer, extra_dir
 
     def command(self, name: str) -> list[str]:
-        """What to type to train it."""
+        """Return the command that trains an experiment, as a list of arguments."""
         switches = [] if self.composer.name == "train" else ["--config-name", self.composer.name]
-        return ["gan-train", "--config-dir", str(shorten_path(self.folder)), *switches, *self.words(name)]
+        return ["gan-train", "--config-dir", str(shorten_path(self.folder)), *switches, *self.overrides(name)]
 
-    def words(self, name: str) -> list[str]:
-        """Its overrides: where a person's own options lie, if there are any, and itself."""
+    def overrides(self, name: str) -> list[str]:
+        """Return the overrides that select an experiment, with the search path of the user's own configs."""
         if self.extra_dir is None:
             return [f"experiment={name}"]
-        place = f"file://{Path(self.extra_dir).absolute()}"
-        return [f"hydra.searchpath=[{place if PLAIN.fullmatch(place) else quote_value(place)}]", f"experiment={name}"]
+        url = f"file://{Path(self.extra_dir).absolute()}"
+        return [f"hydra.searchpath=[{url if UNQUOTED.fullmatch(url) else quote_value(url)}]", f"experiment={name}"]
 
-    def keep(self, recipes: Sequence[Recipe]) -> list[str]:
-        """Write them, in place of those that lie here. Returns what is wrong, a line for each that gives another config."""
-        place = self.folder / "experiment"
-        place.mkdir(parents=True, exist_ok=True)
-        for recipe in recipes:
-            head = ["# @package _global_", f"# {shlex.join(self.command(recipe.name))}", *(f"# {c}" for c in recipe.comment)]
+    def write(self, experiments: Sequence[Experiment]) -> list[str]:
+        """Write the experiments in place of earlier ones, and return an error line for each that gives another config."""
+        folder = self.folder / "experiment"
+        folder.mkdir(parents=True, exist_ok=True)
+        for experiment in experiments:
+            head = ["# @package _global_", f"# {shlex.join(self.command(experiment.name))}"]
+            head += [f"# {line}" for line in experiment.comment]
             text = "\n".join(" ".join(line.splitlines()) for line in head)
-            atomic.write_text(place / f"{recipe.name}.yaml", f"{text}\n{self.body(recipe.words)}")
-        names = {recipe.name for recipe in recipes}
-        for path in place.glob("best*.yaml"):
+            atomic.write_text(folder / f"{experiment.name}.yaml", f"{text}\n{self.to_yaml(experiment.overrides)}")
+        names = {experiment.name for experiment in experiments}
+        for path in folder.glob("best*.yaml"):
             if path.stem not in names:
                 path.unlink(missing_ok=True)
-        return [line for recipe in recipes if (line := self.wrong(recipe))]
+        return [line for experiment in experiments if (line := self.find_mismatch(experiment))]
 
-    def body(self, words: list[str]) -> str:
-        """Defaults and values, as yaml."""
+    def to_yaml(self, overrides: list[str]) -> str:
+        """Return the overrides as YAML: a defaults list, then the values."""
         composer = self.composer
-        parsed = composer.parse(words)
-        chosen = {o.key_or_group: o.value() for o in parsed if composer.is_group(o)}
-        begins = chosen.pop("experiment", "digits")  # what train.yaml begins with
-        defaults: list[Any] = [begins] if begins is not None else []
-        defaults += [{f"override /{group}": option} for group, option in chosen.items()]
+        parsed = composer.parse(overrides)
+        choices = {o.key_or_group: o.value() for o in parsed if composer.is_group(o)}
+        base = choices.pop("experiment", "digits")  # the default of train.yaml
+        defaults: list[Any] = [base] if base is not None else []
+        defaults += [{f"override /{group}": option} for group, option in choices.items()]
         values = OmegaConf.create({})
         for override in parsed:
             if not composer.is_group(override):
@@ -77,14 +78,18 @@ class ExperimentFolder:
         parts = [OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults})) if defaults else ""]
         return "\n".join([*parts, OmegaConf.to_yaml(values) if len(values) else ""])
 
-    def wrong(self, recipe: Recipe) -> str | None:
-        """Where the file gives another config than the trial's; the trial's own words give it in any case."""
+    def find_mismatch(self, experiment: Experiment) -> str | None:
+        """Return an error line if the written file gives another config than the trial's; None if they are equal.
+
+        The line ends with the trial's own overrides, which always give its config.
+        """
         try:
-            config = Composer(str(self.folder), self.composer.name).compose(self.words(recipe.name))
-            changed = differences(resolve(self.composer.compose(recipe.words)), resolve(config))
+            config = Composer(str(self.folder), self.composer.name).compose(self.overrides(experiment.name))
+            changed = differences(resolve(self.composer.compose(experiment.overrides)), resolve(config))
         except UserError as error:
             changed = list(error.lines)
         if not changed:
             return None
-        own = shlex.join(["gan-train", *recipe.words])
-        return f"experiment/{recipe.name}.yaml: gives another config than its trial's ({'; '.join(changed)}); use {own}"
+        command = shlex.join(["gan-train", *experiment.overrides])
+        file = f"experiment/{experiment.name}.yaml"
+        return f"{file}: gives another config than its trial's ({'; '.join(changed)}); use {command}"

@@ -1,4 +1,4 @@
-"""gan-search: look for the best config, trial by trial; the same command again goes on, or helps, in another shell."""
+"""The summary that gan-search prints at its end: the best trials, written as experiments, and the commands that train them."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
     from gan_lightning.sweep.search.study import Study
 
-SHOWN = 5  # of the best
-
-
+MAX_ROWS = 5  # of the table, with one objective
 NAMES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "not over", "WAITING": "waiting"}
 
 
 def count_states(states: Counter[str]) -> str:
-    """`7 finished, 2 pruned, 1 failed`."""
+    """Return the number of trials in each of Optuna's states, such as `7 finished, 2 pruned, 1 failed`."""
     return ", ".join(f"{states[state]} {name}" for state, name in NAMES.items() if states[state])
 
 
-# ── what a person reads at the end ───────────────────────────────────────────────────────────────────────────────────────
 def conclusion(study: Study, extra_dir: str | None, line: list[str]) -> str:
-    """The best trials, written as experiments, and what to type next."""
+    """Write the best trials as experiments and the report page, and return the summary of the search.
+
+    `extra_dir` is the value of --config-dir, `line` the command line of the search.
+    """
     from gan_lightning.sweep.report.write import try_write_report
 
     trials, best = study.trials, study.ranked()
     states = Counter(trial.state.name for trial in trials)
-    rest = study.choice.trials - len(trials) + states["RUNNING"] + states["WAITING"]
+    rest = study.settings.trials - len(trials) + states["RUNNING"] + states["WAITING"]
     lines = ["", *best_table(study, best), ""]
     lines += [f"  trial {t.number} failed: {t.user_attrs.get('reason')}" for t in trials if t.state.name == "FAIL"]
-    left = f", {rest} of {study.choice.trials} left; the same command goes on" if rest > 0 else ""
+    left = f", {rest} of {study.settings.trials} left; the same command goes on" if rest > 0 else ""
     lines += [f"  {count_states(states) or 'none begun'}{left}"]
     commands = write_best(study, best, extra_dir, line) if best else []
     lines += [f"  {'best' if i == 0 else '':<6}  {command}" for i, command in enumerate(commands)]
@@ -46,29 +46,33 @@ def conclusion(study: Study, extra_dir: str | None, line: list[str]) -> str:
 
 
 def best_table(study: Study, best: Sequence[FrozenTrial]) -> list[str]:
-    """Rows of the best trials, or of the whole Pareto front."""
+    """Return the lines of a table of the best trials; with several objectives, of the whole Pareto front."""
     if not best:
         return ["  no trial is finished"]
     several = len(study.objectives) > 1
     head = ["trial", *(o.name for o in study.objectives), "none is better in every score" if several else "chosen"]
     rows = [head]
-    for trial in best if several else best[:SHOWN]:
-        rows.append([str(trial.number), *(f"{v:.4g}" for v in trial.values), " ".join(study.space.chosen(trial.params))])
+    for trial in best if several else best[:MAX_ROWS]:
+        overrides = " ".join(study.space.searched_overrides(trial.params))
+        rows.append([str(trial.number), *(f"{value:.4g}" for value in trial.values), overrides])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def write_best(study: Study, best: Sequence[FrozenTrial], extra_dir: str | None, line: list[str]) -> list[str]:
-    """Write the best trial, or each of the Pareto front, as an experiment. Returns the commands that train them."""
-    from gan_lightning.sweep.search.best import ExperimentFolder, Recipe
+    """Write the best trial, or each of the Pareto front, as an experiment, and return the commands that train them.
 
-    shelf, several = ExperimentFolder(study.folder, study.space.composer, extra_dir), len(study.objectives) > 1
-    recipes = []
+    A file that does not give its trial's config is reported on stderr.
+    """
+    from gan_lightning.sweep.search.best import Experiment, ExperimentFolder
+
+    folder, several = ExperimentFolder(study.folder, study.space.composer, extra_dir), len(study.objectives) > 1
+    experiments = []
     for i, trial in enumerate(best if several else best[:1]):
         scores = ", ".join(f"{o.name} {v!r}" for o, v in zip(study.objectives, trial.values, strict=True))
-        of = "on the Pareto front" if several else "the best"
-        comment = [f"{scores}: trial {trial.number}, {of} of {len(study.trials)}", f"found by: {shlex.join(line)}"]
-        recipes.append(Recipe(f"best_{i}" if several else "best", study.space.words(trial.params), comment))
-    for wrong in shelf.keep(recipes):
-        print(wrong, file=sys.stderr)
-    return [shlex.join(shelf.command(recipe.name)) for recipe in recipes]
+        place = "on the Pareto front" if several else "the best"
+        comment = [f"{scores}: trial {trial.number}, {place} of {len(study.trials)}", f"found by: {shlex.join(line)}"]
+        experiments.append(Experiment(f"best_{i}" if several else "best", study.space.overrides(trial.params), comment))
+    for mismatch in folder.write(experiments):
+        print(mismatch, file=sys.stderr)
+    return [shlex.join(folder.command(experiment.name)) for experiment in experiments]

@@ -1,12 +1,12 @@
-"""What a search may choose, in Hydra's own words for a sweep.
+"""The search space, typed in Hydra's syntax for sweeps.
 
-    loss=hinge,minimax    choice(a,b)         one of these
-    model.width=range(8,64,8)                 8, 16, … 56: as with gan-train -m, the end is not among them
-    optimizer.lr=interval(1e-4,1e-2)          any number between, ends included
-    data.batch_size=int(interval(16,64))      any whole number between
-    optimizer.lr=tag(log,interval(1e-4,1e-2)) evenly on a logarithmic scale
+    loss=hinge,minimax    choice(a,b)         one of the choices
+    model.width=range(8,64,8)                 8, 16, … 56: the end is excluded, as in gan-train -m
+    optimizer.lr=interval(1e-4,1e-2)          any number of the interval, ends included
+    data.batch_size=int(interval(16,64))      any whole number of the interval
+    optimizer.lr=tag(log,interval(1e-4,1e-2)) uniform on a logarithmic scale
 
-All else on the line is the same in every trial.
+All other overrides on the line are the same in every trial.
 """
 
 from __future__ import annotations
@@ -29,141 +29,149 @@ from gan_lightning.config.validate import validate
 from gan_lightning.sweep.plan import preflight_once
 
 TAGS = ("log", "int")
-CORNERS = 32  # so many are all tried before a search begins; of more, each end and each choice once
-Chosen = dict[str, Any]  # key → value, as the study keeps them
+CORNERS = 32  # up to so many corners are all validated; of more, only enough to include each end and each choice once
+Point = dict[str, Any]  # key → value, as Optuna stores a trial's parameters
 
 
 class Dimension(NamedTuple):
-    """One key that is searched over."""
+    """Describe one key that is searched over, and its distribution."""
 
-    key: str  # as typed, a plus included
+    key: str  # as typed, with its plus signs
     typed: str  # its values, as typed
     distribution: BaseDistribution
     step: Decimal | None = None  # of a range of decimals
 
     def suggest(self, trial: Trial) -> Any:
-        """The trial's value; one that it has already is kept."""
-        found = self.distribution
-        if isinstance(found, CategoricalDistribution):
-            return trial.suggest_categorical(self.key, found.choices)
-        if isinstance(found, IntDistribution):
-            return trial.suggest_int(self.key, found.low, found.high, step=found.step, log=found.log)
-        assert isinstance(found, FloatDistribution)
-        return trial.suggest_float(self.key, found.low, found.high, step=found.step, log=found.log)
+        """Return the trial's value of this key, drawn by Optuna unless the trial already has one."""
+        domain = self.distribution
+        if isinstance(domain, CategoricalDistribution):
+            return trial.suggest_categorical(self.key, domain.choices)
+        if isinstance(domain, IntDistribution):
+            return trial.suggest_int(self.key, domain.low, domain.high, step=domain.step, log=domain.log)
+        assert isinstance(domain, FloatDistribution)
+        return trial.suggest_float(self.key, domain.low, domain.high, step=domain.step, log=domain.log)
 
-    def word(self, value: Any) -> str:
-        """What a person would type for it."""
+    def override(self, value: Any) -> str:
+        """Return `key=value`. A value of a decimal range is rounded to its grid: 0.3, not 0.30000000000000004."""
         if self.step is not None:
             low = Decimal(str(getattr(self.distribution, "low", 0)))
             value = float(low + self.step * round((Decimal(str(value)) - low) / self.step))
         return f"{self.key}={value}"
 
     def ends(self) -> list[Any]:
-        """Every choice, or the smallest and the largest number."""
-        found = self.distribution
-        if isinstance(found, CategoricalDistribution):
-            return list(found.choices)
-        assert isinstance(found, IntDistribution | FloatDistribution)
-        return list(dict.fromkeys([found.low, found.high]))
+        """Return every choice, or the smallest and the largest number."""
+        domain = self.distribution
+        if isinstance(domain, CategoricalDistribution):
+            return list(domain.choices)
+        assert isinstance(domain, IntDistribution | FloatDistribution)
+        return list(dict.fromkeys([domain.low, domain.high]))
 
 
 class Space:
-    """The dimensions, and the words that all trials share."""
+    """Hold the dimensions of a search, and the overrides that all trials share."""
 
     def __init__(self, composer: Composer, line: list[str]) -> None:
-        """Raises UserError for what can't be searched over."""
+        """Parse the overrides of a line. Raises UserError if one can't be searched over, or if none has several values."""
         self.composer, self.line = composer, line
         parsed = composer.parse(line)
-        said = [why for override in parsed if (why := refuse_override(override))]
+        mistakes = [mistake for override in parsed if (mistake := override_mistake(override))]
         swept = [override for override in parsed if override.is_sweep_override()]
         keys = [override.key_or_group for override in parsed]
-        twice = {o.key_or_group for o in swept if keys.count(o.key_or_group) > 1}
-        said += [f"{key}: given twice, and searched over; give it once" for key in sorted(twice)]
+        repeated = {o.key_or_group for o in swept if keys.count(o.key_or_group) > 1}
+        mistakes += [f"{key}: given twice, and searched over; give it once" for key in sorted(repeated)]
         if not swept:
-            said.append("nothing to search: give a key several values, such as 'optimizer.lr=interval(1e-4,1e-2)' or loss=a,b")
-        if said:
-            raise UserError(*said)
+            example = "'optimizer.lr=interval(1e-4,1e-2)' or loss=a,b"
+            mistakes.append(f"nothing to search: give a key several values, such as {example}")
+        if mistakes:
+            raise UserError(*mistakes)
         self.dimensions = {override.get_key_element(): to_dimension(override) for override in swept}
         self.keys = [override.get_key_element() for override in parsed]
 
     @property
     def typed(self) -> dict[str, str]:
-        """Key → values as typed, of what is searched over."""
-        return {key: one.typed for key, one in self.dimensions.items()}
+        """Return key → values as typed, for every dimension."""
+        return {key: dimension.typed for key, dimension in self.dimensions.items()}
 
-    def suggest(self, trial: Trial) -> Chosen:
-        """The point that a trial is at."""
-        return {key: one.suggest(trial) for key, one in self.dimensions.items()}
+    def suggest(self, trial: Trial) -> Point:
+        """Return the point of a trial."""
+        return {key: dimension.suggest(trial) for key, dimension in self.dimensions.items()}
 
-    def chosen(self, point: Mapping[str, Any]) -> list[str]:
-        """What a point sets, as words."""
-        return [one.word(point[key]) for key, one in self.dimensions.items()]
+    def searched_overrides(self, point: Mapping[str, Any]) -> list[str]:
+        """Return the overrides of a point, without those that all trials share."""
+        return [dimension.override(point[key]) for key, dimension in self.dimensions.items()]
 
-    def words(self, point: Mapping[str, Any]) -> list[str]:
-        """The overrides of a run at this point: the line, with one value for each key."""
+    def overrides(self, point: Mapping[str, Any]) -> list[str]:
+        """Return all overrides of a run at this point, in the order of the line."""
         dimensions = self.dimensions
-        told = zip(self.keys, self.line, strict=True)
-        return [dimensions[key].word(point[key]) if key in dimensions else word for key, word in told]
+        pairs = zip(self.keys, self.line, strict=True)
+        return [dimensions[key].override(point[key]) if key in dimensions else override for key, override in pairs]
 
-    def corners(self) -> Iterator[Chosen]:
-        """Points to try before the first run: all combinations of ends and choices, or, if those are many, each once."""
-        ends = {key: one.ends() for key, one in self.dimensions.items()}
-        whole = itertools.product(*ends.values())
-        first = list(itertools.islice(whole, CORNERS + 1))
-        if len(first) <= CORNERS:
-            yield from (dict(zip(ends, values, strict=True)) for values in first)
+    def corners(self) -> Iterator[Point]:
+        """Yield the points to validate before the first trial: all combinations of ends and choices, up to CORNERS.
+
+        If there are more, each end and each choice is part of at least one point.
+        """
+        ends = {key: dimension.ends() for key, dimension in self.dimensions.items()}
+        combinations = list(itertools.islice(itertools.product(*ends.values()), CORNERS + 1))
+        if len(combinations) <= CORNERS:
+            yield from (dict(zip(ends, values, strict=True)) for values in combinations)
         else:
             for i in range(max(map(len, ends.values()))):
                 yield {key: values[i % len(values)] for key, values in ends.items()}
 
-    def checked(self) -> list[Plain]:
-        """The configs of the corners. Raises UserError with the mistakes of all, each told once."""
-        found: list[Plain] = []
-        told: dict[str, list[list[str]]] = {}  # mistake → where it is made
-        known: dict[str, UserError | None] = {}
+    def validate_corners(self) -> list[Plain]:
+        """Return the validated configs of the corners. Raises UserError with the mistakes of all corners, each once."""
+        configs: list[Plain] = []
+        mistakes: dict[str, list[list[str]]] = {}  # line → the searched overrides of every corner that has this mistake
+        preflighted: dict[str, UserError | None] = {}
         corners = list(self.corners())
         for point in corners:
             try:
-                words = self.words(point)
-                plain = validate(self.composer.compose(words))
-                self.composer.refuse_new(words)
-                preflight_once(plain, known)
-                found.append(plain)
+                overrides = self.overrides(point)
+                plain = validate(self.composer.compose(overrides))
+                self.composer.refuse_new(overrides)
+                preflight_once(plain, preflighted)
+                configs.append(plain)
             except UserError as error:
                 for line in error.lines:
-                    told.setdefault(line, []).append(self.chosen(point))
-        if told:
-            raise UserError(*(self.blamed(line, at, corners) for line, at in told.items()), "nothing was launched")
-        return found
+                    mistakes.setdefault(line, []).append(self.searched_overrides(point))
+        if mistakes:
+            lines = [self.prefix_cause(line, points, corners) for line, points in mistakes.items()]
+            raise UserError(*lines, "nothing was launched")
+        return configs
 
-    def blamed(self, line: str, at: list[list[str]], corners: list[Chosen]) -> str:
-        """A mistake behind the words that every point with it has and no other; its first point's, if there are none."""
-        wrong = [set(words) for words in at]
-        shared = set.intersection(*wrong)
-        others = [words for point in corners if (words := set(self.chosen(point))) not in wrong]
-        guilty = [word for word in at[0] if word in shared and not any(word in words for words in others)]
-        prefix = " ".join(guilty or [word for word in at[0] if word in shared] or at[0])
+    def prefix_cause(self, line: str, invalid: list[list[str]], corners: list[Point]) -> str:
+        """Prefix a mistake with its cause: the overrides that all `invalid` corners share and no other corner has.
+
+        Without such overrides the prefix is what the invalid corners share, or else the first of them.
+        """
+        sets = [set(overrides) for overrides in invalid]
+        shared = set.intersection(*sets)
+        valid = [overrides for point in corners if (overrides := set(self.searched_overrides(point))) not in sets]
+        common = [override for override in invalid[0] if override in shared]
+        cause = [override for override in common if not any(override in overrides for overrides in valid)]
+        prefix = " ".join(cause or common or invalid[0])
         key = line.partition(":")[0]
-        searched = self.dimensions.get(key)
-        if "valid integer" in line and searched is not None and isinstance(searched.distribution, FloatDistribution):
-            line += f"; whole numbers: {key}=int({searched.typed})"
-        return line if not others or line.startswith(prefix) else f"{prefix}: {line}"
+        dimension = self.dimensions.get(key)
+        if "valid integer" in line and dimension is not None and isinstance(dimension.distribution, FloatDistribution):
+            line += f"; whole numbers: {key}=int({dimension.typed})"
+        return line if not valid or line.startswith(prefix) else f"{prefix}: {line}"
 
 
-def refuse_override(override: Override) -> str | None:
-    """Why this can't stand on a search's line."""
-    word = override.input_line
+def override_mistake(override: Override) -> str | None:
+    """Return the error line for an override that a search can't take; None if it can."""
+    typed = override.input_line
     if override.key_or_group.startswith(("hydra.", "hydra/")):
-        return f"{word}: a search has no launcher and a folder of its own; for more workers start the same command again"
+        return f"{typed}: a search has no launcher and a folder of its own; for more workers start the same command again"
     if override.is_delete():
-        return f"{word}: the best experiment could not say it; write an experiment of your own without it"
+        return f"{typed}: the best experiment could not express it; write an experiment of your own without it"
     if override.package:
-        return f"{word}: a package is not for a search; choose the option where it stands"
+        return f"{typed}: a package is not for a search; choose the option without it"
     return None
 
 
 def to_dimension(override: Override) -> Dimension:
-    """A swept override as Optuna's distribution. Raises UserError."""
+    """Convert a swept override to a dimension. Raises UserError if its values are empty or inconsistent."""
     key, typed, value = override.get_key_element(), override.get_value_string(), override.value()
     try:
         if override.is_choice_sweep():
@@ -171,19 +179,19 @@ def to_dimension(override: Override) -> Dimension:
             shuffled = isinstance(value, ChoiceSweep) and value.shuffle
             return Dimension(key, typed, CategoricalDistribution(sorted(choices) if shuffled else choices))
         assert isinstance(value, RangeSweep | IntervalSweep)
-        if strange := sorted(value.tags - {*TAGS}):
-            raise UserError(f"{key}={typed}: tag {', '.join(strange)}; allowed: {', '.join(TAGS)}")
+        if unknown := sorted(value.tags - {*TAGS}):
+            raise UserError(f"{key}={typed}: tag {', '.join(unknown)}; allowed: {', '.join(TAGS)}")
         return from_range(key, typed, value) if isinstance(value, RangeSweep) else from_interval(key, typed, value)
     except (HydraException, ValueError) as error:
         raise UserError(f"{key}={typed}: {one_line(error)}") from None
 
 
 def from_range(key: str, typed: str, sweep: RangeSweep) -> Dimension:
-    """Numbers in steps. Raises UserError."""
+    """Convert `range(start,stop,step)`, whose stop is excluded. Raises UserError for an empty range or a logarithmic step."""
     start, stop, step = (Decimal(str(number)) for number in (sweep.start, sweep.stop, sweep.step))
     count = math.ceil((stop - start) / step) if step else 0
     if count < 1:
-        raise UserError(f"{key}={typed}: nothing lies in it; range(first,end,step) goes up to its end, without it")
+        raise UserError(f"{key}={typed}: it is empty; range(first,end,step) goes up to its end, without it")
     log = "log" in sweep.tags
     if log and sweep.step != 1:
         cure = f"tag(log,interval({sweep.start},{sweep.stop}))"
@@ -195,7 +203,7 @@ def from_range(key: str, typed: str, sweep: RangeSweep) -> Dimension:
 
 
 def from_interval(key: str, typed: str, sweep: IntervalSweep) -> Dimension:
-    """Any number between two. Raises UserError."""
+    """Convert `interval(start,end)`, ends included. Raises UserError if it is reversed, or logarithmic and not above 0."""
     low, high, log = sweep.start, sweep.end, "log" in sweep.tags
     assert low is not None
     assert high is not None

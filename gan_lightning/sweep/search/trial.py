@@ -1,9 +1,9 @@
-"""One trial of a search: a run that trains in a process of its own, and may be stopped before its end.
+"""The training of one trial: a run in its own process, which may be stopped before its end.
 
-finished                                            COMPLETE, with its scores at the last step
-an alarm of the health watcher, or a score worse
-than the median of the others at this step          PRUNED: its state is saved, `gan-train run=` would go on with it
-an exception, an exit, a signal, NaN                FAIL, for the reason that result.json gives
+COMPLETE   the run is finished; its values are the scores at the last step
+PRUNED     the health watcher raised an alarm, or the score was worse than the median of the other trials at the same step;
+           the run's state is saved, and `gan-train run=` can continue it
+FAIL       an exception, an exit, a signal or NaN; the reason is that of result.json
 """
 
 from __future__ import annotations
@@ -20,74 +20,80 @@ from gan_lightning.config.resolve import Plain
 from gan_lightning.run.directory import Run
 from gan_lightning.sweep.job import run_in_subprocess
 from gan_lightning.sweep.plan import Job, Plan
-from gan_lightning.sweep.search.study import Outcome, Study
+from gan_lightning.sweep.search.study import Study
+from gan_lightning.sweep.search.types import Outcome
 
-PRUNED = "pruned"  # a trial's attribute: why its run was stopped
+PRUNED = "pruned"  # the trial's attribute that keeps why its run was stopped, for a worker that takes it over
 
 
 class Attempt:
-    """What a worker does with a trial."""
+    """Train trials for a worker: call it with a trial to get its outcome."""
 
     def __init__(self, study: Study) -> None:
         self.study, self.space = study, study.space
 
     def __call__(self, trial: Trial) -> Outcome:
-        """Train it to its end. Raises WriteError if the disk takes nothing, which is no trial's fault."""
-        point, of = self.space.suggest(trial), self.study.choice.trials
-        words, directory = self.space.words(point), self.study.directory(trial.number)
-        print(f"\ntrial {trial.number} of {of}: {' '.join(self.space.chosen(point))}", flush=True)
+        """Train a trial to its end and return its outcome.
+
+        Raises WriteError if the disk fails: the trial is not the cause, and the next ones would fail, too.
+        """
+        point, total = self.space.suggest(trial), self.study.settings.trials
+        overrides, directory = self.space.overrides(point), self.study.directory(trial.number)
+        print(f"\ntrial {trial.number} of {total}: {' '.join(self.space.searched_overrides(point))}", flush=True)
         try:
-            config = self.space.composer.compose(words)
+            config = self.space.composer.compose(overrides)
             plain = validate_and_preflight(config)
             with self.study.lock():
-                Plan(self.study.folder, [], [], [Job(words, directory, plain)]).save()
-            run = Run.begin(self.study.folder / directory, config, words)
-            return self.trained(trial, run, plain)
+                Plan(self.study.folder, [], [], [Job(overrides, directory, plain)]).save()
+            run = Run.begin(self.study.folder / directory, config, overrides)
+            return self.train(trial, run, plain)
         except WriteError:
             raise
         except UserError as error:
             print(*error.lines, sep="\n", file=sys.stderr)
             return Outcome(TrialState.FAIL, reason="; ".join(error.lines))
 
-    def trained(self, trial: Trial, run: Run, plain: Plain) -> Outcome:
-        """What became of its run, which is trained first unless it is over."""
+    def train(self, trial: Trial, run: Run, plain: Plain) -> Outcome:
+        """Train the trial's run, unless it is over already, and return the trial's outcome."""
         watch = PruningWatch(trial, run, plain, self.study)
         over = run.finished(plain["trainer"]["max_steps"]) or run.result.get("status") == "failed"
-        if not over and watch.why is None:
+        if not over and watch.reason is None:
             run_in_subprocess(run, watch)
-        return trial_outcome(run, watch.why or watch.alarm(run.result), [o.name for o in self.study.objectives])
+        return trial_outcome(run, watch.reason or watch.alarm_reason(run.result), [o.name for o in self.study.objectives])
 
 
 class PruningWatch:
-    """Asked while a run trains: whether it is to be stopped. `why`: what for, once it is."""
+    """Decide, each time it is called during training, whether the run is to be stopped; `reason` is set once it is."""
 
     def __init__(self, trial: Trial, run: Run, plain: Plain, study: Study) -> None:
-        self.trial, self.run, self.prune = trial, run, study.choice.prune
-        self.by_score = self.prune and len(study.objectives) == 1  # Optuna has no pruning by several
-        self.last = plain["trainer"]["max_steps"]
-        self.why: str | None = trial.user_attrs.get(PRUNED)
-        self.told = set(study.trials[trial.number].intermediate_values)
+        self.trial, self.run, self.prune = trial, run, study.settings.prune
+        self.compares_scores = self.prune and len(study.objectives) == 1  # Optuna's pruners take one objective
+        self.max_steps = plain["trainer"]["max_steps"]
+        self.reason: str | None = trial.user_attrs.get(PRUNED)
+        self.reported_steps = set(study.trials[trial.number].intermediate_values)
 
     def __call__(self) -> bool:
         result = self.run.result
-        self.why = self.why or self.alarm(result) or self.worse(result)
-        if self.why is not None:
-            self.trial.set_user_attr(PRUNED, self.why)
-        return self.why is not None
+        self.reason = self.reason or self.alarm_reason(result) or self.score_reason(result)
+        if self.reason is not None:
+            self.trial.set_user_attr(PRUNED, self.reason)
+        return self.reason is not None
 
-    def alarm(self, result: Plain) -> str | None:
-        """What the health watcher says."""
-        raised: list[dict[str, Any]] = result.get("alarms") or []
-        if not (self.prune and raised):
+    def alarm_reason(self, result: Plain) -> str | None:
+        """Return the first alarm of the health watcher as a reason to stop; None without an alarm or without pruning."""
+        alarms: list[dict[str, Any]] = result.get("alarms") or []
+        if not (self.prune and alarms):
             return None
-        return f"step {raised[0]['step']}: {raised[0]['name']}: {raised[0]['message']}"
+        return f"step {alarms[0]['step']}: {alarms[0]['name']}: {alarms[0]['message']}"
 
-    def worse(self, result: Plain) -> str | None:
-        """What the pruner says of a new score."""
+    def score_reason(self, result: Plain) -> str | None:
+        """Report a new score to Optuna's pruner, and return the reason to stop; None if there is no new score or no reason."""
         step = int(result.get("step", 0))
-        if not (self.by_score and result.get("metrics")) or step in self.told or not self.run.first_step < step < self.last:
+        if not (self.compares_scores and result.get("metrics")) or step in self.reported_steps:
             return None
-        self.told.add(step)
+        if not self.run.first_step < step < self.max_steps:
+            return None
+        self.reported_steps.add(step)
         value = result.get("objective")
         self.trial.report(math.nan if value is None else value, step)
         if not self.trial.should_prune():
@@ -95,15 +101,15 @@ class PruningWatch:
         return f"step {step}: {'not a number' if value is None else f'{value:.4g}'}, worse than the median of the others there"
 
 
-def trial_outcome(run: Run, unwanted: str | None, objectives: list[str]) -> Outcome:
-    """What a run's end means for its trial."""
+def trial_outcome(run: Run, pruned: str | None, objectives: list[str]) -> Outcome:
+    """Return the outcome of a trial from its run's result; `pruned` is the reason why the run was stopped, if it was."""
     result = run.result
     status, reason = result.get("status"), result.get("reason")
     if status == "failed":
         return Outcome(TrialState.FAIL, reason=reason)
-    if unwanted is not None:
-        return Outcome(TrialState.PRUNED, reason=unwanted)
-    if status != "finished":  # another's signal stopped it
+    if pruned is not None:
+        return Outcome(TrialState.PRUNED, reason=pruned)
+    if status != "finished":  # stopped by a signal that this worker did not send
         return Outcome(None)
     scores = result.get("metrics", {})
     values = [result.get("objective")] if len(objectives) == 1 else [scores.get(name) for name in objectives]
