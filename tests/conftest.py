@@ -3,6 +3,8 @@
 import gc
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -62,6 +64,21 @@ def command(monkeypatch, capfd, tmp_path):
         return Done(code, said.out, said.err)
 
     return call
+
+
+@pytest.fixture
+def promised(pytestconfig):
+    """`with promised(10):` prints how many seconds a block took; only `--slow` holds it to the figure."""
+
+    @contextmanager
+    def timed(seconds):
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+        print(f"{took:.1f} of {seconds} s")
+        assert took <= seconds or not pytestconfig.getoption("--slow")
+
+    return timed
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import torch
 from games import equal
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from waiting import HANG, until
 
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu")
 LOSSES = "minimax,non_saturating,least_squares,hinge,wasserstein,relativistic"
@@ -35,7 +35,7 @@ def trained(tmp_path_factory):
     """One finished run of a few steps, for the commands that read runs."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     line = [sys.executable, "-m", "gan_lightning.train", *TINY, "trainer.max_steps=4", f"hydra.run.dir={folder}"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=folder.parent)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=HANG, check=False, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     return folder
@@ -255,20 +255,15 @@ def test_ctrl_c_in_a_real_process(tmp_path):
         "gan_lightning.train",
         *TINY,
         "trainer.max_steps=100000",
+        "checkpoint.every=2",
         "hydra.run.dir=run",
         "callback=long",
     ]
     process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        for _ in range(1200):
-            if list((tmp_path / "run").glob("checkpoints/*")) or process.poll() is not None:
-                break
-            time.sleep(0.1)
-            if list((tmp_path / "run").glob("samples/step=00000000.png")):
-                time.sleep(1)
-                break
+        until(lambda: list((tmp_path / "run").glob("checkpoints/*.ckpt")), process)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
     finally:
         process.kill()
     assert process.returncode == 128 + signal.SIGINT, err
@@ -418,7 +413,7 @@ finally:
     assert "torch" not in sys.modules
 """
     line = [sys.executable, "-c", program]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=HANG, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "checkpoint" in done.stdout
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from waiting import HANG
 
 from gan_lightning import disk, evaluate, history, sample
 from gan_lightning.ending import ending
@@ -149,7 +150,7 @@ def test_a_sweep_whose_plan_has_no_room(command, mounted):
 def spoken(program, stdout, *words, buffered=True):
     """A process's exit code, and what it says on stderr."""
     line, around = [sys.executable, *program, *words], os.environ | {"PYTHONUNBUFFERED": "" if buffered else "1"}
-    done = subprocess.run(line, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120, check=False, env=around)
+    done = subprocess.run(line, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=HANG, check=False, env=around)
     return done.returncode, done.stderr
 
 

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from waiting import HANG, until
 
 from gan_lightning import stranger
 
@@ -32,7 +32,7 @@ def honest(tmp_path_factory):
     """A run of one step."""
     folder = tmp_path_factory.mktemp("honest") / "run"
     line = [sys.executable, "-m", "gan_lightning.train", *TINY, "trainer.max_steps=1", f"hydra.run.dir={folder}"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=folder.parent)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=HANG, check=False, cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -342,13 +342,10 @@ HARMLESS = (
 
 
 def ran(call, mark):
-    """Whether the mark was left; a process of its own may take a moment."""
+    """Wait until the mark is left: a process of its own may take its time."""
     with contextlib.suppress(Exception):  # a payload may fail after it ran
         call()
-    deadline = time.monotonic() + 2
-    while not mark.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return mark.exists()
+    return until(mark.exists)
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t not in (*HARMLESS, "hydra.utils.instantiate", "hydra.utils.call")])
@@ -596,7 +593,7 @@ def test_in_a_real_process(run, mark, tmp_path):
     modern(PAYLOADS["os.system"](mark), checkpoint(run), state)
     for words in (["sample", "run=run", "num=1", "out=x.npy"], ["train", "run=run", "trainer.max_steps=2"]):
         line = [sys.executable, "-m", f"gan_lightning.{words[0]}", *words[1:]]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
+        done = subprocess.run(line, capture_output=True, text=True, timeout=HANG, check=False, cwd=tmp_path)
         assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
         assert "(posix.system)" in done.stderr
     assert not mark.exists()

@@ -7,6 +7,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from waiting import HANG
 
 ROOT = Path(__file__).parent.parent
 LOSS = """
@@ -32,7 +33,7 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
 
     def call(*line):
-        subprocess.run([str(word) for word in line], check=True, capture_output=True, timeout=300)
+        subprocess.run([str(word) for word in line], check=True, capture_output=True, timeout=HANG)
 
     call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", ROOT)
     call(sys.executable, "-m", "venv", "--without-pip", folder / "env")
@@ -54,7 +55,7 @@ def typed(folder, *line, trusted=True):
     own = {"PYTHONPATH": str(folder / "lib")} | ({"GAN_LIGHTNING_PACKAGES": "mylab"} if trusted else {})
     words = [str(folder / "env" / "bin" / line[0]), *line[1:]]
     return subprocess.run(
-        words, cwd=folder / "work", env=os.environ | own, capture_output=True, text=True, timeout=300, check=False
+        words, cwd=folder / "work", env=os.environ | own, capture_output=True, text=True, timeout=HANG, check=False
     )
 
 

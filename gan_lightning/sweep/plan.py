@@ -24,6 +24,7 @@ from gan_lightning.check import check
 from gan_lightning.config import Composer, Plain, Refused, Unwritten, one_line
 
 LONGEST = 255  # bytes of a file's name
+FEW = 20  # jobs: their check is over before a bar could be read
 FILE = "sweep.json"
 
 
@@ -82,7 +83,8 @@ def planned(composer: Composer, line: list[str]) -> Plan:
     left_out = set(hydra["job"]["config"]["override_dirname"]["exclude_keys"]) - named
     jobs, folders, said = [], [], []
     rehearsals: dict[str, Refused | None] = {}  # by config, seed apart: shapes and sizes don't hang on it
-    for overrides in tqdm(points, "checking", delay=2, mininterval=1, unit="job", leave=False, file=sys.stderr):
+    hidden = len(points) <= FEW or None  # None: where nobody looks, on what is no terminal
+    for overrides in tqdm(points, "checking", disable=hidden, mininterval=1, unit="job", leave=False, file=sys.stderr):
         try:
             config = composer.compose([*own, *overrides])
             composer.refuse_new(overrides)

@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
+from waiting import HANG
 
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
@@ -120,7 +121,7 @@ def test_of_many_jobs_one_reads_and_the_others_wait():
         for job in jobs:  # all at once
             job.stdin.write("go\n")
             job.stdin.flush()
-        found = [job.communicate(timeout=120)[0].split() for job in jobs]
+        found = [job.communicate(timeout=HANG)[0].split() for job in jobs]
     finally:
         for job in jobs:
             job.kill()

@@ -13,6 +13,7 @@ import time
 import pytest
 import recorded
 from PIL import Image
+from waiting import HANG
 
 from gan_lightning.config import Composer, Refused
 from gan_lightning.sweep import commands, report
@@ -394,7 +395,7 @@ def test_no_runs_at_all_is_refused(tmp_path):
 def test_it_answers_without_torch(tmp_path):
     recorded.sweep(tmp_path, {"a": 1.0}, seeds=[0])
     code = "import sys; from gan_lightning.sweep.report import report; report(sys.argv[1]); assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=HANG)
 
 
 @pytest.mark.slow

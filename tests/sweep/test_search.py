@@ -13,9 +13,11 @@ import sys
 import time
 from pathlib import Path
 
+import held
 import optuna
 import pytest
 from optuna.trial import TrialState
+from waiting import HANG, until
 
 from gan_lightning.config import Composer, Refused, resolved
 from gan_lightning.sweep.collect import collect
@@ -26,23 +28,21 @@ from gan_lightning.sweep.trial import Attempt
 THREE = ("optimizer.lr=interval(0,1)", "gan.x=interval(0,1)", "loss=a,b,c")
 TINY = ("experiment=ring_fast", "trainer.max_steps=4", "checkpoint.every=2", "callback.scores.every=2", "logger=none")
 LR = "optimizer.lr=tag(log,interval(1e-4,1e-2))"
-MYLAB = '''
-import math, os, signal, sys, time
+MYLAB = f'''
+import math, sys, time
 import torch
-from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.metric.base import Score
-
+{held.CLASS}
 
 class Odd(Augmentation):
-    """Takes its time; goes wrong in the third step, in a way of its own."""
+    """Goes wrong in the third step, in a way of its own."""
 
-    def __init__(self, way: str = "none", seconds: float = 0.0) -> None:
+    def __init__(self, way: str = "none") -> None:
         super().__init__()
-        self.way, self.seconds, self.seen = way, seconds, 0
+        self.way, self.seen = way, 0
 
     def observe(self, real_logits):
         self.seen += 1
-        time.sleep(self.seconds)
         if self.seen == 3:
             if self.way == "raise":
                 raise ArithmeticError("divided by nothing")
@@ -52,10 +52,22 @@ class Odd(Augmentation):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Patient(Augmentation):
+    """Waits until another trial has begun, too."""
+
+    def __init__(self, folder: str = "") -> None:
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+
+    def observe(self, real_logits):
+        while len(list(self.folder.iterdir())) < 2:
+            time.sleep(0.02)
+
+
 class Given(Score):
     """What the config says."""
 
-    higher = {"given": True, "other": False}
+    higher = dict(given=True, other=False)
 
     def __init__(self, value: float = 0.0, num_samples: int = 8) -> None:
         super().__init__(num_samples)
@@ -65,7 +77,7 @@ class Given(Score):
         pass
 
     def compute(self):
-        return {"given": torch.tensor(self.value if self.value >= 0 else math.nan), "other": torch.tensor(self.value ** 2)}
+        return dict(given=torch.tensor(self.value if self.value >= 0 else math.nan), other=torch.tensor(self.value ** 2))
 '''
 
 
@@ -85,7 +97,10 @@ def mylab(tmp_path, monkeypatch):
     for folder in (lab, conf / "augmentation", conf / "metric"):
         folder.mkdir(parents=True)
     (lab / "mylab.py").write_text(MYLAB)
-    (conf / "augmentation" / "odd.yaml").write_text("_target_: mylab.Odd\nway: none\nseconds: 0.0\n")
+    (conf / "augmentation" / "odd.yaml").write_text("_target_: mylab.Odd\nway: none\n")
+    (conf / "augmentation" / "held.yaml").write_text(held.node(tmp_path / "held"))
+    trials = tmp_path / "search" / "ring_fast" / "trials"
+    (conf / "augmentation" / "patient.yaml").write_text(f"_target_: mylab.Patient\nfolder: {trials}\n")
     (conf / "metric" / "given.yaml").write_text("given: {_target_: mylab.Given, value: 0.0}\n")
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
@@ -244,10 +259,15 @@ def test_a_point_that_is_known_is_not_trained_again(tmp_path):
     assert "the same as trial" in trials[-1].user_attrs["reason"]
 
 
-def helped(folder, seconds):
+def helped(folder, held=None):
+    """A worker that begins in earnest when another has a trial, too; or that stays with the trial of a number for ever."""
+
     def attempt(trial):
-        time.sleep(seconds)
         (folder / "seen" / f"{trial.number}-{os.getpid()}").touch()
+        if held is None:
+            until(lambda: len({path.name.split("-")[1] for path in (folder / "seen").iterdir()}) > 1)
+        elif trial.number == held:
+            time.sleep(HANG)
         return valley(trial)
 
     studied(folder, attempt, trials=16, storage=None)
@@ -256,25 +276,23 @@ def helped(folder, seconds):
 def test_workers_share_a_study_and_the_number_of_its_trials(tmp_path):
     folder = tmp_path / "s"
     (folder / "seen").mkdir(parents=True)
-    workers = [multiprocessing.get_context("fork").Process(target=helped, args=(folder, 0.05)) for _ in range(3)]
+    workers = [multiprocessing.get_context("fork").Process(target=helped, args=(folder,)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(HANG)
     seen = [path.name.split("-") for path in (folder / "seen").iterdir()]
     assert sorted(int(number) for number, _ in seen) == list(range(16))
-    assert len({pid for _, pid in seen}) > 1, "one did it all, so nothing was shown"
+    assert len({pid for _, pid in seen}) > 1
 
 
 def test_a_trial_of_a_dead_worker_is_taken_up_by_the_next(tmp_path):
     """Killed in the middle of one: nothing of it runs any more, and it keeps its number and its point."""
     folder = tmp_path / "s"
     (folder / "seen").mkdir(parents=True)
-    worker = multiprocessing.get_context("fork").Process(target=helped, args=(folder, 0.3))
+    worker = multiprocessing.get_context("fork").Process(target=helped, args=(folder, 2))
     worker.start()
-    until = time.monotonic() + 60
-    while len(list((folder / "seen").iterdir())) < 2 and time.monotonic() < until:
-        time.sleep(0.02)
+    until((folder / "seen" / f"2-{worker.pid}").exists)
     worker.kill()
     worker.join()
     trials = studied(folder, valley, trials=16, storage=None)
@@ -365,7 +383,7 @@ def test_failed_trials_end_no_search(command, mylab, tmp_path):
 
 def real(tmp_path, mylab, line, trials, **choice):
     """A study of real runs, its first trials told without one."""
-    words = [*TINY, "metric=given", "augmentation=odd", *line]
+    words = [*TINY, "metric=given", *line]
     folder = tmp_path / "s"
     space = Space(Composer(mylab[1]), words)
     return Study(folder, "s", space, [Objective("given", True)], Choice(trials, sampler="random", **choice))
@@ -373,16 +391,12 @@ def real(tmp_path, mylab, line, trials, **choice):
 
 def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_path):
     def told(trial):
-        for step in (10, 20, 30):
+        for step in (10, 20):
             trial.report(5.0, step)
         return Outcome(TrialState.COMPLETE, [5.0])
 
-    line = (
-        "metric.given.value=interval(1,2)",
-        "trainer.max_steps=300",
-        "callback.scores.every=10",
-        "augmentation.seconds=0.02",
-    )
+    line = ("metric.given.value=interval(1,2)", "trainer.max_steps=30", "callback.scores.every=10")
+    line += ("augmentation=held", "augmentation.step=25")
     study = real(tmp_path, mylab, line, 5, warm_up=20)
     with study.joined(None, {}):
         study.work(told)
@@ -392,15 +406,15 @@ def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_pat
         trial = study.trials[5]
     found = result(tmp_path / "s" / "trials" / "5")
     assert trial.state is TrialState.PRUNED
-    assert re.match(r"step [23]0: 1\.\d+, worse than the median of the others there", trial.user_attrs["reason"])
+    assert re.match(r"step 20: 1\.\d+, worse than the median of the others there", trial.user_attrs["reason"])
     assert found["status"] == "stopped"
-    assert 20 <= found["step"] < 300
-    assert (tmp_path / "s" / "trials" / "5" / "checkpoints" / f"step={found['step']:08d}.ckpt").exists()
+    assert found["step"] == 25
+    assert (tmp_path / "s" / "trials" / "5" / "checkpoints" / "step=00000025.ckpt").exists()
 
 
 @pytest.mark.parametrize("prune", [True, False])
 def test_a_run_with_an_alarm_is_stopped(mylab, tmp_path, prune):
-    line = ("metric.given.value=interval(1,2)", "trainer.max_steps=100", "augmentation.seconds=0.01")
+    line = ("metric.given.value=interval(1,2)", "trainer.max_steps=8", f"augmentation={'held' if prune else 'none'}")
     health = ("callback.health.every=1", "callback.health.patience=1", "callback.health.diversity=0.999")
     study = real(tmp_path, mylab, (*line, *health), 1, prune=prune)
     with study.joined(None, {}):
@@ -436,36 +450,34 @@ ENDINGS = [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.slow) for n in (s
 
 @pytest.mark.parametrize("number", ENDINGS, ids=lambda n: n.name)
 def test_a_search_that_is_ended_loses_no_trial(command, tmp_path, mylab, number):
-    line = (*mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.seconds=0.02", "metric.given.value=interval(0,1)")
-    line = ("trials=2", *line, "trainer.max_steps=150", "checkpoint.every=20", "callback.scores.every=150")
+    line = (*mylab, *TINY, "metric=given", "augmentation=held", "metric.given.value=interval(0,1)")
+    line = ("trials=2", *line, "trainer.max_steps=8", "checkpoint.every=2", "callback.scores.every=8")
     child = typed(tmp_path, *line)
     folder = tmp_path / "search" / "ring_fast"
     try:
-        until = time.monotonic() + 120
-        while not list(folder.glob("trials/0/checkpoints/step=*40.ckpt")) and time.monotonic() < until:
-            time.sleep(0.05)
+        until((tmp_path / "held").exists, child)
         child.send_signal(number)
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=HANG)
     finally:
         child.kill()
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), out
     first_picture = folder / "trials" / "0" / "samples" / "step=00000000.png"
     saved, began = result(folder / "trials" / "0"), first_picture.stat().st_mtime_ns
-    assert number == signal.SIGKILL or (saved["status"], 40 <= saved["step"] < 150) == (STATUS[number], True)
+    assert number == signal.SIGKILL or (saved["status"], saved["step"]) == (STATUS[number], 6)
     again = command("gan-search", *line)
     assert again.code == 0, again.err
     assert "2 trials for most given; 1 not over already" in again.out
     assert first_picture.stat().st_mtime_ns == began, "it began anew"
     first, second = known(folder, "ring_fast")
     assert (first.state, second.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
-    assert {result(folder / "trials" / n)["step"] for n in "01"} == {150}
+    assert {result(folder / "trials" / n)["step"] for n in "01"} == {8}
 
 
 @pytest.mark.slow
 def test_two_shells_share_a_search(tmp_path, mylab):
-    line = ("trials=6", *mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.seconds=0.3", "loss=hinge,minimax")
+    line = ("trials=6", *mylab, *TINY, "metric=given", "augmentation=patient", "loss=hinge,minimax")
     children = [typed(tmp_path, *line, "metric.given.value=interval(0,1)") for _ in range(2)]
-    outs = [child.communicate(timeout=300)[0] for child in children]
+    outs = [child.communicate(timeout=HANG)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0], outs
     trials = known(tmp_path / "search" / "ring_fast", "ring_fast")
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 6

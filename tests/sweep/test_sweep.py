@@ -1,29 +1,30 @@
 """A sweep: all jobs checked first, each on its own, the same command goes on with what is missing."""
 
+import io
 import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import held
 import pytest
 import yaml
 from omegaconf import OmegaConf
+from waiting import HANG, until
 
 from gan_lightning.check import check
 from gan_lightning.config import Composer, stored
 from gan_lightning.sweep import device, plan
 
 TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every=2")
-MYLAB = '''
-import os, signal, sys, time
+MYLAB = f'''
+import sys, time
 from pathlib import Path
-from gan_lightning.augmentation.base import Augmentation
-
+{held.CLASS}
 
 class Odd(Augmentation):
     """Goes wrong in the third step, in a way of its own, unless a person has mended it."""
@@ -48,14 +49,17 @@ class Odd(Augmentation):
 
 
 class Devices(Augmentation):
-    """Writes down which GPUs this process sees, and when."""
+    """Writes down which GPUs this process sees, and when; three of them begin together."""
 
     def __init__(self) -> None:
         super().__init__()
         self.began = time.time()
 
     def observe(self, real_logits):
-        time.sleep(0.02)
+        seen = Path(os.environ["SEEN"])
+        (seen / f"began {os.getpid()}").touch()
+        while len(list(seen.glob("began *"))) < 3:
+            time.sleep(0.02)
         line = [os.environ["CUDA_VISIBLE_DEVICES"], str(self.began), str(time.time())]
         Path(os.environ["SEEN"], f"{os.getpid()}").write_text(" ".join(line))
 '''
@@ -74,6 +78,7 @@ def mylab(tmp_path, monkeypatch):
     (lab / "mylab.py").write_text(MYLAB)
     (conf / "odd.yaml").write_text("_target_: mylab.Odd\nway: none\n")
     (conf / "devices.yaml").write_text("_target_: mylab.Devices\n")
+    (conf / "held.yaml").write_text(held.node(tmp_path / "held"))
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
     monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
@@ -183,6 +188,23 @@ def test_mistakes_before_anything_is_launched(command, tmp_path, line, said):
     assert list(tmp_path.iterdir()) == []
 
 
+class Stream(io.StringIO):
+    """A stderr that is a terminal, or none."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.isatty = lambda: terminal
+
+
+@pytest.mark.parametrize(("few", "terminal", "shown"), [(1, True, True), (1, False, False), (plan.FEW, True, False)])
+def test_many_jobs_have_a_bar_on_a_terminal(monkeypatch, few, terminal, shown):
+    """However long they take."""
+    monkeypatch.setattr(plan, "FEW", few)
+    monkeypatch.setattr(sys, "stderr", Stream(terminal))
+    plan.planned(Composer(), ["experiment=ring_fast", "seed=0,1"])
+    assert ("checking" in sys.stderr.getvalue()) == shown
+
+
 def test_names_that_differ_share_one_folder_and_a_point_given_twice_is_one_job(command, tmp_path):
     done = command("gan-train", "-m", "experiment=ring_fast,dirac", "trainer.max_steps=1", "metric=none", "seed=0,0")
     assert done.code == 0, done.err
@@ -231,33 +253,12 @@ def test_other_launchers_give_the_same_bits(tmp_path, launcher):
     for chosen in ("basic", launcher):
         extra = ("hydra.launcher.n_jobs=2",) if chosen == "joblib" else ()
         child = typed(tmp_path, *line, f"hydra/launcher={chosen}", f"hydra.sweep.dir={chosen}", *extra, env=environment)
-        out, _ = child.communicate(timeout=500)
+        out, _ = child.communicate(timeout=HANG)
         assert child.returncode == 0, out
         assert "4 of 4 finished" in out
         values.append({p.parent.name: result(p.parent)["metrics"] for p in (tmp_path / chosen).glob("*/result.json")})
     assert values[0] == values[1]
     assert len({value["class_accuracy"] for value in values[0].values()}) > 1
-
-
-def holder(folder, locked):
-    """A process that takes one GPU for a moment, and writes down which and when."""
-    with device.leased(1) if locked else nullcontext():
-        name, began = os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic()
-        time.sleep(0.2)
-        (folder / f"{os.getpid()}").write_text(f"{name} {began} {time.monotonic()}")
-
-
-def held(folder, monkeypatch, locked):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,GPU-7")
-    monkeypatch.setattr(device.tempfile, "tempdir", str(folder))
-    monkeypatch.setattr(device, "PATIENCE", 0.01)
-    children = [multiprocessing.get_context("fork").Process(target=holder, args=(folder, locked)) for _ in range(8)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(60)
-    assert [child.exitcode for child in children] == [0] * 8
-    return [path.read_text().split() for path in folder.iterdir() if path.name.isdigit()]
 
 
 def shared(spans):
@@ -266,12 +267,54 @@ def shared(spans):
     return any(float(a[1]) < float(b[2]) and float(b[1]) < float(a[2]) for a, b in pairs)
 
 
+def holder(said, go, locked):
+    """A process that holds one GPU until it may go; it tells what it takes, and what it is about to give back."""
+    with device.leased(1) if locked else nullcontext():
+        said.put(("takes", os.environ["CUDA_VISIBLE_DEVICES"]))
+        go.acquire()
+        said.put(("gives", os.environ["CUDA_VISIBLE_DEVICES"]))
+
+
+def told_of(jobs, at_once, locked):
+    """What these jobs say, in its order: one is let go whenever `at_once` of them hold something."""
+    context = multiprocessing.get_context("fork")
+    said, go, words, going = context.SimpleQueue(), context.Semaphore(0), [], 0
+    children = [context.Process(target=holder, args=(said, go, locked), daemon=True) for _ in range(jobs)]
+    for child in children:
+        child.start()
+    while len(words) < 2 * jobs:
+        until(lambda: not said.empty())
+        words.append(said.get())
+        takes = sum(word == "takes" for word, _ in words)
+        if going < takes and (takes - going == at_once or takes == jobs):
+            go.release()
+            going += 1
+    for child in children:
+        child.join(HANG)
+    assert [child.exitcode for child in children] == [0] * jobs
+    return words
+
+
+def doubly(words):
+    """The GPUs that somebody took while another held them."""
+    held, found = set(), set()
+    for word, name in words:
+        if word == "takes":
+            found |= held & {name}
+            held.add(name)
+        else:
+            held.discard(name)
+    return found
+
+
 def test_eight_jobs_on_three_gpus_never_share_one(tmp_path, monkeypatch):
-    spans = held(tmp_path, monkeypatch, locked=True)
-    assert {name for name, _, _ in spans} == {"0", "1", "GPU-7"}
-    assert not shared(spans)
-    (tmp_path / "free").mkdir()
-    assert shared(held(tmp_path / "free", monkeypatch, locked=False)), "without leases nothing would be seen"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,GPU-7")
+    monkeypatch.setattr(device.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(device, "PATIENCE", 0.01)
+    words = told_of(8, 3, locked=True)
+    assert {name for _, name in words[:3]} == {"0", "1", "GPU-7"}
+    assert doubly(words) == set()
+    assert doubly(told_of(8, 3, locked=False)) == {"0,1,GPU-7"}, "without leases nothing would be seen"
 
 
 @pytest.mark.slow
@@ -280,7 +323,7 @@ def test_no_two_jobs_of_a_sweep_share_a_gpu(tmp_path, mylab):
     line = ("-m", *mylab, *TINY, "augmentation=devices", "seed=range(0,8)", "hydra/launcher=node", "hydra.launcher.n_jobs=4")
     own = {"CUDA_VISIBLE_DEVICES": "0,1,GPU-7", "TMPDIR": str(tmp_path)}
     child = typed(tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | own)
-    out, _ = child.communicate(timeout=500)
+    out, _ = child.communicate(timeout=HANG)
     assert "8 of 8 finished" in out, out
     spans = [path.read_text().split() for path in tmp_path.iterdir() if path.name.isdigit()]
     assert len(spans) == 8
@@ -307,34 +350,28 @@ def test_every_launcher_composes_and_is_allowed(launcher, more, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
-def test_a_sweep_that_is_ended_saves_its_job_and_the_same_command_goes_on(tmp_path, number):
-    line = ("-m", "experiment=ring_fast", "trainer.max_steps=800,801", "logger=none", "hydra.sweep.dir=all")
-    child = typed(tmp_path, *line)
-    run = tmp_path / "all" / "trainer.max_steps=800"
+def test_a_sweep_that_is_ended_saves_its_job_and_the_same_command_goes_on(command, mylab, tmp_path, number):
+    line = ("-m", *mylab, "experiment=ring_fast", "trainer.max_steps=8,9", "logger=none", "metric=none", "augmentation=held")
+    child = typed(tmp_path, *line, "hydra.sweep.dir=all")
+    run = tmp_path / "all" / "augmentation=held,metric=none,trainer.max_steps=8"
     try:
-        until = time.monotonic() + 120
-        while not list(run.glob("samples/*")) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(0.5)
+        until((tmp_path / "held").exists, child)
         child.send_signal(number)
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=HANG)
     finally:
         child.kill()
-    until = time.monotonic() + 60
-    while result(run)["status"] == "running" and time.monotonic() < until:  # SIGKILL: the job ends by itself
-        time.sleep(0.1)
+    until(lambda: result(run)["status"] != "running")  # SIGKILL: the job ends by itself
     found = result(run)
     assert found["status"] == {"SIGINT": "stopped"}.get(number.name, "preempted"), (found, out)
-    assert 0 < found["step"] < 800
-    assert (run / "checkpoints" / f"step={found['step']:08d}.ckpt").exists()
-    assert not (tmp_path / "all" / "trainer.max_steps=801").exists()
+    assert found["step"] == 6
+    assert (run / "checkpoints" / "step=00000006.ckpt").exists()
+    assert not run.with_name(run.name.replace("8", "9")).exists()
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), out
     if number == signal.SIGTERM:
-        again = typed(tmp_path, *line)
-        out, _ = again.communicate(timeout=300)
-        assert again.returncode == 0, out
-        assert "2 jobs: 1 new, 1 to go on with" in out
-        assert f"going on from step {found['step']}" in out
+        again = command("gan-train", *line, "hydra.sweep.dir=all")
+        assert again.code == 0, again.err
+        assert "2 jobs: 1 new, 1 to go on with" in again.out
+        assert "going on from step 6" in again.out
 
 
 def test_the_resolved_copy_is_read_as_the_config_it_was_written_from(tmp_path):
