@@ -1,6 +1,7 @@
 """Marks that skip themselves, the commands as a person types them, a disk of a size."""
 
 import gc
+import signal
 import subprocess
 import sys
 import time
@@ -11,14 +12,19 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the suite behind its back lets it ignore ^C
+LONG = ("test_slurm.py", "test_ranks.py", "test_kill.py", "test_cluster.py", "test_wheel.py", "test_sweep.py", "test_search.py",
+        "test_hostile.py", "test_commands.py", "test_experiments.py", "test_ending.py", "test_evaluate.py")  # fmt: skip
 
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
-    parser.addoption("--kills", type=int, default=50, help="how often tests/test_kill.py kills")
+    parser.addoption("--kills", type=int, default=15, help="how often tests/test_kill.py kills")
 
 
 def pytest_collection_modifyitems(config, items):
+    """The longest files come first, so that no process is left alone with one of them."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     for item in items:
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --slow"))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from kinds import kinds
 from waiting import HANG
 
 from gan_lightning import disk, evaluate, history, sample
@@ -38,7 +39,7 @@ WRITERS = {
     "report": ("gan-report", "report.html"),
 }
 FOLDERS = {"files": "many/", "step": "seen"}
-KIND = pytest.mark.parametrize("kind", WRITERS)
+KIND = pytest.mark.parametrize("kind", kinds(WRITERS, "picture", "scores", "safetensors", "step"))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def files(folder):
     return sorted(p.name for p in folder.rglob("*") if p.is_file())
 
 
-@KIND
+@pytest.mark.parametrize("kind", WRITERS)
 def test_a_full_disk(command, finished, mounted, kind):
     """A real one: one line, which names the file, and nothing half-written; with room for it the same command ends well."""
     folder = mounted("100k")
@@ -171,7 +172,16 @@ def test_a_reader_that_has_had_enough(finished, unread, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "word", "buffered"),
-    [("sample", "--help", True), ("sample", "--help", False), ("train", "--cfg=job", True), ("sweep.search", "--help", True)],
+    kinds(
+        [
+            ("sample", "--help", True),
+            ("sample", "--help", False),
+            ("train", "--cfg=job", True),
+            ("sweep.search", "--help", True),
+        ],
+        ("sample", "--help", False),
+        ("train", "--cfg=job", True),
+    ),
 )
 def test_a_reader_that_has_had_enough_of_a_page(unread, module, word, buffered):
     assert spoken(("-m", f"gan_lightning.{module}"), unread, word, buffered=buffered) == (141, "")

@@ -13,7 +13,8 @@ import held
 import pytest
 import together
 import torch
-from games import equal
+from games import equal, trained
+from kinds import kinds
 from safetensors.torch import load_file
 from waiting import HANG, until
 
@@ -117,22 +118,30 @@ def gone(pids):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whole")
-    code, _, errors = Together(folder, *LINE, "trainer.max_steps=20", "hydra.run.dir=run").end()
-    assert code == 0, errors[-2000:]
-    return folder / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        return trained(tmp_path_factory.mktemp("whole") / "run", *LINE, "trainer.max_steps=20")
 
 
-def test_two_processes_that_were_killed_go_on_bit_for_bit(whole, tmp_path):
+@pytest.fixture
+def inherited(monkeypatch):
+    """What ranks need that are started by this process."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+def test_two_processes_that_were_killed_go_on_bit_for_bit(whole, tmp_path, command, monkeypatch):
     line = (*LINE, "augmentation=held", "augmentation.step=12", "trainer.max_steps=20", "hydra.run.dir=run")
     going = Together(tmp_path, *line).until("held")
     pids = [*going.ranks().values(), going.process.pid]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     assert going.end()[0] == -9
-    code, out, errors = Together(tmp_path, "run=run").end()
-    assert code == 0, errors[-2000:]
-    assert "going on from step 10" in out
+    monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.syspath_prepend(tmp_path)
+    done = command("gan-train", "run=run")
+    assert done.code == 0, done.err
+    assert "going on from step 10" in done.out
     one, other = state(tmp_path / "run", 20), state(whole, 20)
     assert all(equal(one[part], other[part]) for part in ("state_dict", "optimizer_states", "global_step", "callbacks"))
     assert result(tmp_path / "run")["metrics"] == result(whole)["metrics"]
@@ -153,9 +162,8 @@ def test_on_another_number_of_processes_the_same_samples(whole, tmp_path, comman
     assert one["global_step"] == other["global_step"]
 
 
-def test_a_step_of_two_processes_again(tmp_path, command, monkeypatch):
+def test_a_step_of_two_processes_again(tmp_path, command, inherited):
     """As it was logged, and of the samples that one process alone has, in its order."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     line = (*LINE[:-2], "metric=none", "trainer.max_steps=8", "gan.d_steps_per_g_step=2", "callback.scalars.every=1")
     for name, more in (("two", ()), ("one", ("trainer.devices=1", "data.batch_size=32"))):
         assert command("gan-train", *line, *more, f"hydra.run.dir={name}").code == 0
@@ -175,9 +183,8 @@ def test_a_step_of_two_processes_again(tmp_path, command, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_step_of_two_processes_that_is_another(whole, tmp_path, command, monkeypatch):
+def test_a_step_of_two_processes_that_is_another(whole, tmp_path, command, inherited):
     """The negative control, and what can't be."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     (tmp_path / "run").mkdir()
     for path in whole.glob("*.*"):
         (tmp_path / "run" / path.name).write_bytes(path.read_bytes())
@@ -498,7 +505,7 @@ LAUNCHERS = {
 }
 
 
-@pytest.mark.parametrize("launcher", ["basic", *(pytest.param(x, marks=pytest.mark.slow) for x in list(LAUNCHERS)[1:])])
+@pytest.mark.parametrize("launcher", kinds(LAUNCHERS))
 def test_a_sweep_of_two_jobs_of_two_ranks(tmp_path, launcher):
     line = (*LINE[:-2], "trainer.max_steps=2", "metric=none", "seed=0,1", "hydra.sweep.dir=sweep", *LAUNCHERS[launcher], "-m")
     code, _, errors = Together(tmp_path, *line).end()
@@ -510,3 +517,11 @@ def test_a_sweep_of_two_jobs_of_two_ranks(tmp_path, launcher):
         assert (result(run)["status"], result(run)["step"], result(run)["processes"]) == ("finished", 2, 2)
         assert len(list(run.glob("events.out.tfevents.*.0"))) == 1
     assert not any((tmp_path / name).exists() for name in ("runs", "multirun"))  # no rank has begun a sweep of its own
+
+
+def test_a_job_of_two_ranks_begins_no_sweep_of_its_own(tmp_path, command, inherited):
+    line = (*LINE[:-2], "trainer.max_steps=2", "metric=none", "seed=1", "hydra.sweep.dir=sweep")
+    done = command("gan-train", "-m", *line)
+    assert done.code == 0, done.err
+    (found,) = (result(path.parent) for path in tmp_path.glob("**/config.yaml"))
+    assert (found["status"], found["step"], found["processes"]) == ("finished", 2, 2)

@@ -13,6 +13,7 @@ from pathlib import Path
 import held
 import pytest
 import yaml
+from kinds import kinds
 from omegaconf import OmegaConf
 from waiting import HANG, until
 
@@ -349,7 +350,10 @@ def test_every_launcher_composes_and_is_allowed(launcher, more, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
+ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", kinds(ENDINGS, signal.SIGTERM, signal.SIGKILL), ids=lambda n: n.name)
 def test_a_sweep_that_is_ended_saves_its_job_and_the_same_command_goes_on(command, mylab, tmp_path, number):
     line = ("-m", *mylab, "experiment=ring_fast", "trainer.max_steps=8,9", "logger=none", "metric=none", "augmentation=held")
     child = typed(tmp_path, *line, "hydra.sweep.dir=all")
