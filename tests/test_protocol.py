@@ -103,7 +103,7 @@ def test_every_score_hears_as_many_as_it_wants(counts):
     source = Generated(make_gan((2,)), 0, 0)
     assert measure(scores, source) == {f"heard{n}": n for n in counts}
     for n, score in zip(counts, scores.values(), strict=True):
-        assert torch.equal(torch.cat(score.samples), source.part(0, n).real)
+        torch.testing.assert_close(torch.cat(score.samples), source.part(0, n).real)  # a processor may sum parts another way
     assert measure(scores, source) == {f"heard{n}": n for n in counts}  # not those of before as well
 
 

@@ -263,6 +263,7 @@ def test_the_command_says_them_before_the_first_step(command, tmp_path, workers)
     assert not list((tmp_path / "run").glob("checkpoints/*"))
 
 
+@pytest.mark.slow
 def test_a_real_process_says_them(tmp_path):
     made(tmp_path, REFUSED, "text.png", "bomb.png")
     made(tmp_path, CONVERTED, *CONVERTED)

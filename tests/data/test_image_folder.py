@@ -406,9 +406,15 @@ def test_threads_that_start_at_once_decode_once(root, tmp_path, monkeypatch):
 
 def test_without_the_lock_they_would_not(root, tmp_path, monkeypatch):
     """The test above can fail."""
-    monkeypatch.setattr(
-        image_folder, "alone", lambda folder: contextlib.nullcontext(folder.parent.mkdir(parents=True, exist_ok=True))
-    )
+    inside = threading.Barrier(4)
+
+    @contextlib.contextmanager
+    def together(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        inside.wait(HANG)
+        yield
+
+    monkeypatch.setattr(image_folder, "alone", together)
     results = in_threads(root, tmp_path / "counter", monkeypatch)
     all_good = results == [[10 * i for i in range(20)]] * 4
     assert not (all_good and (tmp_path / "counter").stat().st_size == 20)
