@@ -6,7 +6,10 @@ from gan_lightning.augmentation.base import Augmentation
 
 
 class Held(Augmentation):
-    """Once: a run that goes on finds the mark and passes. Of several ranks it holds the second, for whom the first waits."""
+    """Once: a run that goes on finds the mark and passes. Of several ranks it holds the second, for whom the first waits.
+
+    A signal that has come since the first step is enough.
+    """
 
     def __init__(self, mark: str = "", step: int = 6) -> None:
         super().__init__()
@@ -14,12 +17,15 @@ class Held(Augmentation):
 
     def observe(self, real_logits):
         self.seen += 1
-        if self.seen == self.step and os.environ.get("RANK", "1") == "1" and not self.mark.exists():
-            heard, said = os.pipe()
+        if os.environ.get("RANK", "1") != "1" or self.mark.exists():
+            return
+        if self.seen == 1:
+            self.heard, said = os.pipe()
             os.set_blocking(said, False)
             signal.set_wakeup_fd(said)
+        if self.seen == self.step:
             self.mark.touch()
-            select.select([heard], [], [], 600)
+            select.select([self.heard], [], [], 600)
             signal.set_wakeup_fd(-1)
 '''
 

@@ -80,6 +80,7 @@ def mylab(tmp_path, monkeypatch):
     (conf / "odd.yaml").write_text("_target_: mylab.Odd\nway: none\n")
     (conf / "devices.yaml").write_text("_target_: mylab.Devices\n")
     (conf / "held.yaml").write_text(held.node(tmp_path / "held"))
+    monkeypatch.delitem(sys.modules, "mylab", raising=False)  # another test's
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
     monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
