@@ -41,6 +41,13 @@ class Done:
     err: str
 
 
+@pytest.fixture(autouse=True)
+def another_persons_package():
+    """Each test that needs one writes its own `mylab`."""
+    yield
+    sys.modules.pop("mylab", None)
+
+
 @pytest.fixture
 def command(monkeypatch, capfd, tmp_path):
     """Run a console script in this process, in a folder of its own: command("gan-train", "seed=1") -> Done."""

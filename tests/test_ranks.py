@@ -138,7 +138,6 @@ def test_two_processes_that_were_killed_go_on_bit_for_bit(whole, tmp_path, comma
     assert going.end()[0] == -9
     monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    monkeypatch.delitem(sys.modules, "mylab", raising=False)  # another test's
     monkeypatch.syspath_prepend(tmp_path)
     done = command("gan-train", "run=run")
     assert done.code == 0, done.err

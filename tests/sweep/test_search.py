@@ -103,7 +103,6 @@ def mylab(tmp_path, monkeypatch):
     trials = tmp_path / "search" / "ring_fast" / "trials"
     (conf / "augmentation" / "patient.yaml").write_text(f"_target_: mylab.Patient\nfolder: {trials}\n")
     (conf / "metric" / "given.yaml").write_text("given: {_target_: mylab.Given, value: 0.0}\n")
-    monkeypatch.delitem(sys.modules, "mylab", raising=False)  # another test's
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
     monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")

@@ -80,7 +80,6 @@ def mylab(tmp_path, monkeypatch):
     (conf / "odd.yaml").write_text("_target_: mylab.Odd\nway: none\n")
     (conf / "devices.yaml").write_text("_target_: mylab.Devices\n")
     (conf / "held.yaml").write_text(held.node(tmp_path / "held"))
-    monkeypatch.delitem(sys.modules, "mylab", raising=False)  # another test's
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
     monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
@@ -366,7 +365,7 @@ def test_a_sweep_that_is_ended_saves_its_job_and_the_same_command_goes_on(comman
     finally:
         child.kill()
     until(lambda: result(run)["status"] != "running")  # SIGKILL: the job ends by itself
-    found = result(run)
+    found, began = result(run), (run / "samples" / "step=00000000.png").stat().st_mtime_ns
     assert found["status"] == {"SIGINT": "stopped"}.get(number.name, "preempted"), (found, out)
     assert found["step"] == 6
     assert (run / "checkpoints" / "step=00000006.ckpt").exists()
@@ -376,7 +375,8 @@ def test_a_sweep_that_is_ended_saves_its_job_and_the_same_command_goes_on(comman
         again = command("gan-train", *line, "hydra.sweep.dir=all")
         assert again.code == 0, again.err
         assert "2 jobs: 1 new, 1 to go on with" in again.out
-        assert "going on from step 6" in again.out
+        assert (run / "samples" / "step=00000000.png").stat().st_mtime_ns == began, "it began anew"
+        assert result(run)["step"] == 8
 
 
 def test_the_resolved_copy_is_read_as_the_config_it_was_written_from(tmp_path):
