@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+SLOW = $(shell grep -rlE 'mark\.slow|import kinds' tests --include='test_*.py')
 
 .PHONY: train test soak lint type format clean
 
@@ -9,11 +11,10 @@ train: $(READY)  ## a trained GAN on real handwritten digits, in about two minut
 	$(BIN)/gan-train $(ARGS)
 
 test: $(READY)  ## the whole suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
 
-soak: $(READY)  ## the long half of it: a thousand kills, every field of every option, SLURM's clock; about 45 minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --slow --kills 1000 $(ARGS) \
-	  tests/test_kill.py tests/test_ranks.py tests/test_slurm.py tests/test_fuzz.py tests/test_hostile.py tests/test_checkpoint.py
+soak: $(READY)  ## the long half of it: a thousand kills, every field of every option, SLURM's clock; about an hour
+	$(PYTEST) --slow --kills 1000 $(ARGS) $(SLOW)
 
 lint: $(READY)
 	$(BIN)/ruff check .

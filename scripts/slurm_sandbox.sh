@@ -51,7 +51,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 ReturnToService=2
 JobRequeue=1
-KillWait=5
+KillWait=60
 MinJobAge=600
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -75,7 +75,7 @@ for name in "${names[@]}"; do
   mkdir -p "$dir/spool/$name"
   slurmd -f "$SLURM_CONF" -N "$name" >&2
 done
-for _ in $(seq 100); do
+for _ in $(seq 1000); do
   [ "$(timeout 5 sinfo -h -o %T 2>/dev/null | sort -u | head -1)" = idle ] && break
   sleep 0.1
 done

@@ -5,8 +5,9 @@ import base64
 import json
 import shutil
 import subprocess
-import time
 from pathlib import Path
+
+from waiting import HANG, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # All that stands on the page, inside the web components' own trees, too.
@@ -43,7 +44,7 @@ class Browser:
         self.process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.asked = 0
         try:
-            port = wait(lambda: self._port(folder), 60, "chromium did not start")
+            port = until(lambda: self._port(folder), self.process, "chromium did not start")
             self.loop.run_until_complete(self._connect(port))
         except BaseException:
             self.close()
@@ -64,7 +65,7 @@ class Browser:
 
     def ask(self, method, **given):
         """A DevTools command's result."""
-        return self.loop.run_until_complete(asyncio.wait_for(self._ask(method, given), 60))
+        return self.loop.run_until_complete(asyncio.wait_for(self._ask(method, given), HANG))
 
     async def _ask(self, method, given):
         self.asked += 1
@@ -79,7 +80,7 @@ class Browser:
         """Go to a page, in a window of this size."""
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.ask("Page.navigate", url=url)
-        wait(lambda: self.evaluate("document.readyState") == "complete", 60, f"{url} did not load")
+        until(lambda: self.evaluate("document.readyState") == "complete", self.process, f"{url} did not load")
 
     def evaluate(self, script):
         """What JavaScript says."""
@@ -91,9 +92,9 @@ class Browser:
         """All that can be read, shadow trees included."""
         return self.evaluate(TEXT)
 
-    def until(self, script, seconds=60, why=""):
+    def until(self, script, why=""):
         """Wait until JavaScript says yes."""
-        return wait(lambda: self.evaluate(script), seconds, lambda: f"{why or script}\n{self.text()[:3000]}")
+        return until(lambda: self.evaluate(script), self.process, lambda: f"{why or script}\n{self.text()[:3000]}")
 
     def picture(self, path, whole=False):
         """A screenshot."""
@@ -108,21 +109,11 @@ class Browser:
         self.loop.close()
 
 
-def wait(asked, seconds, why):
-    """The first answer that is true. Raises AssertionError in the end."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        if answer := asked():
-            return answer
-        time.sleep(0.2)
-    raise AssertionError(why() if callable(why) else why)
-
-
 def ended(process):
     """Ask a process of ours to end; then end it."""
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(30)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait(10)
+        process.wait()

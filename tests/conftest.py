@@ -1,22 +1,30 @@
 """Marks that skip themselves, the commands as a person types them, a disk of a size."""
 
 import gc
+import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the suite behind its back lets it ignore ^C
+LONG = ("test_slurm.py", "test_ranks.py", "test_kill.py", "test_cluster.py", "test_wheel.py", "test_sweep.py", "test_search.py",
+        "test_hostile.py", "test_commands.py", "test_experiments.py", "test_ending.py", "test_evaluate.py")  # fmt: skip
 
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
-    parser.addoption("--kills", type=int, default=50, help="how often tests/test_kill.py kills")
+    parser.addoption("--kills", type=int, default=15, help="how often tests/test_kill.py kills")
 
 
 def pytest_collection_modifyitems(config, items):
+    """The longest files come first, so that no process is left alone with one of them."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     for item in items:
         if "slow" in item.keywords and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --slow"))
@@ -31,6 +39,13 @@ class Done:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True)
+def another_persons_package():
+    """Each test that needs one writes its own `mylab`."""
+    yield
+    sys.modules.pop("mylab", None)
 
 
 @pytest.fixture
@@ -61,6 +76,21 @@ def command(monkeypatch, capfd, tmp_path):
         return Done(code, said.out, said.err)
 
     return call
+
+
+@pytest.fixture
+def promised(pytestconfig):
+    """`with promised(10):` prints how many seconds a block took; only `--slow` holds it to the figure."""
+
+    @contextmanager
+    def timed(seconds):
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+        print(f"{took:.1f} of {seconds} s")
+        assert took <= seconds or not pytestconfig.getoption("--slow")
+
+    return timed
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from waiting import HANG
+
 
 class ForkServer:
     """The process, as a test holds it."""
@@ -39,7 +41,7 @@ class ForkServer:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(HANG)
 
 
 def forget_the_step():
@@ -69,6 +71,12 @@ def interrupt(number, step, place):
         return whole(self, *given)
 
     setattr(owner, name, caught)
+
+
+def forget_and_die(step):
+    """The same, and killed as this step begins."""
+    forget_the_step()
+    interrupt(signal.SIGKILL, step, "start")
 
 
 def kill_a_worker(step):

@@ -1,15 +1,19 @@
 """Processes that want a run directory: python lock_workers.py hold|orphan|race|start ARGUMENTS, as JSON.
 
 `hold`: says its pid and keeps the folder. `orphan`: the same, with a child. `race`: forks that
-want the same folder at the same moment, some rounds of them. `start`: forks that each begin a run as a command line does.
+want the same folder at the same moment, some rounds of them. `start`: forks that each begin a run as a command line does, while
+the clock stands still.
 """
 
 import json
+import multiprocessing
 import os
 import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
+
+from waiting import HANG
 
 from gan_lightning.config.errors import UserError
 from gan_lightning.run import lock
@@ -30,27 +34,26 @@ def hold(folder, number=None):
         without_locks(number)
     with lock.locked(Path(folder)):
         print(os.getpid(), flush=True)
-        time.sleep(60)
+        time.sleep(HANG)
 
 
 def orphan(folder):
     with lock.locked(Path(folder)):
         if child := os.fork():
             print(os.getpid(), child, flush=True)
-        time.sleep(60)
+        time.sleep(HANG)
 
 
 def forks(n, action):
-    """What n processes answer to the same moment: JSON by line."""
+    """What n processes answer that begin together: JSON by line."""
     assert "torch" not in sys.modules, "a process with threads may not fork"
     read, write = os.pipe()
-    moment = time.monotonic() + 0.2
-    children = []
-    for i in range(n):
+    begin, children = multiprocessing.get_context("fork").Barrier(n), []
+    for _ in range(n):
         if not (child := os.fork()):
-            time.sleep(max(0, moment - time.monotonic()))
+            begin.wait(HANG)
             try:
-                answer = action(i)
+                answer = action()
             except UserError as refused:
                 answer = str(refused)
             os.write(write, (json.dumps(answer) + "\n").encode())
@@ -67,12 +70,21 @@ def race(folders, n, locked):
     if not locked:
         lock.locked = lambda folder: nullcontext()
 
-    def claim(i, folder):
-        with lock.locked(Path(folder)):
-            time.sleep(0.3)
-            return True
+    def claim(folder, answered):
+        """Who has it keeps it until all know whether they do."""
+        try:
+            with lock.locked(Path(folder)):
+                answered.wait(HANG)
+                return True
+        except UserError as refused:
+            answered.wait(HANG)
+            return str(refused)
 
-    print(json.dumps([forks(n, lambda i, folder=folder: claim(i, folder)) for folder in folders]))
+    found = []
+    for folder in folders:
+        answered = multiprocessing.get_context("fork").Barrier(n)
+        found.append(forks(n, lambda folder=folder, answered=answered: claim(folder, answered)))
+    print(json.dumps(found))
 
 
 def start(n, *lines):
@@ -86,17 +98,18 @@ def start(n, *lines):
 
     composer = Composer()
     composed = composer.compose([])
+    OmegaConf.register_new_resolver("now", lambda pattern: time.strftime(pattern, time.gmtime(0)), replace=True)
 
     def begin(config):
-        folder, now = str(OmegaConf.select(config, "hydra.run.dir")), time.time()
+        folder = str(OmegaConf.select(config, "hydra.run.dir"))
         Run.begin(folder, composed, [])
-        return [folder, now]
+        return folder
 
     found = []
     for words in lines:
         config = composer.hydra.compose_config("train", words, RunMode.RUN, with_log_configuration=False)
         HydraConfig.instance().set_config(config)
-        found.append(forks(n, lambda _, config=config: begin(config)))
+        found.append(forks(n, lambda config=config: begin(config)))
     print(json.dumps(found))
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from waiting import HANG
 
 SANDBOX = Path(__file__).parent.parent / "scripts" / "slurm_sandbox.sh"
 needed = [
@@ -25,15 +26,15 @@ def sandbox(folder, nodes=1, cpus=1):
         patch.setenv("SLURM_SANDBOX_PORT", str(20000 + (10 * os.getpid() + 4 * nodes) % 20000))
         patch.setenv("SLURM_SANDBOX_NODES", str(nodes))
         patch.setenv("SLURM_SANDBOX_CPUS", str(cpus))
-        up = subprocess.run([SANDBOX, "up", folder], capture_output=True, text=True, timeout=60, check=False)
+        up = subprocess.run([SANDBOX, "up", folder], capture_output=True, text=True, timeout=HANG, check=False)
         if up.returncode or "idle" not in up.stderr:
-            subprocess.run([SANDBOX, "down", folder], timeout=20, check=False)
+            subprocess.run([SANDBOX, "down", folder], timeout=HANG, check=False)
             pytest.skip(f"SLURM does not start here: {up.stderr[-300:]}")
         patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         patch.setenv("PATH", os.pathsep.join([str(folder / "bin"), os.environ["PATH"]]))
         yield
-        subprocess.run([SANDBOX, "down", folder], timeout=20, check=False)
+        subprocess.run([SANDBOX, "down", folder], timeout=HANG, check=False)
 
 
 def said(*words):
-    return subprocess.run(words, capture_output=True, text=True, timeout=20, check=True).stdout
+    return subprocess.run(words, capture_output=True, text=True, timeout=HANG, check=True).stdout

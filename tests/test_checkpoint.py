@@ -16,6 +16,7 @@ import crash_workers
 import pytest
 import torch
 from tiny_gan import equal, fit, make_gan
+from waiting import HANG
 
 from gan_lightning.callback.checkpoint import Checkpoint
 from gan_lightning.config.errors import UserError, WriteError
@@ -62,7 +63,7 @@ def finished(tmp_path_factory):
 def process(*line, **given):
     here = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(here)}
-    return subprocess.run(line, capture_output=True, text=True, timeout=120, env=environment, check=False, **given)
+    return subprocess.run(line, capture_output=True, text=True, timeout=HANG, env=environment, check=False, **given)
 
 
 # ── crashes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

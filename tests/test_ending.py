@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from kinds import kinds
+from waiting import HANG
 
 from gan_lightning.cli import evaluate, sample
 from gan_lightning.cli.exit_codes import exit_codes
@@ -39,7 +41,7 @@ WRITERS = {
     "report": ("gan-report", "report.html"),
 }
 FOLDERS = {"files": "many/", "step": "seen"}
-KIND = pytest.mark.parametrize("kind", WRITERS)
+KIND = pytest.mark.parametrize("kind", kinds(WRITERS, "picture", "scores", "safetensors", "step"))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def files(folder):
     return sorted(p.name for p in folder.rglob("*") if p.is_file())
 
 
-@KIND
+@pytest.mark.parametrize("kind", WRITERS)
 def test_a_full_disk(command, finished, mounted, kind):
     """A real one: one line, which names the file, and nothing half-written; with room for it the same command ends well."""
     folder = mounted("100k")
@@ -159,7 +161,7 @@ def test_a_sweep_whose_plan_has_no_room(command, mounted):
 def spoken(program, stdout, *words, buffered=True):
     """A process's exit code, and what it says on stderr."""
     line, around = [sys.executable, *program, *words], os.environ | {"PYTHONUNBUFFERED": "" if buffered else "1"}
-    done = subprocess.run(line, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120, check=False, env=around)
+    done = subprocess.run(line, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=HANG, check=False, env=around)
     return done.returncode, done.stderr
 
 
@@ -180,7 +182,16 @@ def test_a_reader_that_has_had_enough(finished, unread, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "word", "buffered"),
-    [("sample", "--help", True), ("sample", "--help", False), ("train", "--cfg=job", True), ("search", "--help", True)],
+    kinds(
+        [
+            ("sample", "--help", True),
+            ("sample", "--help", False),
+            ("train", "--cfg=job", True),
+            ("search", "--help", True),
+        ],
+        ("sample", "--help", False),
+        ("train", "--cfg=job", True),
+    ),
 )
 def test_a_reader_that_has_had_enough_of_a_page(unread, module, word, buffered):
     assert spoken(("-m", f"gan_lightning.cli.{module}"), unread, word, buffered=buffered) == (141, "")

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_gan import trained
 from PIL import Image
 
 RING = ("experiment=ring", "trainer.max_steps=4", "data.batch_size=16", "model.width=8", "trainer.accelerator=cpu")
@@ -21,16 +23,23 @@ def evaluate(command, monkeypatch, tmp_path):
     return call
 
 
-@pytest.fixture
-def ring(command, tmp_path):
-    assert command("gan-train", *RING, "checkpoint.every_n_steps=2", "hydra.run.dir=ring").code == 0
-    return tmp_path / "ring"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Two runs, to copy."""
+    folder = tmp_path_factory.mktemp("finished")
+    trained(folder / "ring", *RING, "checkpoint.every=2")
+    trained(folder / "digits", *DIGITS)
+    return folder
 
 
 @pytest.fixture
-def digits(command, tmp_path):
-    assert command("gan-train", *DIGITS, "hydra.run.dir=digits").code == 0
-    return tmp_path / "digits"
+def ring(finished, tmp_path):
+    return Path(shutil.copytree(finished / "ring", tmp_path / "ring"))
+
+
+@pytest.fixture
+def digits(finished, tmp_path):
+    return Path(shutil.copytree(finished / "digits", tmp_path / "digits"))
 
 
 def told(folder, name="scores.json"):

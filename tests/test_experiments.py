@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kinds import kinds
 from PIL import Image
 
 from gan_lightning.config.compose import Composer, config_dir
@@ -45,7 +46,11 @@ def test_there_are_experiments():
     assert {"digits", "digits_fast", "ring", "grid", "dirac", "mnist", "anime_faces"} <= set(EXPERIMENTS)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+# images with classes, points, two parameters; read from files, from a folder, drawn; a watcher of its own
+KINDS = ("digits_8", "ring_fast", "dirac", "mnist", "anime_faces", "stacked_digits", "vanishing_gradient")
+
+
+@pytest.mark.parametrize("name", kinds(EXPERIMENTS, *KINDS))
 def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     own = {
@@ -98,13 +103,18 @@ OPTIONS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def composer():
+    return Composer()
+
+
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=lambda text: text)
-def test_every_option_composes_and_is_checked(group, option):
+def test_every_option_composes_and_is_checked(composer, group, option):
     from gan_lightning.config.validate import validate
 
     needed = {"image_folder": ["data.root=x"], "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"]}
     needed["dataset"].append("data.sample_shape=[3,8,8]")
-    assert validate(Composer().compose([f"{group}={option}", *needed.get(option, [])]))
+    assert validate(composer.compose([f"{group}={option}", *needed.get(option, [])]))
 
 
 def test_loggers_get_scalars_and_pictures(command, tmp_path):

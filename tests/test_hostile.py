@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -19,7 +18,10 @@ import hydra.utils
 import numpy as np
 import pytest
 import torch
+from tiny_gan import trained
+from kinds import kinds
 from omegaconf import OmegaConf
+from waiting import HANG, until
 
 from gan_lightning.storage import safe_load
 
@@ -30,11 +32,7 @@ TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "traine
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory):
     """A run of one step."""
-    folder = tmp_path_factory.mktemp("honest") / "run"
-    line = [sys.executable, "-m", "gan_lightning.cli.train", *TINY, "trainer.max_steps=1", f"hydra.run.dir={folder}"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=folder.parent)
-    assert done.returncode == 0, done.stderr
-    return folder
+    return trained(tmp_path_factory.mktemp("honest") / "run", *TINY, "trainer.max_steps=1")
 
 
 @pytest.fixture
@@ -197,8 +195,20 @@ def test_every_payload_is_real(payload, wrapping, tmp_path, mark):
     assert mark.exists()
 
 
-@pytest.mark.parametrize("wrapping", [modern, beside, legacy, tarred], ids=lambda w: w.__name__)
-@pytest.mark.parametrize("name", READERS)
+WRAPPED = [(name, wrapping) for name in READERS for wrapping in (modern, beside, legacy, tarred)]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrapping"),
+    kinds(
+        WRAPPED,
+        ("gan-train", modern),
+        ("gan-evaluate", beside),
+        ("gan-export", legacy),
+        *(w for w in WRAPPED if w[0] == "gan-sample"),
+    ),
+    ids=lambda x: getattr(x, "__name__", x),
+)
 def test_no_command_runs_a_checkpoint(command, run, mark, name, wrapping):
     path = checkpoint(run)
     state = torch.load(path, weights_only=True)
@@ -208,10 +218,19 @@ def test_no_command_runs_a_checkpoint(command, run, mark, name, wrapping):
         assert "holds more than plain data (posix.system) and was not loaded" in said
 
 
-@pytest.mark.parametrize("name", READERS)
-@pytest.mark.parametrize("held", [{}, {"state_dict": [1]}, {"state_dict": {3: torch.zeros(1)}}, 7], ids=str)
+PLAIN = {
+    "nothing": {},
+    "a list": {"state_dict": [1]},
+    "a number for a name": {"state_dict": {3: torch.zeros(1)}},
+    "a number": 7,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "held"), kinds([(name, held) for name in READERS for held in PLAIN], *zip(READERS, PLAIN, strict=True))
+)
 def test_plain_data_that_are_no_checkpoint(command, run, mark, name, held):
-    torch.save(held, checkpoint(run))
+    torch.save(PLAIN[held], checkpoint(run))
     refused(command(name, *READERS[name]), mark, checkpoint(run).name)
 
 
@@ -285,7 +304,10 @@ def planted(run, place, node):
     (run / "config.yaml").write_text(OmegaConf.to_yaml(config))
 
 
-@pytest.mark.parametrize("target", TARGETS)
+SOME = ["os.system", "builtins.open", "torch.hub.load", "hydra.utils.instantiate", "gan_lightning.run.Run", "marking.Loss"]
+
+
+@pytest.mark.parametrize("target", kinds(TARGETS, *SOME))
 def test_no_target_of_a_run_directory_is_called(command, run, mark, marking, target):
     at = list(TARGETS).index(target)
     place, name = PLACES[at % len(PLACES)], list(READERS)[at % len(READERS)]
@@ -310,7 +332,7 @@ def test_no_place_of_a_run_directory_calls_a_target(run, mark, marking, place):
         assert not mark.exists()
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", kinds(TARGETS, *SOME))
 def test_no_target_of_a_command_line_is_called(command, mark, marking, target, tmp_path):
     node = ",".join(f"{k}: {json.dumps(v)}" for k, v in ({"_target_": target} | TARGETS[target](mark)).items())
     node = node.replace('"_target_":', "_target_:").replace('"_args_":', "_args_:").replace('"command":', "command:")
@@ -342,13 +364,10 @@ HARMLESS = (
 
 
 def ran(call, mark):
-    """Whether the mark was left; a process of its own may take a moment."""
+    """Wait until the mark is left: a process of its own may take its time."""
     with contextlib.suppress(Exception):  # a payload may fail after it ran
         call()
-    deadline = time.monotonic() + 2
-    while not mark.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return mark.exists()
+    return until(mark.exists)
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t not in (*HARMLESS, "hydra.utils.instantiate", "hydra.utils.call")])
@@ -424,8 +443,11 @@ NODES = {
 }
 
 
-@pytest.mark.parametrize("multirun", [False, True], ids=["one run", "a sweep"])
-@pytest.mark.parametrize("kind", NODES)
+SWEPT = [(kind, sweep) for kind in NODES for sweep in (False, True)]
+SWEEPS = ("callbacks", "launcher", "sweeper", "a package of configs")
+
+
+@pytest.mark.parametrize(("kind", "multirun"), kinds(SWEPT, *(s for s in SWEPT if s[0] in SWEEPS or not s[1])))
 def test_no_node_of_hydra_runs(command, mark, marking, kind, multirun, tmp_path):
     key, value = NODES[kind]
     before = sorted(path.name for path in tmp_path.iterdir())
@@ -435,7 +457,7 @@ def test_no_node_of_hydra_runs(command, mark, marking, kind, multirun, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("kind", NODES)
+@pytest.mark.parametrize("kind", kinds(NODES, *SWEEPS, "a class of logging", "the environment"))
 def test_no_node_of_hydra_runs_from_a_folder_of_configs(command, mark, marking, kind, tmp_path):
     """`--config-dir theirs`: an experiment, or a whole primary config, of a stranger."""
     key, value = NODES[kind]
@@ -507,8 +529,9 @@ def test_a_rerun_would_unpickle(mark, monkeypatch):
 READS = ["${oc.env:SECRET}", "a${oc.env:SECRET}", "${oc.decode:${oc.env:SECRET}}", "${oc.env:SECRET,none}"]
 
 
-@pytest.mark.parametrize("text", READS)
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize(
+    ("name", "text"), kinds([(name, text) for name in READERS for text in READS], *zip(READERS, READS, strict=True))
+)
 def test_a_config_reads_no_secret(command, run, mark, monkeypatch, name, text):
     monkeypatch.setenv("SECRET", "hunter2")
     planted(run, "name", text)
@@ -591,15 +614,15 @@ def test_cached_readings_hold_no_objects(tmp_path, mark):
     assert not mark.exists()
 
 
-def test_in_a_real_process(run, mark, tmp_path):
+@pytest.mark.parametrize("name", kinds(["sample", "train"], "train"))
+def test_in_a_real_process(run, mark, tmp_path, name):
     """Two of the above through the commands themselves."""
     state = torch.load(checkpoint(run), weights_only=True)
     modern(PAYLOADS["os.system"](mark), checkpoint(run), state)
-    for words in (["sample", "run=run", "num=1", "out=x.npy"], ["train", "run=run", "trainer.max_steps=2"]):
-        line = [sys.executable, "-m", f"gan_lightning.cli.{words[0]}", *words[1:]]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
-        assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
-        assert "(posix.system)" in done.stderr
+    line = [sys.executable, "-m", f"gan_lightning.cli.{name}", *READERS[f"gan-{name}"]]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=HANG, check=False, cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1), done.stderr
+    assert "(posix.system)" in done.stderr
     assert not mark.exists()
 
 

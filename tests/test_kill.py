@@ -142,9 +142,9 @@ def test_a_killed_run_goes_on_bit_for_bit(lab, game, share, pytestconfig):
 
 def test_noise_that_forgets_the_step_is_seen(lab):
     """The negative control: what a framework does that reseeds nothing."""
-    code, seconds = lab.start("penalties", "forgetful-whole", sabotage=["forget_the_step"])
-    assert code == 0
-    assert lab.life("penalties", "forgetful", seconds, 3, sabotage=["forget_the_step"]) > 0
+    assert lab.start("penalties", "forgetful-whole", sabotage=["forget_the_step"])[0] == 0
+    assert lab.start("penalties", "forgetful", sabotage=["forget_and_die", 20])[0] == -9
+    assert lab.start("penalties", "forgetful", sabotage=["forget_the_step"])[0] == 0
     assert "state_dict" in differing(lab.folder / "forgetful", lab.folder / "forgetful-whole")
 
 

@@ -10,28 +10,28 @@ import time
 from pathlib import Path
 
 import ddp_worker
+import held
 import pytest
 from slurm import needed, said, sandbox
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from waiting import HANG, until
 
-STEPS = 120
-MYLAB = '''
+STEPS = 12
+MYLAB = f'''
 import time
-from gan_lightning.augmentation.base import Augmentation
-
+{held.CLASS}
 
 class Slow(Augmentation):
-    """Gives a cluster the time to interfere."""
+    """A tenth of a second a step: for more than a minute, which SLURM counts time in."""
 
-    def forward(self, x):
-        time.sleep(0.02)
-        return x
+    def update(self, real_logits):
+        time.sleep(0.1)
 '''
 JOB = """#!/bin/bash
 cd {folder}
 export OMP_NUM_THREADS=1 GAN_LIGHTNING_PACKAGES=mylab PYTHONPATH={path}
 exec {by} {python} -m gan_lightning.cli.train experiment=digits_fast model.width=4 data.batch_size=16 trainer.accelerator=cpu \\
-  augmentation=slow metric=none trainer.max_steps={steps} checkpoint.every_n_steps=50 callback.scalars.every_n_steps=1 \\
+  augmentation={kind} metric=none trainer.max_steps={steps} checkpoint.every_n_steps=50 callback.scalars.every_n_steps=1 \\
   hydra.run.dir=run --config-dir conf
 """
 
@@ -62,16 +62,19 @@ class Job:
     def __getitem__(self, key):
         return re.search(rf"\b{key}=(\S+)", said("scontrol", "show", "job", self.id))[1]
 
-    def until(self, condition, within=90):
-        deadline = time.monotonic() + within
-        while not condition():
-            assert time.monotonic() < deadline, said("scontrol", "show", "job", self.id)
+    def until(self, condition):
+        def met():
+            if condition():
+                return True
             if self["JobState"] == "PENDING" and self["Restarts"] != "0":  # SLURM lets a queued job wait for two minutes
                 time.sleep(2)  # until the node has put away what the job left
                 subprocess.run(
-                    ["scontrol", "update", f"JobId={self.id}", "StartTime=now"], capture_output=True, timeout=20, check=False
+                    ["scontrol", "update", f"JobId={self.id}", "StartTime=now"], capture_output=True, timeout=HANG, check=False
                 )
             time.sleep(0.2)
+            return False
+
+        until(met, why=lambda: said("scontrol", "show", "job", self.id))
 
 
 @pytest.fixture
@@ -79,21 +82,26 @@ def folder(tmp_path):
     (tmp_path / "mylab.py").write_text(MYLAB)
     (tmp_path / "conf" / "augmentation").mkdir(parents=True)
     (tmp_path / "conf" / "augmentation" / "slow.yaml").write_text("_target_: mylab.Slow\n")
+    (tmp_path / "conf" / "augmentation" / "held.yaml").write_text(held.node(tmp_path / "held"))
     return tmp_path
 
 
-def job(folder, *switches, by="", steps=STEPS):
+def script(folder, by="", steps=STEPS, kind="held"):
     path = os.pathsep.join([str(folder), *sys.path])
-    return Job(folder, JOB.format(folder=folder, path=path, python=sys.executable, steps=steps, by=by), "--requeue", *switches)
+    return JOB.format(folder=folder, path=path, python=sys.executable, steps=steps, by=by, kind=kind)
+
+
+def job(folder, *switches, **given):
+    return Job(folder, script(folder, **given), "--requeue", *switches)
 
 
 def under_way(folder):
-    return lambda: list(folder.glob("run/checkpoints/*.ckpt"))
+    return (folder / "held").exists
 
 
 def whole_story(folder, job, reason, steps=STEPS, restarts=(1,)):
     """It was queued again once, went on where it was saved, and every step stands in TensorBoard once."""
-    job.until(lambda: job["JobState"] == "COMPLETED", within=400)
+    job.until(lambda: job["JobState"] == "COMPLETED")
     again = int(job["Restarts"])
     assert again in restarts
     result = json.loads((folder / "run" / "result.json").read_text())
@@ -118,17 +126,17 @@ def test_a_warning_signal(slurm, folder):
 @pytest.mark.parametrize("by", [pytest.param("", marks=pytest.mark.slow), "srun"])
 def test_a_job_of_a_partition_that_goes_before(slurm, folder, by):
     """A step of srun's is told at once; a batch script at the end of the grace, when SLURM itself has queued it again."""
-    going = job(folder, by=by, steps=250)
+    going = job(folder, by=by)
     going.until(under_way(folder))
     other = Job(folder, "#!/bin/bash\nsleep 1\n", "--partition=high")
     other.until(lambda: other["JobState"] == "COMPLETED")
-    whole_story(folder, going, "SIGTERM", steps=250)
+    whole_story(folder, going, "SIGTERM")
 
 
 @pytest.mark.slow
 def test_the_end_of_its_time(slurm, folder):
     """SLURM counts time in minutes: a first minute is too short, a second one, or a third, is enough."""
-    going = job(folder, "--time=1", "--signal=B:USR2@20", steps=500)
+    going = job(folder, "--time=1", "--signal=B:USR2@20", steps=500, kind="slow")
     whole_story(folder, going, "SIGUSR2", steps=500, restarts=range(1, 5))
 
 
@@ -143,7 +151,7 @@ def test_a_cancelled_job_stays_away(slurm, folder):
 
 
 # ── several tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
-SMALL = "model.width=4 data.batch_size=16 trainer.accelerator=cpu checkpoint.every_n_steps=5 metric=none augmentation=slow"
+SMALL = "model.width=4 data.batch_size=16 trainer.accelerator=cpu checkpoint.every_n_steps=5 metric=none augmentation=held"
 
 
 def step(folder, *command):
@@ -186,7 +194,7 @@ def ranks():
 
 def test_a_step_of_two_tasks_is_one_run(two_nodes, folder):
     going = step(folder, *documented("trainer.max_steps=5"))
-    assert going.wait(timeout=120) == 0, (folder / "errors.txt").read_text()[-2000:]
+    assert going.wait(HANG) == 0, (folder / "errors.txt").read_text()[-2000:]
     run = folder / "runs" / "two_nodes"
     result = json.loads((run / "result.json").read_text())
     assert (result["status"], result["step"], result["processes"]) == ("finished", 5, 2)
@@ -196,17 +204,14 @@ def test_a_step_of_two_tasks_is_one_run(two_nodes, folder):
 
 
 @pytest.mark.slow
-def test_a_killed_task_takes_the_other_with_it(two_nodes, folder):
-    going, run = step(folder, *documented("trainer.max_steps=400")), folder / "runs" / "two_nodes"
-    deadline = time.monotonic() + 120
-    while not list(run.glob("checkpoints/*.ckpt")):
-        assert going.poll() is None, (folder / "errors.txt").read_text()[-2000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+def test_a_killed_task_takes_the_other_with_it(two_nodes, folder, promised):
+    going = step(folder, *documented("trainer.max_steps=8"))
+    until(under_way(folder), going, lambda: (folder / "errors.txt").read_text()[-2000:])
     pids = ranks()
     assert pids.keys() == {0, 1}
-    os.kill(pids[1], signal.SIGKILL)
-    assert going.wait(timeout=10) != 0
+    with promised(10):
+        os.kill(pids[1], signal.SIGKILL)
+        assert going.wait(HANG) != 0
     assert not ranks()
 
 
@@ -216,11 +221,8 @@ def test_one_task_of_two_trains_alone(two_nodes, folder):
     words = [sys.executable, "-m", "gan_lightning.cli.train", *SMALL.split(), "trainer.max_steps=5", "hydra.run.dir=alone"]
     alone = f'[ "$SLURM_PROCID" = 1 ] || exec {" ".join(words)} --config-dir conf'
     going = step(folder, "srun", "--nodes=2", "--ntasks=2", "bash", "-c", alone)
-    assert going.wait(timeout=60) == 0, (folder / "errors.txt").read_text()[-2000:]
+    assert going.wait(HANG) == 0, (folder / "errors.txt").read_text()[-2000:]
     assert json.loads((folder / "alone" / "result.json").read_text())["status"] == "finished"
-    script = JOB.format(
-        folder=folder, path=os.pathsep.join([str(folder), *sys.path]), python=sys.executable, steps=STEPS, by=""
-    ).replace(f"max_steps={STEPS}", "max_steps=5")
-    batch = Job(folder, script, "--nodes=2", "--ntasks=2")
+    batch = Job(folder, script(folder, steps=5), "--nodes=2", "--ntasks=2")
     batch.until(lambda: batch["JobState"] == "COMPLETED")
     assert json.loads((folder / "run" / "result.json").read_text())["processes"] == 1

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import ALL, CHROMIUM, Browser, ended, wait
+from browser import ALL, CHROMIUM, Browser, ended
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from waiting import until
 
 from gan_lightning.callback import image_logging
 from gan_lightning.sweep.report.curves import read_records
@@ -161,7 +162,7 @@ def tensorboard(sweep, tmp_path_factory, request):
     with log.open("w") as file:
         process = subprocess.Popen([*line, "--load_fast", request.param], stdout=file, stderr=file)
     try:
-        yield wait(lambda: (m := re.search(r"http://127\.0\.0\.1:\d+/", log.read_text())) and m[0], 60, log.read_text)
+        yield until(lambda: (m := re.search(r"http://127\.0\.0\.1:\d+/", log.read_text())) and m[0], process, log.read_text)
     finally:
         ended(process)
 

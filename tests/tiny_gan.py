@@ -88,6 +88,19 @@ def fit(gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callb
     return trainer, terms.steps
 
 
+def trained(folder, *words):
+    """A run of this process, trained to its end: its directory."""
+    from gan_lightning.build import rehearsed
+    from gan_lightning.config import Composer
+    from gan_lightning.run import Run
+    from gan_lightning.training import train
+
+    config = Composer().compose([*words])
+    run = Run.begin(folder, config, [*words])
+    assert train(run, rehearsed(config)) == 0
+    return run.path
+
+
 def equal(one, other) -> bool:
     """Bit for bit, through whatever holds the tensors."""
     if isinstance(one, torch.Tensor):

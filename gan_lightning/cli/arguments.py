@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -1,4 +1,4 @@
-"""gan-evaluate: how good are a run's samples, or a folder's; the protocol travels with the number."""
+"""gan-evaluate: score a run's samples, or those of a folder; each report contains the protocol of its scores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from gan_lightning.cli.arguments import parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
+from gan_lightning.cli.score_table import score_table
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import Plain
@@ -58,29 +59,34 @@ class Request(BaseModel):
     out: Path | None = None
 
 
-FOLDERS = ["fid", "kid", "precision_recall"]  # the scores of two folders, unless others are asked for
+FOLDER_METRICS = ["fid", "kid", "precision_recall"]  # the default metrics of two folders
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script `gan-evaluate`."""
     with exit_codes():
-        request: Request = parse_arguments(Request, sys.argv[1:])
-        if request.run is not None and (request.real or request.fake):
-            raise UserError("run=, real=: score a run, or a folder against another; not both")
-        if request.run is None and not (request.real and request.fake):
-            raise UserError("run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR")
-        found, out = evaluate_run(request) if request.run is not None else evaluate_folders(request)
-        print(score_table(found))
+        request = parse_arguments(Request, sys.argv[1:])
+        check_request(request)
+        report, out = evaluate_run(request) if request.run is not None else evaluate_folders(request)
+        print(score_table(report))
         if out is not None:
             from gan_lightning.storage.atomic import write_text
 
-            write_text(out, json.dumps(found, indent=2) + "\n")
+            write_text(out, json.dumps(report, indent=2) + "\n")
             print(f"\n{out}")
 
 
+def check_request(request: Request) -> None:
+    """Check that either a run or two folders are requested. Raises UserError."""
+    if request.run is not None and (request.real or request.fake):
+        raise UserError("run=, real=: score a run, or a folder against another; not both")
+    if request.run is None and not (request.real and request.fake):
+        raise UserError("run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR")
+
+
 def evaluate_run(request: Request) -> tuple[Plain, Path]:
-    """The scores of a run's generator at a checkpoint, and where they go. Raises UserError."""
-    from gan_lightning.config import instantiate
+    """Score a run's generator at a checkpoint, and return the report and the file to write it to. Raises UserError."""
+    from gan_lightning.config.instantiate import build_data
     from gan_lightning.metric.evaluation import GeneratedSamples, batch_norm_layers, discriminator_function
     from gan_lightning.metric.reference import Reference
     from gan_lightning.run.directory import Run
@@ -90,20 +96,28 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     assert request.run is not None
     run = Run(request.run)
     out = request.out or run.path / "scores.json"
-    require_writable(out, made=False)
+    require_writable(out, create_folders=False)
     plain = select_metrics(run.config, request)
     gan, step = load_gan(run, request.checkpoint)
-    data = instantiate.build_data(plain)
-    scores = build_fitting_metrics(plain, data)
+    data = build_data(plain)
+    metrics = build_fitting_metrics(plain, data)
     source = GeneratedSamples(gan, data.num_classes, request.seed, Purpose.REPORT, request.weights, request.batch_norm)
-    sampled = f"{request.batch_norm} statistics" if batch_norm_layers(source.network) else "none"
-    who = {"run": str(run.path), "step": step, "seed": request.seed, "weights": request.weights, "batch_norm": sampled}
+    protocol = {
+        "run": str(run.path),
+        "step": step,
+        "seed": request.seed,
+        "weights": request.weights,
+        "batch_norm": f"{request.batch_norm} statistics" if batch_norm_layers(source.network) else "none",
+    }
     reference = Reference(data, request.split, discriminator_function(gan))
-    return score_samples(scores, source, reference, request.num, who), out
+    return score_samples(metrics, source, reference, request.num, protocol), out
 
 
 def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
-    """The scores of one folder of images against another, and where they go. Raises UserError."""
+    """Score one folder of images against another, and return the report and the file to write it to, if requested.
+
+    Raises UserError.
+    """
     from gan_lightning.data.image_folder import ImageFolder
     from gan_lightning.metric.reference import Reference
 
@@ -112,20 +126,20 @@ def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
         if not folder.is_dir():
             raise UserError(f"{name}={folder}: {'is a file' if folder.exists() else 'does not exist'}; give a folder of images")
     if request.out is not None:
-        require_writable(request.out, made=False)
+        require_writable(request.out, create_folders=False)
     shape = request.shape or first_image_shape(request.real)
-    plain = select_metrics(Composer().compose(["metric=none", "feature=inception"]), request, FOLDERS)
+    plain = select_metrics(Composer().compose(["metric=none", "feature=inception"]), request, FOLDER_METRICS)
     real, fake = (
         ImageFolder(root=str(root), validation=0.0, test=0.0, sample_shape=tuple(shape), num_classes=0)
         for root in (request.real, request.fake)
     )
-    scores = build_fitting_metrics(plain, real)
-    who = {"real": str(request.real), "fake": str(request.fake), "shape": shape}
-    return score_samples(scores, load_split(fake, "train"), Reference(real, "train"), request.num, who), request.out
+    metrics = build_fitting_metrics(plain, real)
+    protocol = {"real": str(request.real), "fake": str(request.fake), "shape": shape}
+    return score_samples(metrics, load_split(fake, "train"), Reference(real, "train"), request.num, protocol), request.out
 
 
 def first_image_shape(folder: Path) -> list[int]:
-    """That of a folder's first image. Raises UserError."""
+    """Return the shape [C, H, W] of a folder's first image. Raises UserError."""
     from PIL import Image
 
     from gan_lightning.data.image_folder import list_images
@@ -135,18 +149,18 @@ def first_image_shape(folder: Path) -> list[int]:
             return [1 if first.mode in ("1", "L", "I;16") else 3, first.height, first.width]
     except (IndexError, OSError) as error:
         why = "it holds no images" if isinstance(error, IndexError) else one_line(error)
-        raise UserError(f"real={folder}: the size of its images can't be told ({why}); give shape=[C,H,W]") from None
+        raise UserError(f"real={folder}: the size of its images is unknown ({why}); give shape=[C,H,W]") from None
 
 
-def select_metrics(config: DictConfig, request: Request, otherwise: Sequence[str] = ()) -> Plain:
-    """A config with the metrics and the extractor that were asked for, checked. Raises UserError."""
+def select_metrics(config: DictConfig, request: Request, default: Sequence[str] = ()) -> Plain:
+    """Return the validated config with the requested metrics and feature extractor in place of its own. Raises UserError."""
     from gan_lightning.config.validate import validate
 
-    named = [request.metric] if isinstance(request.metric, str) else request.metric or list(otherwise)
-    words = [f"metric=[{','.join(named)}]"] if named else []
-    words += [f"feature={request.feature}"] if request.feature else []
-    composed = Composer().compose(words)
-    for group in [word.partition("=")[0] for word in words]:
+    names = [request.metric] if isinstance(request.metric, str) else request.metric or list(default)
+    overrides = [f"metric=[{','.join(names)}]"] if names else []
+    overrides += [f"feature={request.feature}"] if request.feature else []
+    composed = Composer().compose(overrides)
+    for group in [override.partition("=")[0] for override in overrides]:
         config[group] = composed[group]
     plain = validate(config)
     if not plain["metric"]:
@@ -155,93 +169,78 @@ def select_metrics(config: DictConfig, request: Request, otherwise: Sequence[str
 
 
 def build_fitting_metrics(plain: Plain, data: Data) -> dict[str, GenerativeMetric]:
-    """The scores, not yet bound. Raises UserError, saying which do not fit and why."""
-    from gan_lightning.config import instantiate
+    """Build the metrics, without a reference yet. Raises UserError with a line for each that does not fit the data."""
+    from gan_lightning.config.instantiate import build_metrics
 
-    scores = instantiate.build_metrics(plain)
-    if lines := [f"metric.{name}: {why}" for name, score in scores.items() if (why := score.incompatibility(data))]:
+    metrics = build_metrics(plain)
+    if lines := [f"metric.{name}: {why}" for name, metric in metrics.items() if (why := metric.incompatibility(data))]:
         raise UserError(*lines)
-    return scores
+    return metrics
 
 
 def load_split(data: Data, name: str) -> Source:
-    """A split, loaded. Raises UserError."""
+    """Load a split of the data. Raises UserError."""
     from gan_lightning.data.base import DataError
 
     try:
-        found: Source = getattr(data.splits, name)
+        split: Source = getattr(data.splits, name)
     except DataError as error:
         raise UserError(*error.lines) from None
-    return found
+    return split
 
 
 def score_samples(
-    scores: dict[str, GenerativeMetric], source: SampleSource, reference: Reference, num: int | None, who: Plain
+    metrics: dict[str, GenerativeMetric], source: SampleSource, reference: Reference, num: int | None, protocol: Plain
 ) -> Plain:
-    """Each number beside the floor that real samples set, and all that it depends on. Raises UserError."""
-    from gan_lightning.data.base import DataError
-    from gan_lightning.metric.base import TooFewSamplesError
-    from gan_lightning.metric.evaluation import evaluate_floor, evaluate_metrics
+    """Return the report: the scores, the protocol with all that they depend on, and the provenance.
+
+    `num` replaces each metric's number of samples. Raises UserError.
+    """
     from gan_lightning.metric.reference import reference_size
     from gan_lightning.run.provenance import provenance
     from gan_lightning.run.result import finite
 
-    if reference.split == "train" and (aware := [name for name, score in scores.items() if score.uses_train_split]):
-        raise UserError(f"metric={aware[0]}: compares training samples with held-out ones; use split=test or split=validation")
-    feature = next((score.feature for score in scores.values() if hasattr(score, "feature")), None)
+    scores = compute_scores(metrics, source, reference, num)
+    feature = next((metric.feature for metric in metrics.values() if hasattr(metric, "feature")), None)
+    protocol = protocol | {
+        "samples": {name: metric.num_samples for name, metric in metrics.items()},
+        "reference": {"split": reference.split, "samples": reference_size(reference.source)},
+        "feature": feature and feature.name,
+        "resizer": feature and feature.resizer,
+    }
+    return finite({"scores": scores, "protocol": protocol, "provenance": provenance(protocol.get("seed", 0), "cpu")})
+
+
+def compute_scores(
+    metrics: dict[str, GenerativeMetric], source: SampleSource, reference: Reference, num: int | None
+) -> dict[str, dict[str, float]]:
+    """Return each score of the generated samples beside that of real ones, its floor, and the excess over a nonzero floor.
+
+    Raises UserError.
+    """
+    from gan_lightning.data.base import DataError
+    from gan_lightning.metric.base import TooFewSamplesError
+    from gan_lightning.metric.evaluation import evaluate_floor, evaluate_metrics
+
+    if reference.split == "train" and (held_out := [name for name, metric in metrics.items() if metric.uses_train_split]):
+        cure = "use split=test or split=validation"
+        raise UserError(f"metric={held_out[0]}: compares training samples with held-out ones; {cure}")
     try:
-        for score in scores.values():
-            score.num_samples = num or score.num_samples
-            score.set_reference(reference)
-        generated, real = evaluate_metrics(scores, source), evaluate_floor(scores, reference)
+        for metric in metrics.values():
+            metric.num_samples = num or metric.num_samples
+            metric.set_reference(reference)
+        generated, real = evaluate_metrics(metrics, source), evaluate_floor(metrics, reference)
     except TooFewSamplesError as error:
         raise UserError(str(error)) from None
     except DataError as error:
         raise UserError(*error.lines) from None
-    floored = {name for score in scores.values() for name in score.nonzero_floor}
-    rows = {
+    nonzero_floor = {name for metric in metrics.values() for name in metric.nonzero_floor}
+    return {
         name: {"generated": value}
         | ({"real": real[name]} if name in real else {})
-        | ({"excess": value - real[name]} if name in floored and name in real else {})
+        | ({"excess": value - real[name]} if name in nonzero_floor and name in real else {})
         for name, value in generated.items()
     }
-    return finite(
-        {
-            "scores": rows,
-            "protocol": who
-            | {
-                "samples": {name: score.num_samples for name, score in scores.items()},
-                "reference": {"split": reference.split, "samples": reference_size(reference.source)},
-                "feature": feature and feature.name,
-                "resizer": feature and feature.resizer,
-            },
-            "provenance": provenance(who.get("seed", 0), "cpu"),
-        }
-    )
-
-
-def score_table(found: Plain) -> str:
-    """What a person reads: the numbers, then how they came about."""
-    rows = [("", "generated", "real", "excess")]
-    for name, row in found["scores"].items():
-        rows.append((name, *(format_score(row[c]) if c in row else "" for c in rows[0][1:])))
-    wide = [max(len(row[i]) for row in rows) for i in range(4)]
-    lines = [
-        "  ".join([name.ljust(wide[0]), *(cell.rjust(w) for cell, w in zip(cells, wide[1:], strict=True))])
-        for name, *cells in rows
-    ]
-    said = found["protocol"]
-    against = f"{said['reference']['samples']} real samples of the {said['reference']['split']} split"
-    samples = ", ".join(f"{n} for {name}" for name, n in said["samples"].items())
-    told = [("samples", samples), ("against", against), ("feature", f"{said['feature']}, resizer: {said['resizer']}")]
-    told += [(k, str(said[k])) for k in ("step", "seed", "weights", "batch_norm") if k in said]
-    told = [(k, v) for k, v in told if not v.startswith("None")]
-    return "\n".join([*lines, "", *(f"  {k:<10}  {v}" for k, v in told)])
-
-
-def format_score(value: float | None) -> str:
-    """Four significant digits."""
-    return "not a number" if value is None else f"{value:.4g}"
 
 
 if __name__ == "__main__":

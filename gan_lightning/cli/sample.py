@@ -105,7 +105,7 @@ def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -
 
 
 def grid_columns(num_classes: int) -> int:
-    """Return the number of columns such that each shows one class: a multiple of few classes, and 8 for more than 16."""
+    """Return a number of columns at which each column shows one class, few classes repeated; 8 for more than 16 classes."""
     return num_classes * (10 // num_classes) if num_classes <= 10 else num_classes if num_classes <= 16 else 8
 
 

@@ -3,8 +3,8 @@
     discriminator  (1 − smoothing) · softplus(−real) + smoothing · softplus(real) + softplus(fake)
     generator      softplus(−fake)  =  −log D(G(z))
 
-Its fixed point is that of minimax, but the gradient −sigmoid(−fake) is strong where D rejects the samples. Goodfellow et al. 2014,
-section 3, below eq. 1. `smoothing` moves D's target for real samples to 1 − smoothing (one-sided, Salimans et al. 2016, 3.4).
+Its fixed point is that of minimax, but the gradient −sigmoid(−fake) is strong where D rejects the samples. Goodfellow et al.
+2014, section 3, below eq. 1. `smoothing` moves D's target for real samples to 1 − smoothing (one-sided, Salimans et al. 2016, 3.4).
 """
 
 from typing import Annotated

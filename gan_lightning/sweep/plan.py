@@ -28,6 +28,7 @@ from gan_lightning.config.world_size import world_size
 from gan_lightning.storage import atomic
 
 MAX_NAME_BYTES = 255  # of a file name, on all common filesystems
+MAX_JOBS_WITHOUT_BAR = 20  # their check ends before a progress bar could be read
 PLAN_FILE = "sweep.json"
 
 
@@ -90,7 +91,8 @@ def plan_sweep(composer: Composer, line: list[str]) -> Plan:
     unnamed = set(hydra["job"]["config"]["override_dirname"]["exclude_keys"]) - swept_keys
     jobs, folders, mistakes = [], [], []
     preflighted: dict[str, UserError | None] = {}
-    for overrides in tqdm(points, "checking", delay=2, mininterval=1, unit="job", leave=False, file=sys.stderr):
+    hidden = len(points) <= MAX_JOBS_WITHOUT_BAR or None  # None: shown on a terminal only
+    for overrides in tqdm(points, "checking", disable=hidden, mininterval=1, unit="job", leave=False, file=sys.stderr):
         try:
             config = composer.compose([*for_hydra, *overrides])
             composer.refuse_new(overrides)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from waiting import HANG
 
 from gan_lightning.data.base import DataError
 from gan_lightning.data.image_folder import ImageFolder
@@ -262,11 +263,12 @@ def test_the_command_says_them_before_the_first_step(command, tmp_path, workers)
     assert not list((tmp_path / "run").glob("checkpoints/*"))
 
 
+@pytest.mark.slow
 def test_a_real_process_says_them(tmp_path):
     made(tmp_path, REFUSED, "text.png", "bomb.png")
     made(tmp_path, CONVERTED, *CONVERTED)
     line = [sys.executable, "-m", "gan_lightning.cli.train", *LINE, "data.batch_size=2"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=HANG, check=False, cwd=tmp_path)
     told, *lines = done.stderr.strip().splitlines()
     assert told.startswith("decoding 22 images once into")
     assert (done.returncode, len(lines)) == (2, 3), done.stderr

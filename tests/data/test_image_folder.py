@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from waiting import HANG
 
 from gan_lightning.data import decoded_cache
 from gan_lightning.data.base import DataError
@@ -405,9 +406,15 @@ def test_threads_that_start_at_once_decode_once(root, tmp_path, monkeypatch):
 
 def test_without_the_lock_they_would_not(root, tmp_path, monkeypatch):
     """The test above can fail."""
-    monkeypatch.setattr(
-        decoded_cache, "one_writer", lambda folder: contextlib.nullcontext(folder.parent.mkdir(parents=True, exist_ok=True))
-    )
+    inside = threading.Barrier(4)
+
+    @contextlib.contextmanager
+    def together(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        inside.wait(HANG)
+        yield
+
+    monkeypatch.setattr(decoded_cache, "one_writer", together)
     results = in_threads(root, tmp_path / "counter", monkeypatch)
     all_good = results == [[10 * i for i in range(20)]] * 4
     assert not (all_good and (tmp_path / "counter").stat().st_size == 20)
@@ -425,7 +432,7 @@ def test_eight_processes_that_start_at_once_decode_once(root, tmp_path, monkeypa
     start = context.Barrier(8)
 
     def work(number):
-        start.wait(30)
+        start.wait(HANG)
         samples = folder(root, sample_shape=(1, 4, 6)).load().train.samples
         (tmp_path / f"result{number}").write_bytes(samples.tobytes())
 
@@ -433,7 +440,7 @@ def test_eight_processes_that_start_at_once_decode_once(root, tmp_path, monkeypa
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(HANG)
     assert [process.exitcode for process in processes] == [0] * 8
     expected = b"".join(bytes([10 * i]) * 24 for i in range(20))
     assert {(tmp_path / f"result{number}").read_bytes() for number in range(8)} == {expected}
@@ -452,7 +459,7 @@ def test_a_process_that_is_killed_while_it_decodes_leaves_no_half(root, monkeypa
 
     process = context.Process(target=work)
     process.start()
-    process.join(60)
+    process.join(HANG)
     assert process.exitcode == 9
     cache = root.parent / "cache" / "image_folder"
     assert [path.suffix for path in cache.iterdir() if path.is_dir()] == [".partial"]

@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from discovery import classes
+from waiting import HANG
 
 from gan_lightning import metric as room
 from gan_lightning.config.compose import config_dir
@@ -213,7 +214,7 @@ def everything():
 def rank(own, world, folder, said):
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet", rank=own, world_size=world, timeout=timedelta(seconds=60)
+        "gloo", init_method=f"file://{folder}/meet", rank=own, world_size=world, timeout=timedelta(seconds=HANG)
     )
     said.put((own, everything()))
     torch.distributed.destroy_process_group()
@@ -229,10 +230,10 @@ def test_two_ranks_give_the_numbers_of_one(tmp_path, monkeypatch):
     for process in ranks:
         process.start()
     try:
-        together = dict(said.get(timeout=120) for _ in ranks)
+        together = dict(said.get(timeout=HANG) for _ in ranks)
     finally:
         for process in ranks:
-            process.join(10)
+            process.join(HANG)
             process.kill()
     assert together[0] == together[1]
     assert together[0] == pytest.approx(alone, rel=1e-6, abs=1e-6)

@@ -1,11 +1,12 @@
 """The real side of scores: what is read, kept and found again."""
 
-import subprocess
-import sys
+import multiprocessing
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from waiting import HANG
 
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
@@ -90,41 +91,36 @@ def test_a_damaged_file_is_made_again(cache):
     assert torch.equal(load_file(path)["features"], whole.features)
 
 
-JOB = """
-import sys, time, torch
-from gan_lightning.data.digits import Digits
-from gan_lightning.metric.feature.base import Feature, Reading
-from gan_lightning.metric.reference import read_features
-
-class Slow(Feature):
-    name, asked = "slow", 0
-
+class Slow(Halves):
     def extract(self, samples):
-        Slow.asked += 1
-        time.sleep(1)
-        return Reading(samples.flatten(1))
+        time.sleep(0.2)
+        return super().extract(samples)
 
-test = Digits(sample_shape=(1, 8, 8), num_classes=10).splits.test
-print("ready", flush=True)
-sys.stdin.readline()
-print(float(read_features(test, Slow()).features.sum()), Slow.asked)
-"""
+
+def job(test, start, said):
+    feature = Slow()
+    start.wait(HANG)
+    said.put((float(read(test, feature).features.sum()), feature.asked))
+
+
+def found(jobs=3):
+    """What so many jobs read that begin together, and how often each of them asked the extractor."""
+    context = multiprocessing.get_context("fork")
+    start, said, test = context.Barrier(jobs), context.SimpleQueue(), DIGITS.splits.test
+    children = [context.Process(target=job, args=(test, start, said)) for _ in range(jobs)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(HANG)
+    assert [child.exitcode for child in children] == [0] * jobs
+    return [said.get() for _ in children]
 
 
 def test_of_many_jobs_one_reads_and_the_others_wait():
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    jobs = [subprocess.Popen([sys.executable, "-c", JOB], **pipes) for _ in range(3)]
-    try:
-        assert [job.stdout.readline() for job in jobs] == ["ready\n"] * 3
-        for job in jobs:  # all at once
-            job.stdin.write("go\n")
-            job.stdin.flush()
-        found = [job.communicate(timeout=120)[0].split() for job in jobs]
-    finally:
-        for job in jobs:
-            job.kill()
-    assert len({total for total, _ in found}) == 1
-    assert sorted(int(asked) for _, asked in found) == [0, 0, 1]
+    jobs = found()
+    assert len({total for total, _ in jobs}) == 1
+    once = max(asked for _, asked in jobs)
+    assert sorted(asked for _, asked in jobs) == [0, 0, once]
 
 
 def test_an_extractor_is_asked_once_a_batch():

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 
 import pytest
+import waiting
 from slurm import needed, said, sandbox
 
 MYLAB = '''
@@ -77,7 +78,9 @@ def owner(folder, name):
 def hurry():
     """SLURM lets a job that was queued again wait for two minutes."""
     for job in said("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i").split():
-        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True, timeout=20, check=False)
+        subprocess.run(
+            ["scontrol", "update", f"JobId={job}", "StartTime=now"], capture_output=True, timeout=waiting.HANG, check=False
+        )
 
 
 def training(folder, busy, but=()):
@@ -92,14 +95,14 @@ def training(folder, busy, but=()):
     ]
 
 
-def until(condition, child, within=300):
-    deadline = time.monotonic() + within
-    while not (found := condition()):
-        assert child.poll() is None, child.communicate()[0]
-        assert time.monotonic() < deadline, said("squeue")
-        hurry()
-        time.sleep(0.2)
-    return found
+def until(condition, child):
+    def met():
+        if not (found := condition()):
+            hurry()
+            time.sleep(0.2)
+        return found
+
+    return waiting.until(met, child, lambda: said("squeue"))
 
 
 def rows(out):
@@ -109,7 +112,7 @@ def rows(out):
 
 def test_a_small_sweep(cluster):
     child = typed(cluster, "experiment=ring_fast", "trainer.max_steps=10", "seed=0,1", "hydra.launcher.array_parallelism=1")
-    out, _ = child.communicate(timeout=200)
+    out, _ = child.communicate(timeout=waiting.HANG)
     assert child.returncode == 0, out
     assert "2 of 2 finished" in out
     folders = {path.name for path in (cluster / "all" / ".submitit").iterdir()}

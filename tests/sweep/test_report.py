@@ -18,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from PIL import Image
+from waiting import HANG
 
 from gan_lightning.cli import report
 from gan_lightning.config.compose import Composer, quote_value
@@ -438,7 +439,7 @@ def test_it_answers_without_torch(tmp_path):
     fake_runs.sweep(tmp_path, {"a": 1.0}, seeds=[0])
     code = "import sys; from gan_lightning.sweep.report import write; write.write_report(sys.argv[1]); "
     code += "assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=100)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=HANG)
 
 
 @pytest.mark.slow
