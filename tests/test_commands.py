@@ -7,14 +7,13 @@ import subprocess
 import sys
 from itertools import pairwise
 
-import tiny_gan
 import numpy as np
 import pytest
+import tiny_gan
 import torch
 from kinds import kinds
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-import tiny_gan
 from tiny_gan import equal
 from waiting import HANG, until
 
@@ -257,7 +256,7 @@ def test_ctrl_c_in_a_real_process(tmp_path):
         "gan_lightning.cli.train",
         *TINY,
         "trainer.max_steps=100000",
-        "checkpoint.every=2",
+        "checkpoint.every_n_steps=2",
         "hydra.run.dir=run",
         "callback=long",
     ]

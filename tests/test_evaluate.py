@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_gan import trained
 from PIL import Image
+from tiny_gan import trained
 
 RING = ("experiment=ring", "trainer.max_steps=4", "data.batch_size=16", "model.width=8", "trainer.accelerator=cpu")
 DIGITS = ("experiment=digits_fast", "model.width=4", "trainer.max_steps=4", "data.batch_size=16", "trainer.accelerator=cpu")
@@ -27,7 +27,7 @@ def evaluate(command, monkeypatch, tmp_path):
 def finished(tmp_path_factory):
     """Two runs, to copy."""
     folder = tmp_path_factory.mktemp("finished")
-    trained(folder / "ring", *RING, "checkpoint.every=2")
+    trained(folder / "ring", *RING, "checkpoint.every_n_steps=2")
     trained(folder / "digits", *DIGITS)
     return folder
 

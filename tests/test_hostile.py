@@ -18,9 +18,9 @@ import hydra.utils
 import numpy as np
 import pytest
 import torch
-from tiny_gan import trained
 from kinds import kinds
 from omegaconf import OmegaConf
+from tiny_gan import trained
 from waiting import HANG, until
 
 from gan_lightning.storage import safe_load

@@ -90,14 +90,14 @@ def fit(gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callb
 
 def trained(folder, *words):
     """A run of this process, trained to its end: its directory."""
-    from gan_lightning.build import rehearsed
-    from gan_lightning.config import Composer
-    from gan_lightning.run import Run
-    from gan_lightning.training import train
+        from gan_lightning.config.compose import Composer
+    from gan_lightning.config.preflight import validate_and_preflight
+    from gan_lightning.run.directory import Run
+    from gan_lightning.training.fit import train
 
     config = Composer().compose([*words])
     run = Run.begin(folder, config, [*words])
-    assert train(run, rehearsed(config)) == 0
+    assert train(run, validate_and_preflight(config)) == 0
     return run.path
 
 

@@ -100,7 +100,7 @@ class Slow(Halves):
 def job(test, start, said):
     feature = Slow()
     start.wait(HANG)
-    said.put((float(read(test, feature).features.sum()), feature.asked))
+    said.put((float(read_features(test, feature).features.sum()), feature.asked))
 
 
 def found(jobs=3):
