@@ -99,12 +99,12 @@ REFUSED = {
     "optimizer.schedule=cosine": 'optimizer.schedule: "cosine" is no object; to choose an option: optimizer/schedule=cosine',
     "model.generator=5": "model.generator: 5 is no object; to choose an option: model=…",
     "~gan.packing": "gan.packing: missing; it is needed",
-    "optimizer.generator._partial_=false": "optimizer.generator._partial_: false may not stand here",
-    "loss._target_=gan_lightning.loss.base.AdversarialLoss": "loss._target_: gan_lightning.loss.base.AdversarialLoss may not",
+    "optimizer.generator._partial_=false": "optimizer.generator._partial_: false is not allowed here",
+    "loss._target_=gan_lightning.loss.base.AdversarialLoss": "loss._target_: gan_lightning.loss.base.AdversarialLoss is not",
     "model.generator.num_classes=0 metric=none": "model: 0 classes in generator, 10 classes in discriminator",
-    "model.num_classes=0": "metric.class_accuracy: asks for classes, but the generator has none",
+    "model.num_classes=0": "metric.class_accuracy: needs classes, but the generator has none",
     "objective=class_accuracy_real": "objective: no metric gives class_accuracy_real; did you mean class_accuracy?",
-    "trainer.devices=2": "trainer.devices: 2 processes need to know how they work together; use trainer=ddp",
+    "trainer.devices=2": "trainer.devices: 2 processes need a strategy; use trainer=ddp",
     "trainer=ddp trainer.num_nodes=2": "trainer.num_nodes: 2 nodes, but this is the only process; start it on each node",
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
     "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate_grad_batches",
@@ -123,6 +123,36 @@ def test_a_mistake_is_one_line(composer, line):
     (said,) = mistakes(composer, line)
     assert said.startswith(REFUSED[line])
     assert "\n" not in said
+
+
+RENAMED = {  # a name of an earlier version → the name today
+    "gan.fresh_z=true": "gan.resample_z",
+    "gan.head_start=9": "gan.discriminator_warmup_steps",
+    "gan.accumulate=2": "gan.accumulate_grad_batches",
+    "checkpoint.every=9": "checkpoint.every_n_steps",
+    "checkpoint.keep=2": "checkpoint.save_last_k",
+    "callback.scalars.every=9": "callback.scalars.every_n_steps",
+    "callback.samples.budget=9": "callback.samples.max_image_mb",
+    "data.workers=2": "data.num_workers",
+    "regularizer.gradient_penalty.sides=1 regularizer=gradient_penalty": "regularizer.gradient_penalty.one_sided",
+    "prior.bits=4 prior=binary_gaussian": "prior.num_binary",
+    "optimizer.schedule.until=0.5 optimizer/schedule=geometric": "optimizer.schedule.decay_fraction",
+    "optimizer.schedule.until=0.1 optimizer/schedule=ramp": "optimizer.schedule.warmup_fraction",
+    "prior=coins": "prior=binary_gaussian",
+}
+
+
+@pytest.mark.parametrize("line", RENAMED)
+def test_a_renamed_key_or_option_names_its_successor(composer, line):
+    old = line.split()[0]
+    old = old.partition("=")[0] if "." in old else old
+    assert mistakes(composer, line) == [f"{old}: renamed; use {RENAMED[line]}"]
+
+
+def test_a_users_own_option_may_have_an_old_name(tmp_path):
+    (tmp_path / "prior").mkdir()
+    (tmp_path / "prior" / "coins.yaml").write_text("_target_: gan_lightning.prior.sphere.Sphere\n")
+    assert mistakes(Composer(str(tmp_path)), "prior=coins") == []
 
 
 def test_all_mistakes_are_told_at_once(composer):
@@ -226,7 +256,7 @@ def test_no_target_but_the_allowed(composer, target, monkeypatch):
 
 def test_a_role_is_kept(composer):
     (said,) = mistakes(composer, "loss._target_=gan_lightning.regularizer.r1.R1")
-    assert said == "loss._target_: gan_lightning.regularizer.r1.R1 may not stand here; allowed: classes in gan_lightning.loss"
+    assert said == "loss._target_: gan_lightning.regularizer.r1.R1 is not allowed here; allowed: classes in gan_lightning.loss"
     (said,) = mistakes(composer, "trainer._target_=torch.optim.Adam")
     assert said.startswith("trainer._target_: torch.optim.Adam ")
     (said,) = mistakes(composer, "loss._target_=gan_lightning.loss.hinge.Hing")

@@ -304,7 +304,14 @@ def planted(run, place, node):
     (run / "config.yaml").write_text(OmegaConf.to_yaml(config))
 
 
-SOME = ["os.system", "builtins.open", "torch.hub.load", "hydra.utils.instantiate", "gan_lightning.run.Run", "marking.Loss"]
+SOME = [
+    "os.system",
+    "builtins.open",
+    "torch.hub.load",
+    "hydra.utils.instantiate",
+    "gan_lightning.run.directory.Run",
+    "marking.Loss",
+]
 
 
 @pytest.mark.parametrize("target", kinds(TARGETS, *SOME))

@@ -90,7 +90,7 @@ def fit(gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callb
 
 def trained(folder, *words):
     """A run of this process, trained to its end: its directory."""
-        from gan_lightning.config.compose import Composer
+    from gan_lightning.config.compose import Composer
     from gan_lightning.config.preflight import validate_and_preflight
     from gan_lightning.run.directory import Run
     from gan_lightning.training.fit import train

@@ -1,4 +1,4 @@
-"""gan-replay: a step of a run again, bit for bit, in as many processes as trained it, to see what happened there."""
+"""gan-replay: repeat one step of a run bit for bit, in as many processes as trained it, and write all that it computed."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Request(BaseModel):
 
 
 def main() -> None:
-    """The console script. Exit code 1: a term is not what was logged."""
+    """Run the console script `gan-replay`; exit code 1 if a term differs from its logged value."""
     with exit_codes(report_user_error):
-        request: Request = parse_arguments(Request, sys.argv[1:])
+        request = parse_arguments(Request, sys.argv[1:])
         from gan_lightning.run.directory import Run
         from gan_lightning.training.fit import silence_lightning
         from gan_lightning.training.replay import plan_replay
@@ -48,88 +48,90 @@ def main() -> None:
         run = Run(request.run)
         folder = request.out or run.path / "replay" / f"step={request.step:08d}"
         if is_distributed():
-            replay_here(run, request.step, folder)
+            replay_in_process(run, request.step, folder)
             return
         require_writable(folder, folder=True)
         if (processes := plan_replay(run, request.step).processes) > 1:
             replay_in_ranks(run, request.step, folder, processes)
         else:
-            replay_here(run, request.step, folder)
+            replay_in_process(run, request.step, folder)
         sys.exit(print_record(run, folder))
 
 
-def replay_here(run: Run, step: int, folder: Path) -> None:
-    """Take the step again, as one of its ranks or alone; the first one writes. Raises Refused, OSError."""
+def replay_in_process(run: Run, step: int, folder: Path) -> None:
+    """Replay the step in this process, which trains alone or is a rank; rank 0 writes the record.
+
+    Raises UserError and OSError.
+    """
     from gan_lightning.training.replay import logged_scalars, replay_step
 
-    moment, _ = replay_step(run, step, int(os.environ["WORLD_SIZE"]) if is_distributed() else 1)
+    record, _ = replay_step(run, step, int(os.environ["WORLD_SIZE"]) if is_distributed() else 1)
     if global_rank() == 0:
-        write_record(moment, {name: value for name, value in logged_scalars(run, step).items() if name in moment.means}, folder)
+        logged = {name: value for name, value in logged_scalars(run, step).items() if name in record.means}
+        write_record(record, logged, folder)
 
 
 def replay_in_ranks(run: Run, step: int, folder: Path, processes: int) -> None:
-    """As many ranks as have trained it, on this machine; exits with the code of one that fails."""
+    """Start this command in as many ranks on this machine; exit with the code of one that fails."""
     from gan_lightning.distributed.launcher import launch_ranks
     from gan_lightning.training.fit import REPORTED
 
-    code, wrong = launch_ranks(["gan_lightning.cli.replay", f"run={run.path}", f"step={step}", f"out={folder}"], processes)
-    if wrong is not None and code not in REPORTED:
-        print(f"run={run.path}: {wrong}", file=sys.stderr)
+    command = ["gan_lightning.cli.replay", f"run={run.path}", f"step={step}", f"out={folder}"]
+    code, failure = launch_ranks(command, processes)
+    if failure is not None and code not in REPORTED:
+        print(f"run={run.path}: {failure}", file=sys.stderr)
     if code:
         sys.exit(code)
 
 
 def print_record(run: Run, folder: Path) -> int:
-    """Say what was written. Returns the exit code."""
-    kept = json.loads((folder / "terms.json").read_text())
-    step, since, means, then = (kept[key] for key in ("step", "since", "terms", "logged"))
+    """Print the written record, and return the exit code: 1 if a term differs from its logged value."""
+    record = json.loads((folder / "terms.json").read_text())
+    step, since, means, logged = (record[key] for key in ("step", "since", "terms", "logged"))
     print(f"step {step}, from {f'the checkpoint of step {since}' if since else 'the beginning'}\n")
-    print(term_table(means, then))
+    print(term_table(means, logged))
     for change in run.result.get("continued", []):
         if step <= change["step"]:
             print(f"\nthe config has changed since, at step {change['step']}: {'; '.join(change['changed'])}")
     print(f"\n{folder}")
-    return int(not all(same_value(means[name], value) for name, value in then.items()))
+    return int(not all(same_value(means[name], value) for name, value in logged.items()))
 
 
-def same_value(one: float, other: float) -> bool:
-    """NaN is what NaN was: such a step is worth seeing again."""
-    return one == other or (math.isnan(one) and math.isnan(other))
+def same_value(x: float, y: float) -> bool:
+    """Return whether two values are equal, NaN equal to NaN: a step with a NaN is one that is replayed."""
+    return x == y or (math.isnan(x) and math.isnan(y))
 
 
-def term_table(means: dict[str, float], then: dict[str, float]) -> str:
-    """Each term's mean, and whether it is what was logged."""
+def term_table(means: dict[str, float], logged: dict[str, float]) -> str:
+    """Return a line per term with its mean, and whether that is the logged value."""
     width = max(map(len, means))
     lines = []
     for name, value in means.items():
-        said = (
-            ""
-            if name not in then
-            else "  as logged"
-            if same_value(then[name], value)
-            else f"  DIFFERS: logged {then[name]:.9g}"
-        )
-        lines.append(f"  {name:{width}}  {value:<15.9g}{said}".rstrip())
-    return "\n".join([*lines, *([] if then else ["", "  nothing was logged of this step"])])
+        if name not in logged:
+            remark = ""
+        else:
+            remark = "  as logged" if same_value(logged[name], value) else f"  DIFFERS: logged {logged[name]:.9g}"
+        lines.append(f"  {name:{width}}  {value:<15.9g}{remark}".rstrip())
+    return "\n".join([*lines, *([] if logged else ["", "  nothing was logged of this step"])])
 
 
-def write_record(moment: StepRecord, then: dict[str, float], folder: Path) -> None:
-    """The pictures and the numbers."""
+def write_record(record: StepRecord, logged: dict[str, float], folder: Path) -> None:
+    """Write real.png, fake.png, step.safetensors and terms.json. Raises OSError."""
     from safetensors.torch import save
 
     from gan_lightning.data import render
 
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {"real": render.render(moment.batch.real), "fake": render.render(moment.fake, real=moment.batch.real.cpu())}
-    for name, image in drawn.items():
+    images = {"real": render.render(record.batch.real), "fake": render.render(record.fake, real=record.batch.real.cpu())}
+    for name, image in images.items():
         atomic.write_bytes(folder / f"{name}.png", render.encode_image(image, ".png"), flushed=False)
-    tensors = {"real": moment.batch.real, "fake": moment.fake, **moment.terms}
-    tensors |= {} if moment.batch.labels is None else {"labels": moment.batch.labels}
-    tensors |= {f"gradient/{name}": gradient for name, gradient in moment.gradients.items()}
-    numbers = save({name: x.detach().contiguous() for name, x in tensors.items()})
-    atomic.write_bytes(folder / "step.safetensors", numbers, flushed=False)
-    print_record = {"step": moment.step, "since": moment.since, "terms": moment.means, "logged": then}
-    atomic.write_text(folder / "terms.json", json.dumps(print_record, indent=2) + "\n")
+    tensors = {"real": record.batch.real, "fake": record.fake, **record.terms}
+    tensors |= {} if record.batch.labels is None else {"labels": record.batch.labels}
+    tensors |= {f"gradient/{name}": gradient for name, gradient in record.gradients.items()}
+    data = save({name: x.detach().contiguous() for name, x in tensors.items()})
+    atomic.write_bytes(folder / "step.safetensors", data, flushed=False)
+    terms = {"step": record.step, "since": record.since, "terms": record.means, "logged": logged}
+    atomic.write_text(folder / "terms.json", json.dumps(terms, indent=2) + "\n")
 
 
 if __name__ == "__main__":

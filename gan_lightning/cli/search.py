@@ -1,4 +1,7 @@
-"""gan-search: look for the best config, trial by trial; the same command again goes on, or helps, in another shell."""
+"""gan-search: search for the best config, trial by trial.
+
+The same command continues a search that has ended, and works on a running one together with other processes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -21,13 +24,14 @@ from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
 from gan_lightning.distributed.stopping import exit_on_signal
 from gan_lightning.run.directory import shorten_path
-
-if TYPE_CHECKING:
-    from gan_lightning.sweep.search.study import Study
 from gan_lightning.sweep.search.conclusion import conclusion, count_states
 from gan_lightning.sweep.search.objectives import common_objectives
 
-SWITCHES = ("--config-dir", "-cd", "--config-name", "-cn")
+if TYPE_CHECKING:
+    from gan_lightning.sweep.search.space import Space
+    from gan_lightning.sweep.search.study import Study
+
+SWITCHES = ("--config-dir", "-cd", "--config-name", "-cn")  # the switches of Hydra that a search accepts
 
 
 class Request(BaseModel):
@@ -59,7 +63,7 @@ class Request(BaseModel):
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script `gan-search`."""
     with exit_on_signal(), exit_codes(debug="debug=true" in sys.argv, foreign=True):
         try:
             sys.exit(run_search(sys.argv[1:]))
@@ -68,66 +72,65 @@ def main() -> None:
 
 
 def run_search(line: list[str]) -> int:
-    """Returns the exit code: 0 if a trial is finished. Raises UserError before any begins."""
+    """Run trials and print the conclusion; return 0 if a trial has finished. Raises UserError before the first trial."""
     fields = Request.model_fields
-    own = [word for word in line if word.partition("=")[0] in fields or word in ("-h", "--help")]
-    words = [word for word in line if word not in own]
-    if strange := [word for word in words if word.startswith("-") and word.partition("=")[0] not in SWITCHES]:
-        raise UserError(*(f"{word}: not for a search; allowed: --config-dir, --config-name" for word in strange))
-    if misspelt := [why for word in words if (why := suggest_argument(word))]:
+    arguments = [text for text in line if text.partition("=")[0] in fields or text in ("-h", "--help")]
+    config_line = [text for text in line if text not in arguments]
+    if unknown := [text for text in config_line if text.startswith("-") and text.partition("=")[0] not in SWITCHES]:
+        raise UserError(*(f"{text}: not for a search; allowed: --config-dir, --config-name" for text in unknown))
+    if misspelt := [mistake for text in config_line if (mistake := suggest_argument(text))]:
         raise UserError(*misspelt)
-    request: Request = parse_arguments(Request, own)
+    request = parse_arguments(Request, arguments)
     if importlib.util.find_spec("optuna") is None:
         raise UserError("gan-search: optuna is not installed; pip install 'gan-lightning[search]'")
     from gan_lightning.sweep.search.space import Space
 
-    asked = parse_switches(words)
-    composer = Composer(asked.config_dir, asked.config_name)
-    space = Space(composer, asked.overrides)
-    checked = space.validate_corners()
-    study = prepare_study(request, space, checked)
+    switches = parse_switches(config_line)
+    composer = Composer(switches.config_dir, switches.config_name)
+    space = Space(composer, switches.overrides)
+    configs = space.validate_corners()
+    study = prepare_study(request, space, configs)
     code = 1
-    with study.joined(request.storage, checked[0]):
+    with study.joined(request.storage, configs[0]):
         try:
             run_trials(study)
         except KeyboardInterrupt:
             code = 128 + signal.SIGINT
         finally:
-            told = conclusion(study, asked.config_dir, ["gan-search", *line])
-            print(told, flush=True)
+            print(conclusion(study, switches.config_dir, ["gan-search", *line]), flush=True)
     return code if code > 1 or not study.ranked() else 0
 
 
-def suggest_argument(word: str) -> str | None:
-    """A line for a word that is nearly one of the search's own, and none that a config begins with."""
-    key = word.partition("=")[0]
+def suggest_argument(text: str) -> str | None:
+    """Return an error line if the key of an override is a misspelt argument of gan-search, otherwise None."""
+    key = text.partition("=")[0]
     if key == "objective" or not difflib.get_close_matches(key, Request.model_fields, 1, 0.7):
         return None
-    return f"{word}: no such argument; {suggest(key, Request.model_fields)}"
+    return f"{text}: no such argument; {suggest(key, Request.model_fields)}"
 
 
-def prepare_study(request: Request, space: Any, checked: Sequence[Plain]) -> Study:
-    """The study, not opened yet. Raises UserError."""
+def prepare_study(request: Request, space: Space, configs: Sequence[Plain]) -> Study:
+    """Return the study of these configs, the corners of the space; its storage is not yet open. Raises UserError."""
     from gan_lightning.sweep.search.study import Study
     from gan_lightning.sweep.search.types import SearchSettings
 
-    name = request.study or "+".join(dict.fromkeys(str(plain["name"]) for plain in checked))
+    name = request.study or "+".join(dict.fromkeys(str(plain["name"]) for plain in configs))
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise UserError(f"study={name}: should be a word: letters, digits and . _ + -, a letter or digit first")
-    steps = min(plain["trainer"]["max_steps"] for plain in checked)
+    steps = min(plain["trainer"]["max_steps"] for plain in configs)
     warm_up = steps // 4 if request.warm_up is None else request.warm_up
-    choice = SearchSettings(request.trials, request.sampler, request.sampler_seed, request.prune, warm_up)
-    return Study(Path("search") / name, name, space, common_objectives(request.objectives, checked), choice)
+    settings = SearchSettings(request.trials, request.sampler, request.sampler_seed, request.prune, warm_up)
+    return Study(Path("search") / name, name, space, common_objectives(request.objectives, configs), settings)
 
 
 def run_trials(study: Study) -> None:
-    """Take trials until there are none."""
+    """Claim and run trials until none is left, after a line on what the study has and what it optimizes."""
     from gan_lightning.sweep.search.trial import Attempt
 
     before = Counter(trial.state.name for trial in study.trials)
     goals = ", ".join(f"{'most' if o.maximize else 'least'} {o.name}" for o in study.objectives)
-    there = f"; {count_states(before)} already" if before else ""
-    print(f"{study.settings.trials} trials for {goals}{there} → {shorten_path(study.folder)}", flush=True)
+    earlier = f"; {count_states(before)} already" if before else ""
+    print(f"{study.settings.trials} trials for {goals}{earlier} → {shorten_path(study.folder)}", flush=True)
     study.work(Attempt(study))
 
 
