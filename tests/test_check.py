@@ -107,7 +107,7 @@ REFUSED = {
     "trainer.devices=2": "trainer.devices: 2 processes need a strategy; use trainer=ddp",
     "trainer=ddp trainer.num_nodes=2": "trainer.num_nodes: 2 nodes, but this is the only process; start it on each node",
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
-    "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate_grad_batches",
+    "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
     "data=ring model=mlp": "metric.class_accuracy: class accuracy needs labels",
     "metric=mode_coverage": "metric.mode_coverage: mode coverage needs data whose modes are known",
     "objective=fid": "objective: no metric gives fid; allowed: class_accuracy",

@@ -61,10 +61,10 @@ class Equilibrium(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the newest evaluations, so that a resumed run stops where an uninterrupted one would."""
-        return {"heard": self.evaluations}
+        return {"evaluations": self.evaluations}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.evaluations = state_dict["heard"]
+        self.evaluations = state_dict["evaluations"]
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         if self.run.scores is None or (self.evaluations and self.run.scores[0] == self.evaluations[-1]["step"]):

@@ -88,19 +88,23 @@ class Health(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the streaks and their baselines, so that a resumed run raises the same alarms as an uninterrupted one."""
         return {
-            "before": self.previous_weights,
-            "lengths": self.gradient_norms,
-            "best": self.best_coverage,
-            "scored": self.scored_step,
-            "ripe": self.confirmed,
-            "running": dict(self.streaks),
-            "on": list(self.active),
+            "previous_weights": self.previous_weights,
+            "gradient_norms": self.gradient_norms,
+            "best_coverage": self.best_coverage,
+            "scored_step": self.scored_step,
+            "confirmed": self.confirmed,
+            "streaks": dict(self.streaks),
+            "active": list(self.active),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.previous_weights, self.gradient_norms = state_dict["before"], state_dict["lengths"]
-        self.best_coverage, self.scored_step = state_dict["best"], state_dict["scored"]
-        self.confirmed, self.streaks, self.active = state_dict["ripe"], Counter(state_dict["running"]), set(state_dict["on"])
+        self.previous_weights, self.gradient_norms = state_dict["previous_weights"], state_dict["gradient_norms"]
+        self.best_coverage, self.scored_step = state_dict["best_coverage"], state_dict["scored_step"]
+        self.confirmed, self.streaks, self.active = (
+            state_dict["confirmed"],
+            Counter(state_dict["streaks"]),
+            set(state_dict["active"]),
+        )
 
     # ── every iteration, in the order in which NaN spreads from one tensor to the next ───────────────────────────────────
     def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, i: int) -> None:
