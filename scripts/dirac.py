@@ -1,4 +1,6 @@
-"""Draws sweeps of the Dirac-GAN, a small picture for each loss and penalty, and prints |θ| at the end and the largest one late.
+"""Draw the trajectories of Dirac-GAN sweeps, one plot per loss and penalty, and print a table of |θ|.
+
+The table has |θ| at the end of each run, and in brackets the largest |θ| over its last quarter.
 
     gan-train -m experiment=dirac loss=minimax,non_saturating,relativistic,least_squares,hinge,wasserstein \
       regularizer=none,r1,r2
@@ -6,7 +8,7 @@
       regularizer=gradient_penalty regularizer.gradient_penalty.weight=0.1
     python scripts/dirac.py [FOLDER] [PICTURE]
 
-FOLDER is the sweeps', multirun/dirac if not given; PICTURE is docs/dirac.png.
+FOLDER is the folder of the sweeps, by default multirun/dirac; PICTURE is docs/dirac.png by default.
 """
 
 from __future__ import annotations
@@ -21,68 +23,72 @@ from matplotlib.figure import Figure
 
 LOSSES = ("minimax", "non_saturating", "relativistic", "least_squares", "hinge", "wasserstein")
 PENALTIES = ("none", "r1", "r2", "gradient_penalty, weight 0.1")
-LAST = 0.25  # of the run: what still moves there has not converged
-REACH = 2.6  # of the axes
+LAST = 0.25  # share of the run; a path that still moves there has not converged
+AXIS_LIMIT = 2.6
 
 
 class Trajectory(NamedTuple):
-    """A run's (θ, ψ) by step."""
+    """Hold a run's θ and ψ at every recorded step."""
 
     theta: list[float]
     psi: list[float]
 
     @property
     def end(self) -> float:
-        """|θ| at the last step."""
+        """Return |θ| at the last step."""
         return abs(self.theta[-1])
 
     @property
     def largest(self) -> float:
-        """The largest |θ| over the last quarter."""
+        """Return the largest |θ| over the last quarter."""
         return max(map(abs, self.theta[-int(LAST * len(self.theta)) :]))
 
 
 def main() -> None:
-    """The picture, and the table on the screen."""
-    folder, picture = (Path(word) for word in (*sys.argv[1:], *("multirun/dirac", "docs/dirac.png")[len(sys.argv) - 1 :]))
-    found = {}
+    """Draw the picture and print the table."""
+    folder, picture = (
+        Path(argument) for argument in (*sys.argv[1:], *("multirun/dirac", "docs/dirac.png")[len(sys.argv) - 1 :])
+    )
+    trajectories = {}
     for result in sorted(folder.glob("*/result.json")):
-        chosen = dict(word.split("=", 1) for word in json.loads(result.read_text())["overrides"])
-        weights = [f", weight {value}" for key, value in chosen.items() if key.endswith(".weight")]
-        found[chosen["loss"], "".join([chosen["regularizer"], *weights])] = read(result.parent / "trajectory.csv")
-    penalties = [p for p in PENALTIES if p in {penalty for _, penalty in found}]
+        overrides = dict(override.split("=", 1) for override in json.loads(result.read_text())["overrides"])
+        weights = [f", weight {value}" for key, value in overrides.items() if key.endswith(".weight")]
+        trajectories[overrides["loss"], "".join([overrides["regularizer"], *weights])] = read_trajectory(
+            result.parent / "trajectory.csv"
+        )
+    penalties = [p for p in PENALTIES if p in {penalty for _, penalty in trajectories}]
     if not penalties:
-        sys.exit(f"{folder}: no runs of the Dirac-GAN; {Path(__file__).name} says how to make them")
-    drawn(found, penalties).savefig(picture)
+        sys.exit(f"{folder}: no runs of the Dirac-GAN; {Path(__file__).name} begins with the commands that train them")
+    draw(trajectories, penalties).savefig(picture)
     print("| | " + " | ".join(penalties) + " |")
     print("|---" * (1 + len(penalties)) + "|")
     for loss in LOSSES:
-        cells = [found.get((loss, penalty)) for penalty in penalties]
+        cells = [trajectories.get((loss, penalty)) for penalty in penalties]
         print(f"| {loss} | " + " | ".join("" if c is None else f"{c.end:.2g} ({c.largest:.2g})" for c in cells) + " |")
 
 
-def read(path: Path) -> Trajectory:
-    """What the watcher wrote."""
+def read_trajectory(path: Path) -> Trajectory:
+    """Read the table that callback=trajectory has written."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return Trajectory([float(row["theta"]) for row in rows], [float(row["psi"]) for row in rows])
 
 
-def drawn(found: dict[tuple[str, str], Trajectory], penalties: list[str]) -> Figure:
-    """Losses down, penalties across; from red, the start, each path darkens as it goes."""
+def draw(trajectories: dict[tuple[str, str], Trajectory], penalties: list[str]) -> Figure:
+    """Draw one row per loss and one column per penalty; each path starts at a red dot and becomes darker with time."""
     figure = Figure(figsize=(1 + 1.9 * len(penalties), 11.6), dpi=100, layout="constrained")
     axes = figure.subplots(len(LOSSES), len(penalties), sharex=True, sharey=True)
     for row, loss in zip(axes, LOSSES, strict=True):
         for plane, penalty in zip(row, penalties, strict=True):
-            path = found.get((loss, penalty))
+            path = trajectories.get((loss, penalty))
             if path is not None:
                 plane.plot(path.theta, path.psi, color="lightgrey", lw=0.5, zorder=1)
                 plane.scatter(path.theta, path.psi, c=range(len(path.theta)), cmap="viridis_r", s=1.5, lw=0, zorder=2)
                 plane.plot(path.theta[0], path.psi[0], "o", color="tab:red", ms=4, zorder=3)
                 plane.plot(path.theta[-1], path.psi[-1], "x", color="black", ms=6, zorder=3)
             plane.plot(0, 0, "+", color="grey", ms=6, zorder=1)
-            plane.set_xlim(-REACH, REACH)
-            plane.set_ylim(-REACH, REACH)
+            plane.set_xlim(-AXIS_LIMIT, AXIS_LIMIT)
+            plane.set_ylim(-AXIS_LIMIT, AXIS_LIMIT)
             plane.set_aspect("equal")
     for plane, penalty in zip(axes[0], penalties, strict=True):
         plane.set_title(penalty.replace(", ", ",\n"), fontsize=9)

@@ -1,9 +1,10 @@
-"""What a sweep of a thousand jobs costs beside the training: seconds of its check and of a repeat's decision, memory.
+"""The cost of a sweep of a thousand jobs besides training: the time of its check and of a repeated command, and its memory.
 
 python scripts/thousand_jobs.py [FOLDER]
 
-1000 jobs (5 losses × 10 learning rates × 20 seeds of `digits_fast`) are planned as `gan-train -m` would; recorded as finished,
-and decided on again; then 40 real ones of a single step run one after the other, and this process's memory is read after each.
+1000 jobs (5 losses × 10 learning rates × 20 seeds of `digits_fast`) are planned as by `gan-train -m` and recorded as
+finished. Their status is read as by a repeated command. Then 40 real jobs of one step each run one after the other, and the
+memory of this process is read after the first 10 and at the end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ STEPS = ("experiment=ring_fast", "trainer.max_steps=1", "metric=none", "logger=n
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the costs and print them."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(sys.argv[1] if len(sys.argv) > 1 else scratch)
         composer, began = Composer(), time.monotonic()
@@ -37,21 +38,21 @@ def main() -> None:
             run = Run.begin(plan.folder / job.directory, composer.compose(job.overrides), job.overrides)
             run.record(status="finished", step=job.plain["trainer"]["max_steps"], objective=1.0)
         began = time.monotonic()
-        told = job_statuses(plan.folder, plan.jobs, composer)
-        assert all(one.kind is Kind.FINISHED for one in told)
-        print(f"decision on {len(told)} recorded jobs: {time.monotonic() - began:.1f} s")
+        statuses = job_statuses(plan.folder, plan.jobs, composer)
+        assert all(status.kind is Kind.FINISHED for status in statuses)
+        print(f"status of {len(statuses)} recorded jobs: {time.monotonic() - began:.1f} s")
         real = plan_sweep(composer, [*STEPS, "seed=range(0,40)", f"hydra.sweep.dir={folder}/real"])
         launch_jobs(composer, real, real.jobs[:10])
-        early = resident()
+        early = resident_megabytes()
         launch_jobs(composer, real, real.jobs[10:])
-        print(f"memory of the sweep: {early:.0f} MB after 10 jobs, {resident():.0f} MB after {len(real.jobs)}")
+        print(f"memory of the sweep: {early:.0f} MB after 10 jobs, {resident_megabytes():.0f} MB after {len(real.jobs)}")
 
 
-def resident() -> float:
-    """Megabytes of this process in memory."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
+def resident_megabytes() -> float:
+    """Return the resident memory of this process in MB."""
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return int(match[1]) / 1024
 
 
 if __name__ == "__main__":

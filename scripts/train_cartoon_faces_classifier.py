@@ -1,10 +1,11 @@
-"""Train the network that reads cartoon faces, and write its weights in half precision.
+"""Train the classifier of cartoon faces (`feature=cartoon_faces`) and write its weights in half precision.
 
 python scripts/train_cartoon_faces_classifier.py [--out FILE]
 
-Faces of seeds that no data set has by default, 32×32, half of them averaged down from 64×64; shifted, blurred and noisy; a
-quarter blended with another face, their labels in the same shares (mixup, Zhang et al. 2018), so that what is between two
-faces is not read with confidence. Seeded: one thread of the same machine writes the same file again.
+The faces are drawn from seeds that no data set uses by default, at 32×32, half of them pooled from 64×64. They are shifted,
+blurred and noisy. A quarter of them is blended with another face, and the labels are mixed in the same proportion (mixup, Zhang
+et al. 2018), so that the classifier is not confident on a blend of two faces. On one thread of the same machine, another run
+writes the same file.
 """
 
 from __future__ import annotations
@@ -25,49 +26,49 @@ from gan_lightning.step.schedule import Cosine
 
 TRAIN_SEED, HELD_OUT_SEED = 1_000_001, 1_000_002
 FACES, HELD_OUT, BATCH, STEPS, RATE = 16_000, 5_000, 128, 700, 2e-3
-BLENDED, SHIFT, NOISE = 0.25, 2, 0.2
+BLENDED, SHIFT, NOISE = 0.25, 2, 0.2  # share of a batch; pixels; largest standard deviation
 
 
-def faces(seed: int, count: int) -> tuple[Tensor, Tensor]:  # -> (M, 3, 32, 32) in [-1, 1], (M, factors)
-    """Faces and the values of their factors."""
-    drawn = [sample_face(seed, i) for i in range(count)]
-    images = [to_tensor(np.asarray(draw_face(one, 32 if i % 2 else 64))) for i, one in enumerate(drawn)]
-    return torch.stack(images), torch.tensor([one.factors for one in drawn])
+def draw_faces(seed: int, count: int) -> tuple[Tensor, Tensor]:  # -> (M, 3, 32, 32) in [-1, 1], (M, factors)
+    """Return M = `count` faces and the values of their factors."""
+    faces = [sample_face(seed, i) for i in range(count)]
+    images = [to_tensor(np.asarray(draw_face(face, 32 if i % 2 else 64))) for i, face in enumerate(faces)]
+    return torch.stack(images), torch.tensor([face.factors for face in faces])
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:  # (S, S, 3) uint8 -> (3, 32, 32) in [-1, 1]
-    """As the feature extractor sees it."""
+    """Return an image as the feature extractor pools it."""
     x = torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 127.5 - 1
     return avg_pool2d(x, x.shape[-1] // 32)
 
 
-def disturbed(x: Tensor) -> Tensor:  # (N, 3, 32, 32) -> (N, 3, 32, 32)
-    """Shifted, blurred and noisy, each face to its own degree."""
+def augment(x: Tensor) -> Tensor:  # (N, 3, 32, 32) -> (N, 3, 32, 32)
+    """Shift, blur and add noise, with random strengths for each face."""
     n = len(x)
     wide = pad(x, (SHIFT,) * 4, mode="replicate")
-    at = torch.randint(0, 2 * SHIFT + 1, (2, n))
-    x = torch.stack([one[:, i : i + 32, j : j + 32] for one, i, j in zip(wide, at[0].tolist(), at[1].tolist(), strict=True)])
+    rows, columns = torch.randint(0, 2 * SHIFT + 1, (2, n)).tolist()
+    x = torch.stack([image[:, i : i + 32, j : j + 32] for image, i, j in zip(wide, rows, columns, strict=True)])
     x = torch.lerp(x, avg_pool2d(pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1), torch.rand(n, 1, 1, 1))
     x = x + NOISE * torch.rand(n, 1, 1, 1).square() * torch.randn_like(x)
     return (x * (1 + 0.1 * torch.randn(n, 1, 1, 1)) + 0.05 * torch.randn(n, 3, 1, 1)).clamp(-1, 1)
 
 
-def loss_of(network: Network, x: Tensor, factors: Tensor) -> Tensor:
-    """Cross entropy, summed over the factors."""
+def mixup_loss(network: Network, x: Tensor, factors: Tensor) -> Tensor:  # (N, 3, 32, 32), (N, factors) -> ()
+    """Return the cross entropy on blended and augmented faces, summed over the factors."""
     blended = int(BLENDED * len(x))
     share, other = torch.ones(len(x)), torch.arange(len(x)).roll(1)
     share[:blended] = torch.rand(blended)
     x = torch.lerp(x[other], x, share.view(-1, 1, 1, 1))
     total = torch.zeros(())
-    for k, (logits, values) in enumerate(zip(network(disturbed(x)).logits, FACTORS.values(), strict=True)):
-        own = one_hot(factors[:, k], len(values)).float()
-        total = total + cross_entropy(logits, torch.lerp(own[other], own, share[:, None]))
+    for k, (logits, values) in enumerate(zip(network(augment(x)).logits, FACTORS.values(), strict=True)):
+        target = one_hot(factors[:, k], len(values)).float()
+        total = total + cross_entropy(logits, torch.lerp(target[other], target, share[:, None]))
     return total
 
 
 @torch.inference_mode()
-def standardise(network: Network, x: Tensor) -> None:
-    """Give the features a mean variance of 1, for Fréchet distances of a readable size; the logits stay as they are."""
+def standardise(network: Network, x: Tensor) -> None:  # (M, 3, 32, 32)
+    """Scale the features to a mean variance of 1, so that Fréchet distances have a readable size; the logits do not change."""
     spread = torch.cat([network(part).features for part in torch.split(x, 500)]).var(0).mean().sqrt()
     hidden = cast("nn.Linear", network.body[-2])
     hidden.weight.mul_(1 / spread)
@@ -77,32 +78,32 @@ def standardise(network: Network, x: Tensor) -> None:
 
 
 @torch.inference_mode()
-def report(network: Network, x: Tensor, factors: Tensor) -> None:
-    """Print the accuracy on each factor, and how many faces are read with confidence."""
-    said = [torch.cat(parts) for parts in zip(*(network(part).logits for part in torch.split(x, 500)), strict=True)]
+def report(network: Network, x: Tensor, factors: Tensor) -> None:  # (M, 3, 32, 32), (M, factors)
+    """Print the accuracy for each factor, and the share of faces that are classified with confidence."""
+    logits = [torch.cat(parts) for parts in zip(*(network(part).logits for part in torch.split(x, 500)), strict=True)]
     for k, name in enumerate(FACTORS):
-        print(f"{name} {(said[k].argmax(1) == factors[:, k]).float().mean():.4f}", end=", ")
-    sure = torch.stack([logits.softmax(1).amax(1) for logits in said]).amin(0)
-    print(f"confident (p > 0.7 on every factor) {(sure > 0.7).float().mean():.4f}", flush=True)
+        print(f"{name} {(logits[k].argmax(1) == factors[:, k]).float().mean():.4f}", end=", ")
+    confidence = torch.stack([of_factor.softmax(1).amax(1) for of_factor in logits]).amin(0)
+    print(f"confident (p > 0.7 on every factor) {(confidence > 0.7).float().mean():.4f}", flush=True)
 
 
 def main() -> None:
-    """Train, write, report on the faces held out."""
-    parser = argparse.ArgumentParser(description="Train the network that reads cartoon faces.")
+    """Train, write the weights, and report on held-out faces."""
+    parser = argparse.ArgumentParser(description="Train the classifier of cartoon faces.")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network, cosine = Network(), Cosine()
-    x, factors = faces(TRAIN_SEED, FACES)
-    held_out = faces(HELD_OUT_SEED, HELD_OUT)
+    x, factors = draw_faces(TRAIN_SEED, FACES)
+    held_out = draw_faces(HELD_OUT_SEED, HELD_OUT)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = RATE * cosine(step / STEPS)
-        at = torch.randint(0, len(x), (BATCH,))
+        indices = torch.randint(0, len(x), (BATCH,))
         optimizer.zero_grad()
-        loss = loss_of(network, x[at], factors[at])
+        loss = mixup_loss(network, x[indices], factors[indices])
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if step % 100 == 99:
@@ -111,10 +112,10 @@ def main() -> None:
             network.train()
     standardise(network.eval(), x)
     stored = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    safetensors.torch.save_file(stored, asked.out)
-    network.load_state_dict(safetensors.torch.load_file(asked.out))
-    print(f"{asked.out}: {asked.out.stat().st_size:,} bytes; ", end="")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    safetensors.torch.save_file(stored, arguments.out)
+    network.load_state_dict(safetensors.torch.load_file(arguments.out))
+    print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes; ", end="")
     report(network.eval(), *held_out)
 
 

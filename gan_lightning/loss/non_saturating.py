@@ -4,7 +4,8 @@
     generator      softplus(−fake)  =  −log D(G(z))
 
 Its fixed point is that of minimax, but the gradient −sigmoid(−fake) is strong where D rejects the samples. Goodfellow et al.
-2014, section 3, below eq. 1. `smoothing` moves D's target for real samples to 1 − smoothing (one-sided, Salimans et al. 2016, 3.4).
+2014, section 3, below eq. 1. `smoothing` moves D's target for real samples to 1 − smoothing (one-sided, Salimans et al. 2016,
+3.4).
 """
 
 from typing import Annotated

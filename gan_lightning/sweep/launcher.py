@@ -55,7 +55,7 @@ def launch_jobs(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
 
 
 def record_cluster_state(plan: Plan, planned: Job, state: str) -> None:
-    """Add the cluster's final state of a job to the reason in its result.json, unless the job finished or failed itself."""
+    """Add the cluster's final state of a job to the reason in its result.json, unless it finished or recorded a failure."""
     path = plan.folder / planned.directory
     if not (path / "config.yaml").exists():
         return

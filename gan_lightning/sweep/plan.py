@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
@@ -26,10 +26,10 @@ from gan_lightning.config.resolve import Plain
 from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import world_size
 from gan_lightning.storage import atomic
+from gan_lightning.sweep.report.plan_file import PlanFile, PlannedJob, read_plan_file, write_plan_file
 
 MAX_NAME_BYTES = 255  # of a file name, on all common filesystems
 MAX_JOBS_WITHOUT_BAR = 20  # their check ends before a progress bar could be read
-PLAN_FILE = "sweep.json"
 
 
 class Job(NamedTuple):
@@ -53,26 +53,22 @@ class Plan(NamedTuple):
 
         Raises UserError if the folder can't be written, WriteError if the disk fails.
         """
-        saved = read_plan(self.folder) or {"jobs": []}
         directories = {job.directory for job in self.jobs}
-        entries = [entry for entry in saved["jobs"] if entry["directory"] not in directories]
-        entries += [{"directory": job.directory, "overrides": job.overrides} for job in self.jobs]
+        jobs = [planned for planned in self._saved_jobs() if planned.directory not in directories]
+        jobs += [PlannedJob(job.directory, job.overrides) for job in self.jobs]
         try:
             atomic.make_folder(self.folder)
-            atomic.write_text(self.folder / PLAN_FILE, json.dumps({"line": self.line, "jobs": entries}, indent=1) + "\n")
+            write_plan_file(self.folder, PlanFile(self.line, jobs))
         except OSError as error:
             kind = WriteError if error.errno in atomic.FAILING else UserError
             raise kind(f"hydra.sweep.dir={self.folder}: nothing can be written here: {atomic.reason(error)}") from None
 
-
-def read_plan(folder: Path) -> Plain | None:
-    """Return the content of `sweep.json`; None if there is none or it can't be read."""
-    try:
-        content: Any = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
-        valid = all(isinstance(entry["directory"], str) and list(entry["overrides"]) is not None for entry in content["jobs"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return content if valid else None
+    def _saved_jobs(self) -> list[PlannedJob]:
+        try:
+            saved = read_plan_file(self.folder)
+        except (OSError, ValueError):  # it is replaced by a plan that can be read
+            saved = None
+        return saved.jobs if saved else []
 
 
 def plan_sweep(composer: Composer, line: list[str]) -> Plan:

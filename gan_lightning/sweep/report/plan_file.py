@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gan_lightning.storage import atomic
+
 FILE = "sweep.json"
 
 
@@ -51,6 +53,12 @@ def read_plan_file(folder: Path) -> PlanFile | None:
         if Path(job.directory).is_absolute() or ".." in Path(job.directory).parts:
             raise ValueError(f"{job.directory} is outside the sweep")
     return PlanFile(line if is_string_list(line) else None, jobs)
+
+
+def write_plan_file(folder: Path, plan: PlanFile) -> None:
+    """Write the plan of the sweep in `folder` atomically. Raises OSError."""
+    jobs = [job._asdict() for job in plan.jobs]
+    atomic.write_text(folder / FILE, json.dumps({"line": plan.line, "jobs": jobs}, indent=1) + "\n")
 
 
 def is_string_list(value: Any) -> bool:
