@@ -2,9 +2,9 @@
 
 python scripts/train_digits_classifiers.py          (100 seconds, one thread; writes to gan_lightning/metric/feature/weights)
 
-In every step most digits are rotated, sheared, scaled and shifted by a random affine map, and noise is added to all. The weights
-are a running average. The settings were chosen by validation accuracy; test accuracy is only printed. On the same machine,
-another run writes the same bytes.
+In every step most digits are rotated, sheared, scaled and shifted by a random affine map, and noise is added to all. The
+weights are a running average. The settings were chosen by validation accuracy; test accuracy is only printed. On the same
+machine, another run writes the same bytes.
 """
 
 from __future__ import annotations

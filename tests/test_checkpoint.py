@@ -15,7 +15,7 @@ from pathlib import Path
 import crash_workers
 import pytest
 import torch
-from tiny_gan import equal, fit, make_gan
+from tiny_gan import equal, fit, make_gan, trained
 from waiting import HANG
 
 from gan_lightning.callback.checkpoint import Checkpoint
@@ -50,14 +50,8 @@ def other_filesystem(tmp_path):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of four steps, to copy."""
-    from gan_lightning.config.compose import Composer
-    from gan_lightning.config.preflight import validate_and_preflight
-    from gan_lightning.training.fit import train
-
-    config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every_n_steps=2"])
-    run = Run.begin(tmp_path_factory.mktemp("finished") / "run", config, [])
-    assert train(run, validate_and_preflight(config)) == 0
-    return run.path
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return trained(folder, *TINY, "trainer.max_steps=4", "checkpoint.every_n_steps=2")
 
 
 def process(*line, **given):
@@ -274,7 +268,7 @@ def test_what_commands_say_of_damaged_and_lost_checkpoints(command, finished, tm
 
 
 # ── which are kept ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def trained(run, steps, every_n_steps=1, **given):
+def train_and_save(run, steps, every_n_steps=1, **given):
     watcher = Checkpoint(run, every_n_steps=every_n_steps, **given)
     fit(make_gan(), steps, callbacks=[watcher], plugins=[DurableCheckpointIO()])
     return watcher
@@ -283,7 +277,7 @@ def trained(run, steps, every_n_steps=1, **given):
 def test_the_last_three_are_kept_and_the_best(tmp_path):
     run = begun(tmp_path / "run")
     run.record(best_step=2, best_objective=0.5)
-    trained(run, 8)
+    train_and_save(run, 8)
     assert list(run.checkpoints) == [2, 6, 7, 8]
     assert run.result["saved"] == 8
 
@@ -319,7 +313,7 @@ def failing(monkeypatch):
 def test_a_failing_write_is_tried_again(tmp_path, capsys, failing, number):
     run = begun(tmp_path / "run")
     tried = failing(number, {2: 2})
-    trained(run, 2)
+    train_and_save(run, 2)
     assert tried == [1, 2, 2, 2]
     assert (list(run.checkpoints), [damage(p) for p in run.checkpoints.values()]) == ([1, 2], [None, None])
     assert capsys.readouterr().err == ""
@@ -355,7 +349,7 @@ def test_a_last_save_that_fails_ends_with_a_code_and_a_sentence(tmp_path, capsys
     run = begun(tmp_path / "run")
     failing(errno.EIO, {3: 99})
     with pytest.raises(WriteError) as stopped:
-        trained(run, 3)
+        train_and_save(run, 3)
     assert stopped.value.code == 74
     what = f"run={run.path}: step 3 could not be saved: Input/output error; the newest checkpoint: step 2"
     assert stopped.value.lines == (f"{what}; to go on: gan-train run={run.path}",)

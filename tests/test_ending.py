@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from kinds import kinds
+from tiny_gan import trained
 from waiting import HANG
 
 from gan_lightning.cli import evaluate, sample
 from gan_lightning.cli.exit_codes import exit_codes
-from gan_lightning.run.directory import Run
 from gan_lightning.storage import atomic
 from gan_lightning.sweep.report import write
 from gan_lightning.training import replay, restore
@@ -47,14 +47,8 @@ KIND = pytest.mark.parametrize("kind", kinds(WRITERS, "picture", "scores", "safe
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of four steps."""
-    from gan_lightning.config.compose import Composer
-    from gan_lightning.config.preflight import validate_and_preflight
-    from gan_lightning.training.fit import train
-
-    config = Composer().compose([*TINY, "trainer.max_steps=4", "checkpoint.every_n_steps=2"])
-    run = Run.begin(tmp_path_factory.mktemp("finished") / "run", config, [])
-    assert train(run, validate_and_preflight(config)) == 0
-    return run.path
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return trained(folder, *TINY, "trainer.max_steps=4", "checkpoint.every_n_steps=2")
 
 
 def line(kind, run, folder):

@@ -276,12 +276,12 @@ def test_a_field_that_nobody_checks_would_be_seen(monkeypatch):
     """The negative control: the same cases without the check of kinds and ranges, and without that of names."""
     typed = [case for case in cases() if case.key.startswith("ema.")]
     assert holes(typed) == []
-    monkeypatch.setattr("gan_lightning.config.validate.find_type_mistakes", lambda *_: iter(()))
+    monkeypatch.setattr("gan_lightning.config.node_checks.find_type_mistakes", lambda *_: iter(()))
     assert len(holes(typed)) >= 10
     names = [case for case in cases() if case.key in misspelt("callback.samples.every_n_steps")]
     assert holes(names) == []
     monkeypatch.setattr(
-        "gan_lightning.config.validate.constructor",
-        lambda cls: dict.fromkeys(("every", "evry", "every", "eery", "eevry"), Parameter(Any, 1)),
+        "gan_lightning.config.node_checks.constructor_parameters",
+        lambda cls: dict.fromkeys(("every_n_steps", *(case.key.rpartition(".")[2] for case in names)), Parameter(Any, 1)),
     )
     assert holes(names)

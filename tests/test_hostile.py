@@ -646,7 +646,7 @@ def unsafe(path):
         if not isinstance(node, ast.Call):
             continue
         said, keywords = ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
-        if said == "torch.load" and (path.name != "stranger.py" or keywords.get("weights_only") != "True"):
+        if said == "torch.load" and (path.name != "safe_load.py" or keywords.get("weights_only") != "True"):
             yield f"{path.name}: {ast.unparse(node)}"
         if said.startswith("torch.hub.load") or said in ("eval", "exec", "compile", "os.system"):
             yield f"{path.name}: {ast.unparse(node)}"
@@ -678,5 +678,5 @@ def test_the_package_has_one_way_to_read_what_torch_wrote():
     ],
 )
 def test_another_way_would_be_seen(tmp_path, text):
-    (tmp_path / "stranger.py").write_text(text)
-    assert list(unsafe(tmp_path / "stranger.py"))
+    (tmp_path / "safe_load.py").write_text(text)
+    assert list(unsafe(tmp_path / "safe_load.py"))

@@ -13,9 +13,12 @@ import sys
 import time
 from pathlib import Path
 
+import held
 import optuna
 import pytest
+from kinds import kinds
 from optuna.trial import TrialState
+from waiting import HANG, until
 
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
@@ -35,23 +38,21 @@ TINY = (
     "logger=none",
 )
 LR = "optimizer.lr=tag(log,interval(1e-4,1e-2))"
-MYLAB = '''
-import math, os, signal, sys, time
+MYLAB = f'''
+import math, sys, time
 import torch
-from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.metric.base import GenerativeMetric
-
+{held.CLASS}
 
 class Odd(Augmentation):
-    """Sleep in every step, and fail in the third one in the configured way."""
+    """Fail in the third step in the configured way."""
 
-    def __init__(self, failure: str = "none", seconds: float = 0.0) -> None:
+    def __init__(self, failure: str = "none") -> None:
         super().__init__()
-        self.failure, self.seconds, self.seen = failure, seconds, 0
+        self.failure, self.seen = failure, 0
 
     def update(self, real_logits):
         self.seen += 1
-        time.sleep(self.seconds)
         if self.seen == 3:
             if self.failure == "raise":
                 raise ArithmeticError("divided by nothing")
@@ -61,10 +62,22 @@ class Odd(Augmentation):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Patient(Augmentation):
+    """Wait in every step until two trials have started."""
+
+    def __init__(self, folder: str = "") -> None:
+        super().__init__()
+        self.folder = pathlib.Path(folder)
+
+    def update(self, real_logits):
+        while len(list(self.folder.iterdir())) < 2:
+            time.sleep(0.02)
+
+
 class Given(GenerativeMetric):
     """Return the value of the config."""
 
-    maximize = {"given": True, "other": False}
+    maximize = dict(given=True, other=False)
 
     def __init__(self, value: float = 0.0, num_samples: int = 8) -> None:
         super().__init__(num_samples)
@@ -74,7 +87,7 @@ class Given(GenerativeMetric):
         pass
 
     def compute(self):
-        return {"given": torch.tensor(self.value if self.value >= 0 else math.nan), "other": torch.tensor(self.value ** 2)}
+        return dict(given=torch.tensor(self.value if self.value >= 0 else math.nan), other=torch.tensor(self.value ** 2))
 '''
 
 
@@ -89,12 +102,15 @@ def stored_trials(folder, name):
 
 @pytest.fixture
 def mylab(tmp_path, monkeypatch):
-    """Make a user's package with an augmentation that fails and a metric of a given value."""
+    """Make a user's package with augmentations that fail, hold and wait, and a metric of a given value."""
     lab, conf = tmp_path / "lab", tmp_path / "conf"
     for folder in (lab, conf / "augmentation", conf / "metric"):
         folder.mkdir(parents=True)
     (lab / "mylab.py").write_text(MYLAB)
-    (conf / "augmentation" / "odd.yaml").write_text("_target_: mylab.Odd\nfailure: none\nseconds: 0.0\n")
+    (conf / "augmentation" / "odd.yaml").write_text("_target_: mylab.Odd\nfailure: none\n")
+    (conf / "augmentation" / "held.yaml").write_text(held.node(tmp_path / "held"))
+    trials = tmp_path / "search" / "ring_fast" / "trials"
+    (conf / "augmentation" / "patient.yaml").write_text(f"_target_: mylab.Patient\nfolder: {trials}\n")
     (conf / "metric" / "given.yaml").write_text("given: {_target_: mylab.Given, value: 0.0}\n")
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
@@ -255,10 +271,15 @@ def test_a_duplicate_point_is_not_trained_again(tmp_path):
     assert "the same as trial" in trials[-1].user_attrs["reason"]
 
 
-def work(folder, seconds):
+def work(folder, stuck_in=None):
+    """Work on a study; wait in each trial for that of another worker, or stay in trial number `stuck_in` until killed."""
+
     def attempt(trial):
-        time.sleep(seconds)
         (folder / "seen" / f"{trial.number}-{os.getpid()}").touch()
+        if stuck_in is None:
+            until(lambda: len({path.name.split("-")[1] for path in (folder / "seen").iterdir()}) > 1)
+        elif trial.number == stuck_in:
+            time.sleep(HANG)
         return valley(trial)
 
     run_study(folder, attempt, trials=16, storage=None)
@@ -267,11 +288,11 @@ def work(folder, seconds):
 def test_workers_share_a_study_and_the_number_of_its_trials(tmp_path):
     folder = tmp_path / "s"
     (folder / "seen").mkdir(parents=True)
-    workers = [multiprocessing.get_context("fork").Process(target=work, args=(folder, 0.05)) for _ in range(3)]
+    workers = [multiprocessing.get_context("fork").Process(target=work, args=(folder,)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(HANG)
     seen = [path.name.split("-") for path in (folder / "seen").iterdir()]
     assert sorted(int(number) for number, _ in seen) == list(range(16))
     assert len({pid for _, pid in seen}) > 1, "a single worker took every trial, so nothing was tested"
@@ -281,11 +302,9 @@ def test_a_trial_of_a_dead_worker_is_continued_by_the_next(tmp_path):
     """Killed during a trial: the trial has no live process, and it keeps its number and its point."""
     folder = tmp_path / "s"
     (folder / "seen").mkdir(parents=True)
-    worker = multiprocessing.get_context("fork").Process(target=work, args=(folder, 0.3))
+    worker = multiprocessing.get_context("fork").Process(target=work, args=(folder, 2))
     worker.start()
-    until = time.monotonic() + 60
-    while len(list((folder / "seen").iterdir())) < 2 and time.monotonic() < until:
-        time.sleep(0.02)
+    until((folder / "seen" / f"2-{worker.pid}").exists)
     worker.kill()
     worker.join()
     trials = run_study(folder, valley, trials=16, storage=None)
@@ -377,22 +396,18 @@ def test_failed_trials_do_not_end_a_search(command, mylab, tmp_path):
 def make_study(tmp_path, mylab, line, trials, **settings):
     """Make a study whose trials are runs of `mylab`."""
     folder = tmp_path / "s"
-    space = Space(Composer(mylab[1]), [*TINY, "metric=given", "augmentation=odd", *line])
+    space = Space(Composer(mylab[1]), [*TINY, "metric=given", *line])
     return Study(folder, "s", space, [Objective("given", True)], SearchSettings(trials, sampler="random", **settings))
 
 
 def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_path):
     def report_only(trial):
-        for step in (10, 20, 30):
+        for step in (10, 20):
             trial.report(5.0, step)
         return Outcome(TrialState.COMPLETE, [5.0])
 
-    line = (
-        "metric.given.value=interval(1,2)",
-        "trainer.max_steps=300",
-        "callback.scores.every_n_steps=10",
-        "augmentation.seconds=0.02",
-    )
+    line = ("metric.given.value=interval(1,2)", "trainer.max_steps=30", "callback.scores.every_n_steps=10")
+    line += ("augmentation=held", "augmentation.step=25")
     study = make_study(tmp_path, mylab, line, 5, warm_up=20)
     with study.joined(None, {}):
         study.work(report_only)
@@ -402,15 +417,15 @@ def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_pat
         trial = study.trials[5]
     stopped = result(tmp_path / "s" / "trials" / "5")
     assert trial.state is TrialState.PRUNED
-    assert re.match(r"step [23]0: 1\.\d+, worse than the median of the others there", trial.user_attrs["reason"])
+    assert re.match(r"step 20: 1\.\d+, worse than the median of the others there", trial.user_attrs["reason"])
     assert stopped["status"] == "stopped"
-    assert 20 <= stopped["step"] < 300
+    assert 20 <= stopped["step"] <= 25
     assert (tmp_path / "s" / "trials" / "5" / "checkpoints" / f"step={stopped['step']:08d}.ckpt").exists()
 
 
 @pytest.mark.parametrize("prune", [True, False])
 def test_a_run_with_an_alarm_is_stopped(mylab, tmp_path, prune):
-    line = ("metric.given.value=interval(1,2)", "trainer.max_steps=100", "augmentation.seconds=0.01")
+    line = ("metric.given.value=interval(1,2)", "trainer.max_steps=8", f"augmentation={'held' if prune else 'none'}")
     health = ("callback.health.every_n_steps=1", "callback.health.patience=1", "callback.health.diversity=0.999")
     study = make_study(tmp_path, mylab, (*line, *health), 1, prune=prune)
     with study.joined(None, {}):
@@ -446,36 +461,34 @@ ENDINGS = [signal.SIGTERM, *(pytest.param(n, marks=pytest.mark.slow) for n in (s
 
 @pytest.mark.parametrize("number", ENDINGS, ids=lambda n: n.name)
 def test_an_interrupted_search_loses_no_trial(command, tmp_path, mylab, number):
-    line = (*mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.seconds=0.02", "metric.given.value=interval(0,1)")
-    line = ("trials=2", *line, "trainer.max_steps=150", "checkpoint.every_n_steps=20", "callback.scores.every_n_steps=150")
+    line = (*mylab, *TINY, "metric=given", "augmentation=held", "metric.given.value=interval(0,1)")
+    line = ("trials=2", *line, "trainer.max_steps=8", "checkpoint.every_n_steps=2", "callback.scores.every_n_steps=8")
     child = start(tmp_path, *line)
     folder = tmp_path / "search" / "ring_fast"
     try:
-        until = time.monotonic() + 120
-        while not list(folder.glob("trials/0/checkpoints/step=*40.ckpt")) and time.monotonic() < until:
-            time.sleep(0.05)
+        until((tmp_path / "held").exists, child)
         child.send_signal(number)
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=HANG)
     finally:
         child.kill()
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), out
     first_picture = folder / "trials" / "0" / "samples" / "step=00000000.png"
     saved, began = result(folder / "trials" / "0"), first_picture.stat().st_mtime_ns
-    assert number == signal.SIGKILL or (saved["status"], 40 <= saved["step"] < 150) == (STATUS[number], True)
+    assert number == signal.SIGKILL or (saved["status"], saved["step"]) == (STATUS[number], 6)
     repeated = command("gan-search", *line)
     assert repeated.code == 0, repeated.err
     assert "2 trials for most given; 1 not over already" in repeated.out
     assert first_picture.stat().st_mtime_ns == began, "the trial started again from step 0"
     first, second = stored_trials(folder, "ring_fast")
     assert (first.state, second.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
-    assert {result(folder / "trials" / n)["step"] for n in "01"} == {150}
+    assert {result(folder / "trials" / n)["step"] for n in "01"} == {8}
 
 
 @pytest.mark.slow
 def test_two_shells_share_a_search(tmp_path, mylab):
-    line = ("trials=6", *mylab, *TINY, "metric=given", "augmentation=odd", "augmentation.seconds=0.3", "loss=hinge,minimax")
+    line = ("trials=6", *mylab, *TINY, "metric=given", "augmentation=patient", "loss=hinge,minimax")
     children = [start(tmp_path, *line, "metric.given.value=interval(0,1)") for _ in range(2)]
-    outs = [child.communicate(timeout=300)[0] for child in children]
+    outs = [child.communicate(timeout=HANG)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0], outs
     trials = stored_trials(tmp_path / "search" / "ring_fast", "ring_fast")
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 6
@@ -483,13 +496,18 @@ def test_two_shells_share_a_search(tmp_path, mylab):
     assert sum(out.count("of 6: ") for out in outs) == 6
 
 
-def test_the_commands_in_the_docs(command, tmp_path):
-    """Run the commands of docs/search.md with fewer and shorter trials."""
+def documented_commands():
+    """Return the commands of docs/search.md."""
     text = (Path(__file__).parent.parent.parent / "docs" / "search.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.startswith("gan-")]
-    assert len(lines) >= 4
-    for line in lines:
+    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines() if line.startswith("gan-")]
+
+
+@pytest.mark.parametrize("first", kinds([2, 9], 2))
+def test_the_commands_in_the_docs(command, first):
+    """Run the first two commands, or all of them, in their order, with fewer and shorter trials."""
+    assert 4 <= len(documented_commands()) <= 9
+    for line in documented_commands()[:first]:
         name, *arguments = shlex.split(line)
         arguments = [re.sub(r"^trials=\d+", "trials=1", argument) for argument in arguments]
         short = ["trainer.max_steps=4"] if name == "gan-search" else []

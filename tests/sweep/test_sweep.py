@@ -1,18 +1,21 @@
 """A sweep validates all jobs first, isolates their failures, and resumes with the same command."""
 
+import io
 import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import held
 import pytest
 import yaml
+from kinds import kinds
 from omegaconf import OmegaConf
+from waiting import HANG, until
 
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.resolve import load_resolved
@@ -20,11 +23,10 @@ from gan_lightning.config.validate import validate
 from gan_lightning.sweep import gpu_lease, plan
 
 TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every_n_steps=2")
-MYLAB = '''
-import os, signal, sys, time
+MYLAB = f'''
+import sys, time
 from pathlib import Path
-from gan_lightning.augmentation.base import Augmentation
-
+{held.CLASS}
 
 class Odd(Augmentation):
     """Fail in the third step in the configured way, unless the file MENDED exists."""
@@ -49,14 +51,17 @@ class Odd(Augmentation):
 
 
 class Devices(Augmentation):
-    """Write the GPUs that this process sees, and when, to a file."""
+    """Write the GPUs that this process sees, and when, to a file; wait until three processes have begun."""
 
     def __init__(self) -> None:
         super().__init__()
         self.began = time.time()
 
     def update(self, real_logits):
-        time.sleep(0.02)
+        seen = Path(os.environ["SEEN"])
+        (seen / f"began {os.getpid()}").touch()
+        while len(list(seen.glob("began *"))) < 3:
+            time.sleep(0.02)
         line = [os.environ["CUDA_VISIBLE_DEVICES"], str(self.began), str(time.time())]
         Path(os.environ["SEEN"], f"{os.getpid()}").write_text(" ".join(line))
 '''
@@ -68,13 +73,14 @@ def result(run):
 
 @pytest.fixture
 def mylab(tmp_path, monkeypatch):
-    """Make a user's package with an augmentation that fails and one that records GPUs."""
+    """Make a user's package with augmentations that fail, record GPUs and hold."""
     lab, conf = tmp_path / "lab", tmp_path / "conf" / "augmentation"
     lab.mkdir()
     conf.mkdir(parents=True)
     (lab / "mylab.py").write_text(MYLAB)
     (conf / "odd.yaml").write_text("_target_: mylab.Odd\nfailure: none\n")
     (conf / "devices.yaml").write_text("_target_: mylab.Devices\n")
+    (conf / "held.yaml").write_text(held.node(tmp_path / "held"))
     monkeypatch.syspath_prepend(str(lab))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), *sys.path]))
     monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
@@ -186,6 +192,25 @@ def test_mistakes_before_anything_is_launched(command, tmp_path, line, message):
     assert list(tmp_path.iterdir()) == []
 
 
+class Stream(io.StringIO):
+    """A stderr that is a terminal, or none."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.isatty = lambda: terminal
+
+
+@pytest.mark.parametrize(
+    ("limit", "terminal", "shown"), [(1, True, True), (1, False, False), (plan.MAX_JOBS_WITHOUT_BAR, True, False)]
+)
+def test_many_jobs_have_a_bar_on_a_terminal(monkeypatch, limit, terminal, shown):
+    """It depends on their number, not on how long their check takes."""
+    monkeypatch.setattr(plan, "MAX_JOBS_WITHOUT_BAR", limit)
+    monkeypatch.setattr(sys, "stderr", Stream(terminal))
+    plan.plan_sweep(Composer(), ["experiment=ring_fast", "seed=0,1"])
+    assert ("checking" in sys.stderr.getvalue()) == shown
+
+
 def test_names_that_differ_share_one_folder_and_a_point_given_twice_is_one_job(command, tmp_path):
     done = command("gan-train", "-m", "experiment=ring_fast,dirac", "trainer.max_steps=1", "metric=none", "seed=0,0")
     assert done.code == 0, done.err
@@ -234,33 +259,12 @@ def test_other_launchers_give_the_same_bits(tmp_path, launcher):
     for name in ("basic", launcher):
         extra = ("hydra.launcher.n_jobs=2",) if name == "joblib" else ()
         child = start(tmp_path, *line, f"hydra/launcher={name}", f"hydra.sweep.dir={name}", *extra, env=environment)
-        out, _ = child.communicate(timeout=500)
+        out, _ = child.communicate(timeout=HANG)
         assert child.returncode == 0, out
         assert "4 of 4 finished" in out
         values.append({p.parent.name: result(p.parent)["metrics"] for p in (tmp_path / name).glob("*/result.json")})
     assert values[0] == values[1]
     assert len({value["class_accuracy"] for value in values[0].values()}) > 1
-
-
-def use_gpu(folder, locked):
-    """Use one GPU for a moment, and write its name and the times to a file."""
-    with gpu_lease.lease_gpus(1) if locked else nullcontext():
-        name, began = os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic()
-        time.sleep(0.2)
-        (folder / f"{os.getpid()}").write_text(f"{name} {began} {time.monotonic()}")
-
-
-def record_spans(folder, monkeypatch, locked):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,GPU-7")
-    monkeypatch.setattr(gpu_lease.tempfile, "tempdir", str(folder))
-    monkeypatch.setattr(gpu_lease, "POLL_SECONDS", 0.01)
-    children = [multiprocessing.get_context("fork").Process(target=use_gpu, args=(folder, locked)) for _ in range(8)]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(60)
-    assert [child.exitcode for child in children] == [0] * 8
-    return [path.read_text().split() for path in folder.iterdir() if path.name.isdigit()]
 
 
 def overlap(spans):
@@ -269,12 +273,54 @@ def overlap(spans):
     return any(float(a[1]) < float(b[2]) and float(b[1]) < float(a[2]) for a, b in pairs)
 
 
+def use_gpu(events, permits, locked):
+    """Use one GPU until there is a permit to end; put an event when it is taken, and before it is released."""
+    with gpu_lease.lease_gpus(1) if locked else nullcontext():
+        events.put(("take", os.environ["CUDA_VISIBLE_DEVICES"]))
+        permits.acquire()
+        events.put(("release", os.environ["CUDA_VISIBLE_DEVICES"]))
+
+
+def record_events(jobs, at_once, locked):
+    """Return the events of so many jobs in their order; one job is let go whenever `at_once` of them use a GPU."""
+    context = multiprocessing.get_context("fork")
+    queue, permits, events, permitted = context.SimpleQueue(), context.Semaphore(0), [], 0
+    children = [context.Process(target=use_gpu, args=(queue, permits, locked), daemon=True) for _ in range(jobs)]
+    for child in children:
+        child.start()
+    while len(events) < 2 * jobs:
+        until(lambda: not queue.empty())
+        events.append(queue.get())
+        taken = sum(event == "take" for event, _ in events)
+        if permitted < taken and (taken - permitted == at_once or taken == jobs):
+            permits.release()
+            permitted += 1
+    for child in children:
+        child.join(HANG)
+    assert [child.exitcode for child in children] == [0] * jobs
+    return events
+
+
+def shared_gpus(events):
+    """Return the GPUs that a process took while another used them."""
+    used, shared = set(), set()
+    for event, name in events:
+        if event == "take":
+            shared |= used & {name}
+            used.add(name)
+        else:
+            used.discard(name)
+    return shared
+
+
 def test_eight_jobs_on_three_gpus_never_share_one(tmp_path, monkeypatch):
-    spans = record_spans(tmp_path, monkeypatch, locked=True)
-    assert {name for name, _, _ in spans} == {"0", "1", "GPU-7"}
-    assert not overlap(spans)
-    (tmp_path / "free").mkdir()
-    assert overlap(record_spans(tmp_path / "free", monkeypatch, locked=False)), "the negative control shares no GPU"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,GPU-7")
+    monkeypatch.setattr(gpu_lease.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(gpu_lease, "POLL_SECONDS", 0.01)
+    events = record_events(8, 3, locked=True)
+    assert {name for _, name in events[:3]} == {"0", "1", "GPU-7"}
+    assert shared_gpus(events) == set()
+    assert shared_gpus(record_events(8, 3, locked=False)) == {"0,1,GPU-7"}, "the negative control shares no GPU"
 
 
 @pytest.mark.slow
@@ -283,7 +329,7 @@ def test_no_two_jobs_of_a_sweep_share_a_gpu(tmp_path, mylab):
     line = ("-m", *mylab, *TINY, "augmentation=devices", "seed=range(0,8)", "hydra/launcher=node", "hydra.launcher.n_jobs=4")
     environment = {"CUDA_VISIBLE_DEVICES": "0,1,GPU-7", "TMPDIR": str(tmp_path)}
     child = start(tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | environment)
-    out, _ = child.communicate(timeout=500)
+    out, _ = child.communicate(timeout=HANG)
     assert "8 of 8 finished" in out, out
     spans = [path.read_text().split() for path in tmp_path.iterdir() if path.name.isdigit()]
     assert len(spans) == 8
@@ -309,35 +355,33 @@ def test_every_launcher_composes_and_is_allowed(launcher, more, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
-def test_an_interrupted_sweep_saves_its_job_and_is_resumed(tmp_path, number):
-    line = ("-m", "experiment=ring_fast", "trainer.max_steps=800,801", "logger=none", "hydra.sweep.dir=all")
-    child = start(tmp_path, *line)
-    run = tmp_path / "all" / "trainer.max_steps=800"
+ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", kinds(ENDINGS, signal.SIGTERM, signal.SIGKILL), ids=lambda n: n.name)
+def test_an_interrupted_sweep_saves_its_job_and_is_resumed(command, mylab, tmp_path, number):
+    line = ("-m", *mylab, "experiment=ring_fast", "trainer.max_steps=8,9", "logger=none", "metric=none", "augmentation=held")
+    child = start(tmp_path, *line, "hydra.sweep.dir=all")
+    run = tmp_path / "all" / "augmentation=held,metric=none,trainer.max_steps=8"
     try:
-        until = time.monotonic() + 120
-        while not list(run.glob("samples/*")) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(0.5)
+        until((tmp_path / "held").exists, child)
         child.send_signal(number)
-        out, _ = child.communicate(timeout=60)
+        out, _ = child.communicate(timeout=HANG)
     finally:
         child.kill()
-    until = time.monotonic() + 60
-    while result(run)["status"] == "running" and time.monotonic() < until:  # SIGKILL: the job ends on its own
-        time.sleep(0.1)
-    saved = result(run)
+    until(lambda: result(run)["status"] != "running")  # SIGKILL: the job ends on its own
+    saved, began = result(run), (run / "samples" / "step=00000000.png").stat().st_mtime_ns
     assert saved["status"] == {"SIGINT": "stopped"}.get(number.name, "preempted"), (saved, out)
-    assert 0 < saved["step"] < 800
-    assert (run / "checkpoints" / f"step={saved['step']:08d}.ckpt").exists()
-    assert not (tmp_path / "all" / "trainer.max_steps=801").exists()
+    assert saved["step"] == 6
+    assert (run / "checkpoints" / "step=00000006.ckpt").exists()
+    assert not run.with_name(run.name.replace("8", "9")).exists()
     assert child.returncode == (-9 if number == signal.SIGKILL else 128 + number), out
     if number == signal.SIGTERM:
-        repeated = start(tmp_path, *line)
-        out, _ = repeated.communicate(timeout=300)
-        assert repeated.returncode == 0, out
-        assert "2 jobs: 1 new, 1 to go on with" in out
-        assert f"going on from step {saved['step']}" in out
+        repeated = command("gan-train", *line, "hydra.sweep.dir=all")
+        assert repeated.code == 0, repeated.err
+        assert "2 jobs: 1 new, 1 to go on with" in repeated.out
+        assert (run / "samples" / "step=00000000.png").stat().st_mtime_ns == began, "the job started again from step 0"
+        assert result(run)["step"] == 8
 
 
 def test_the_resolved_copy_equals_the_config(tmp_path):

@@ -1,4 +1,4 @@
-"""The base class of the feature extractors: a fixed network that returns a sample's features and the factors it classifies.
+"""The base classes of the feature extractors: a fixed network that returns a sample's features and the factors it classifies.
 
 A metric receives its extractor as an argument, so that Fréchet distances can be measured on features that suit the data, and
 tests need no download. All metrics of a run share one extractor, which caches its result for the last batch.
@@ -7,10 +7,13 @@ tests need no download. All metrics of a run share one extractor, which caches i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from gan_lightning.data.base import DataError
+from gan_lightning.metric.feature.pretrained import image_incompatibility, load_weights
 
 
 class Reading(NamedTuple):
@@ -53,3 +56,46 @@ class Feature(nn.Module):
     def train(self, mode: bool = True) -> Feature:
         """Stay in evaluation mode: an extractor is never trained."""
         return super().train(False)
+
+
+class PretrainedFeature(Feature):
+    """Read images of any size with a published network, which is loaded at its first use.
+
+    `weights` is the path of a weights file; None: the file that torch.hub has cached or downloads. Subclasses set `option`, the
+    name of their option, `prefix`, that of their `name`, and `url`, and implement `build`.
+    """
+
+    option: ClassVar[str]
+    prefix: ClassVar[str]
+    url: ClassVar[str]
+
+    def __init__(self, weights: str | None = None) -> None:
+        super().__init__()
+        self.weights, self.digest = weights, ""
+        self.network: nn.Module | None = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Return the name, which contains a hash of the weights; loads them. Raises DataError."""
+        self.load()
+        return f"{self.prefix}-{self.digest}"
+
+    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
+        return image_incompatibility(list(sample_shape), f"feature={self.option}")
+
+    def load(self) -> nn.Module:
+        """Return the network, which is loaded at the first call. Raises DataError."""
+        if self.network is None:
+            weights, self.digest = load_weights(self.weights, self.url, self.option)
+            try:
+                self.network = self.build(weights)
+            except RuntimeError:
+                file = self.weights or "the kept file"
+                raise DataError(
+                    f"feature={self.option}: {file} holds other weights than {self.url.rpartition('/')[2]}"
+                ) from None
+        return self.network
+
+    def build(self, weights: dict[str, Tensor]) -> nn.Module:  # name → tensor of any shape (…)
+        """Return the network with these weights, in eval mode. Raises RuntimeError if they do not fit."""
+        raise NotImplementedError

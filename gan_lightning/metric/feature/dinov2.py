@@ -6,15 +6,12 @@ own loader is not used because it runs the current code of a repository. Oquab e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
-from gan_lightning.data.base import DataError
-from gan_lightning.metric.feature.base import Feature, Reading
-from gan_lightning.metric.feature.pretrained import CHUNK_SIZE, image_incompatibility, load_weights, mask_nonfinite, rgb
+from gan_lightning.metric.feature.base import PretrainedFeature, Reading
+from gan_lightning.metric.feature.pretrained import CHUNK_SIZE, mask_nonfinite, rgb
 
 URL = "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth"
 SIDE, PATCH, TRAINED_SIDE = 224, 14, 518
@@ -22,43 +19,23 @@ WIDTH, DEPTH, HEADS = 768, 12, 12
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class DINOv2(Feature):
-    """Read images of any size; `weights` is the path of a weights file, None torch.hub's cached or downloaded one."""
+class DINOv2(PretrainedFeature):
+    """Extract DINOv2's 768 features; it classifies nothing."""
 
+    option = "dinov2"
+    prefix = "dinov2-vit-b-14"
+    url = URL
     resizer = "bilinear as in TensorFlow 1, to 224×224"
-
-    def __init__(self, weights: str | None = None) -> None:
-        super().__init__()
-        self.weights, self.digest = weights, ""
-        self.network: nn.Module | None = None
-
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        """Return the name, which contains a hash of the weights; loads them. Raises DataError."""
-        self.load()
-        return f"dinov2-vit-b-14-{self.digest}"
-
-    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
-        return image_incompatibility(list(sample_shape), "feature=dinov2")
 
     def extract(self, samples: Tensor) -> Reading:  # (N, C, H, W) -> (N, 768)
         network = self.load()
         features = torch.cat([network(chunk) for chunk in torch.split(resize_and_normalise(rgb(samples)), CHUNK_SIZE)])
         return Reading(mask_nonfinite(features, samples))
 
-    def load(self) -> nn.Module:
-        """Return the network, which is loaded at the first call. Raises DataError."""
-        if self.network is None:
-            weights, self.digest = load_weights(self.weights, URL, "dinov2")
-            network = VisionTransformer().requires_grad_(False).eval()
-            try:
-                network.load_state_dict(weights)
-            except RuntimeError:
-                raise DataError(
-                    f"feature=dinov2: {self.weights or 'the kept file'} holds other weights than {URL.rpartition('/')[2]}"
-                ) from None
-            self.network = network
-        return self.network
+    def build(self, weights: dict[str, Tensor]) -> nn.Module:
+        network = VisionTransformer().requires_grad_(False).eval()
+        network.load_state_dict(weights)
+        return network
 
 
 def resize_and_normalise(images: Tensor) -> Tensor:  # (N, 3, H, W) uint8 -> (N, 3, 224, 224)
