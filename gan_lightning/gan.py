@@ -80,8 +80,8 @@ class GAN(pl.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set everything that is a function of the step: noise, learning rates, penalty weights, EMA decay."""
         reseed(derive_seed(Purpose.NOISE, self.seed, self.global_step, self.global_rank), self.device)
-        several = self.trainer.world_size > 1
-        self.shared_noise = shared_generator(self.seed, self.global_step, self.device) if several else None
+        distributed = self.trainer.world_size > 1
+        self.shared_noise = shared_generator(self.seed, self.global_step, self.device) if distributed else None
         progress = self.global_step / max(self.trainer.max_steps, 1)
         for regularizer in self.regularizers.values():
             regularizer.advance(progress)

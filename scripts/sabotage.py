@@ -132,7 +132,7 @@ def digits() -> Bench:
     for score in scores:
         score.set_reference(Reference(Resplit(data, train, held_out), "test"))
     text = (
-        "8×8 digits, `feature=digits`; 200 samples per draw, 300 reference and 300 training samples. "
+        "8×8 digits, `feature=digits`; 200 samples per draw, 300 reference and 300 training samples.\n"
         "The noise has a standard deviation of 0.3, and the shift is 0.3, for values in [-1, 1]."
     )
     return Bench("Digits", text, scores, draws, spoilt)
@@ -153,7 +153,7 @@ def ring(n: int = 2500) -> Bench:
     for score in other_scores:
         score.set_reference(Reference(Resplit(data, train, held_out), "test"))
     text = (
-        f"`data=ring`, `feature=raw`; {n} samples per draw, {n} reference and {n} training samples. "
+        f"`data=ring`, `feature=raw`; {n} samples per draw, {n} reference and {n} training samples.\n"
         "Noise and shift have the size of one standard deviation of a mode."
     )
     return Bench("Ring", text, [*mode_scores, *other_scores], draws, spoilt)

@@ -1,7 +1,7 @@
 """A process that has imported everything once and forks a child for each command: a start costs milliseconds, not seconds.
 
-python fork_server.py LOG, then one request a line: {"line", "folder", "kill_after", "sabotage"} → {"code", "seconds"}. No thread
-runs when it forks, so that no lock is left held. `kill_after`: seconds after which SIGKILL ends the child.
+python fork_server.py LOG, then one request a line: {"line", "folder", "kill_after", "sabotage"} → {"code", "seconds"}. No
+thread runs when it forks, so that no lock is left held. `kill_after`: seconds after which SIGKILL ends the child.
 """
 
 import json

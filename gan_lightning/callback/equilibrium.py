@@ -85,9 +85,9 @@ class Equilibrium(pl.Callback):
         auc = statistics.mean(e[AUC] for e in self.evaluations)
         worst = {name: min(e[name] for e in self.evaluations) for name in self.at_least}
         worst |= {name: max(e[name] for e in self.evaluations) for name in self.at_most}
-        met = [auc <= self.auc_at_most, *(worst[name] >= bound for name, bound in self.at_least.items())]
-        met += [worst[name] <= bound for name, bound in self.at_most.items()]
-        if not all(met) or any(math.isnan(value) for e in self.evaluations for value in e.values()):
+        conditions = [auc <= self.auc_at_most, *(worst[name] >= bound for name, bound in self.at_least.items())]
+        conditions += [worst[name] <= bound for name, bound in self.at_most.items()]
+        if not all(conditions) or any(math.isnan(value) for e in self.evaluations for value in e.values()):
             return None
         reasons = [f"{AUC} {auc:.2g} ≤ {self.auc_at_most:g}"]
         reasons += [f"{name} {worst[name]:.3g} ≥ {bound:g}" for name, bound in self.at_least.items()]

@@ -21,7 +21,7 @@ class Request(BaseModel):
     gan-report run=SWEEP_DIR [out=SWEEP_DIR/report.html]
 
     run  a sweep's folder, finished or not, or a single run's
-    out  the page; its twins report.md and report.csv lie beside it under the same name
+    out  the page; report.md and report.csv are written beside it under the same name
     """
 
     run: Path

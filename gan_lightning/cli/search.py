@@ -42,7 +42,7 @@ class Request(BaseModel):
     A key with several values is searched over: a,b  choice(a,b)  range(a,b,step)  interval(a,b)  int(interval(a,b))
     tag(log,interval(a,b)). All else is the same in every trial. The same command goes on, and works beside itself.
 
-    trials        how many in all, whoever works on them; those that failed or were pruned count
+    trials        how many in all, over all workers; those that failed or were pruned count
     study         the search's name, and its folder's: search/NAME; the experiment's name if none is given
     storage       a database's URL or a journal's path, for workers on several machines; search/NAME/study.db
     objectives    scores to be traded off against one another: '[fid,class_accuracy]'; one alone is objective=

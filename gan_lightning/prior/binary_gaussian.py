@@ -1,8 +1,8 @@
 """z = (b, n): fair binary coordinates b ∈ {−1, 1}^num_binary beside Gaussian noise n ~ N(0, I).
 
-Its support has 2^num_binary components. A continuous G maps a connected support to connected samples, so on disconnected data it
-must draw samples between the modes (Khayatkhoei et al. 2018, section 2); a component of this prior can lie within one mode.
-Which mode each component maps to is learned. A mixture as prior: DeLiGAN, Gurumurthy et al. 2017.
+Its support has 2^num_binary components. A continuous G maps a connected support to connected samples, so on disconnected
+data it must draw samples between the modes (Khayatkhoei et al. 2018, section 2); a component of this prior can map into one
+mode. Which mode each component maps to is learned. A mixture as prior: DeLiGAN, Gurumurthy et al. 2017.
 """
 
 from typing import Annotated
