@@ -14,12 +14,12 @@ import torch
 torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the suite behind its back lets it ignore ^C
 LONG = ("test_slurm.py", "test_ranks.py", "test_kill.py", "test_cluster.py", "test_wheel.py", "test_sweep.py", "test_search.py",
-        "test_hostile.py", "test_commands.py", "test_experiments.py", "test_ending.py", "test_evaluate.py")  # fmt: skip
+        "test_hostile.py", "test_commands.py", "test_experiments.py", "test_exit_codes.py", "test_evaluate.py")  # fmt: skip
 
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
-    parser.addoption("--kills", type=int, default=15, help="how often tests/test_kill.py kills")
+    parser.addoption("--kills", type=int, default=15, help="how often tests/training/test_kill.py kills")
 
 
 def pytest_collection_modifyitems(config, items):

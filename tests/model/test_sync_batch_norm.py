@@ -1,4 +1,4 @@
-"""Batch normalisation of several ranks; what they give together is in tests/test_ranks.py."""
+"""Batch normalisation of several ranks; what they give together is in tests/distributed/test_ranks.py."""
 
 import pytest
 import torch

@@ -24,7 +24,7 @@ ELSEWHERE = {"host": "node7", "pid": 1234, "boot": "another", "job": "", "restar
 
 
 def process(*words, **given):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parent.parent)))}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}
     line = [sys.executable, lock_workers.__file__, words[0], json.dumps(words[1:])]
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment, **given)
 

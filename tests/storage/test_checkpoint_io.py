@@ -55,7 +55,7 @@ def finished(tmp_path_factory):
 
 
 def process(*line, **given):
-    here = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+    here = [str(folder) for folder in Path(__file__).parents[1:3]]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(here)}
     return subprocess.run(line, capture_output=True, text=True, timeout=HANG, env=environment, check=False, **given)
 
