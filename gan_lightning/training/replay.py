@@ -83,7 +83,7 @@ def gather(x: Tensor, d_batches: int = 1) -> Tensor:  # (n, …) -> (n · ranks,
 
 
 class ReplayPlan(NamedTuple):
-    """Say how a step is reached again."""
+    """Hold how a step is reached again: config, checkpoint, number of processes."""
 
     plain: Plain  # the run's config, for this machine
     since: int  # the step of the checkpoint to start from; 0: from the beginning

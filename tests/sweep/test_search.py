@@ -486,7 +486,7 @@ def test_an_interrupted_search_loses_no_trial(command, tmp_path, mylab, number):
 
 @pytest.mark.slow
 def test_two_shells_share_a_search(tmp_path, mylab):
-    line = ("trials=6", *mylab, *TINY, "metric=given", "augmentation=patient", "loss=hinge,minimax")
+    line = ("trials=6", "prune=false", *mylab, *TINY, "metric=given", "augmentation=patient", "loss=hinge,minimax")
     children = [start(tmp_path, *line, "metric.given.value=interval(0,1)") for _ in range(2)]
     outs = [child.communicate(timeout=HANG)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0], outs

@@ -59,11 +59,11 @@ class Devices(Augmentation):
 
     def update(self, real_logits):
         seen = Path(os.environ["SEEN"])
-        (seen / f"began {os.getpid()}").touch()
+        (seen / ("began " + str(os.getpid()))).touch()
         while len(list(seen.glob("began *"))) < 3:
             time.sleep(0.02)
         line = [os.environ["CUDA_VISIBLE_DEVICES"], str(self.began), str(time.time())]
-        Path(os.environ["SEEN"], f"{os.getpid()}").write_text(" ".join(line))
+        (seen / str(os.getpid())).write_text(" ".join(line))
 '''
 
 
