@@ -39,7 +39,7 @@ class Hasty(Held):
     """And the first rank does not wait long for it, once the test says so."""
 
     def update(self, real_logits):
-        super().observe(real_logits)
+        super().update(real_logits)
         if self.seen == self.step and os.environ["RANK"] == "0":
             while not pathlib.Path("hurry").exists():
                 time.sleep(0.02)
