@@ -20,12 +20,12 @@ class Held(Augmentation):
         if os.environ.get("RANK", "1") != "1" or self.mark.exists():
             return
         if self.seen == 1:
-            self.heard, said = os.pipe()
-            os.set_blocking(said, False)
-            signal.set_wakeup_fd(said)
+            self.wakeup, write_end = os.pipe()
+            os.set_blocking(write_end, False)
+            signal.set_wakeup_fd(write_end)
         if self.seen == self.step:
             self.mark.touch()
-            select.select([self.heard], [], [], 600)
+            select.select([self.wakeup], [], [], 600)
             signal.set_wakeup_fd(-1)
 '''
 

@@ -1,1 +1,1 @@
-"""What happens to samples before the discriminator sees them."""
+"""Augmentations of the discriminator's input: one per file."""

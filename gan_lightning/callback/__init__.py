@@ -1,1 +1,1 @@
-"""Callbacks that measure, log, save and stop a training run; one a file."""
+"""Callbacks that measure, log, save and stop a training run: one per file."""

@@ -1,1 +1,1 @@
-"""Where z comes from: one distribution a file."""
+"""Distributions of the latents z: one per file."""

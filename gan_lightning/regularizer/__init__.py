@@ -1,1 +1,1 @@
-"""Terms beside the loss: one penalty a file."""
+"""Regularization terms beside the loss: one per file."""

@@ -1,1 +1,1 @@
-"""What one training step is made of: its data types, schedules, seeds and the running average of the generator."""
+"""The parts of a training step: data types, schedules, seeds, gradients, and the moving average of the generator."""

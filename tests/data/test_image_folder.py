@@ -237,14 +237,14 @@ def test_where_the_cache_lies(root, monkeypatch, tmp_path):
 
 
 def test_the_size_is_told_before_the_work(root, monkeypatch, caplog, capsys):
-    told = []
+    messages = []
     monkeypatch.setattr(
-        decoded_cache, "decode", lambda path, shape: told.append(caplog.messages[-1]) or np.zeros(shape, np.uint8)
+        decoded_cache, "decode", lambda path, shape: messages.append(caplog.messages[-1]) or np.zeros(shape, np.uint8)
     )
     with caplog.at_level(logging.INFO, logger="gan_lightning"):
         folder(root, sample_shape=(3, 512, 512)).load()
     cache = root.parent / "cache" / "image_folder"
-    assert told[0].startswith(f"decoding 20 images once into 15 MiB at {cache}/")  # 20 · 3 · 512² = 15 · 2²⁰ bytes
+    assert messages[0].startswith(f"decoding 20 images once into 15 MiB at {cache}/")  # 20 · 3 · 512² = 15 · 2²⁰ bytes
     assert capsys.readouterr().err == ""  # no progress bar for so few
 
 

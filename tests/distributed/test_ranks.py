@@ -125,7 +125,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def inherited(monkeypatch):
-    """What ranks need that are started by this process."""
+    """Set the environment of the ranks that this process starts."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
 
 

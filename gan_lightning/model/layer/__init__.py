@@ -1,1 +1,1 @@
-"""Layers and helpers that several architectures share."""
+"""Layers that several architectures share."""
