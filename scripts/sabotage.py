@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_lightning.data.base import Data, Splits
+from gan_lightning.data.base import Data, Splits, SplitSizes
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
 from gan_lightning.data.store import Store
@@ -71,8 +71,8 @@ class Resplit(Data):
         super().__init__(sample_shape=data.sample_shape, num_classes=data.num_classes)
         self.train, self.held_out = train, held_out
 
-    def count(self) -> int:
-        return len(self.train.real)
+    def count(self) -> SplitSizes:
+        return SplitSizes(len(self.train.real), len(self.held_out.real), len(self.held_out.real))
 
     def load(self) -> Splits:
         train, held_out = (Store(x.numpy(), None if y is None else y.numpy()) for x, y in (self.train, self.held_out))

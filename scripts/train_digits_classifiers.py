@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
-from gan_lightning.data.digits import TRAIN, Digits
+from gan_lightning.data.digits import SIZES, Digits
 from gan_lightning.metric.feature.digits import WEIGHTS, Architecture, Classifier
 from gan_lightning.step.ema import EMA
 
@@ -73,7 +73,7 @@ def train_classifier(architecture: Architecture, steps: int, seed: int) -> Mappi
 def standardise(classifier: nn.Module) -> Classifier:
     """Scale the features to unit variance without changing the logits; possible because ReLU(c · x) = c · ReLU(x) for c > 0."""
     assert isinstance(classifier, Classifier)
-    spread = classifier(digits().splits.train.first(TRAIN))[0].var(0).mean().sqrt()
+    spread = classifier(digits().splits.train.part(0, SIZES.train).real)[0].var(0).mean().sqrt()
     last = [layer for layer in classifier.body if isinstance(layer, nn.Linear)][-1]
     last.weight.div_(spread)
     last.bias.div_(spread)
@@ -106,7 +106,7 @@ def accuracies(architecture: Architecture, weights: Mapping[str, Tensor]) -> dic
     classifier, shares = Classifier(architecture), {}
     classifier.load_state_dict(weights)
     for split, source in digits().splits._asdict().items():
-        real, labels = source.part(0, TRAIN)
+        real, labels = source.part(0, SIZES.train)
         shares[split] = float((classifier(real)[1].argmax(1) == labels).float().mean())
     return shares
 

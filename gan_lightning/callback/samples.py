@@ -15,6 +15,7 @@ from tqdm import tqdm
 from gan_lightning.callback import image_logging
 from gan_lightning.data import render
 from gan_lightning.data.base import Data
+from gan_lightning.data.selection import Selection, select_by_class
 from gan_lightning.gan import GAN
 from gan_lightning.run.directory import Run
 from gan_lightning.step.seeding import Purpose, seeded_generator
@@ -68,12 +69,14 @@ class Samples(pl.Callback):
         return NUM_POINTS if len(self.data.sample_shape) == 1 else ROWS * self._columns()
 
     def _real_samples(self) -> Tensor:  # -> (N, *sample_shape)
-        source = self.data.splits.train
         if not self.data.num_classes:
-            return source.first(self._num_samples())
-        columns = [source.first(ROWS, label) for label in range(self._columns())]
+            return self._select_real(self._num_samples())
+        columns = select_by_class(self.data.splits.train, ROWS, self._columns(), self.data.seed)
         padded = [torch.cat([c, c.new_full((ROWS - len(c), *c.shape[1:]), -1)]) for c in columns]  # a class may have too few
         return torch.stack(padded, 1).flatten(0, 1)
+
+    def _select_real(self, n: int) -> Tensor:  # -> (≤ n, *sample_shape)
+        return Selection(self.data.splits.train, n, self.data.seed).part(0, n).real
 
     @torch.inference_mode()
     def _draw(self, trainer: pl.Trainer, gan: GAN) -> None:
@@ -81,7 +84,7 @@ class Samples(pl.Callback):
         z = gan.prior.sample(self._num_samples(), gan.latent_dim, torch.device("cpu"), source).to(gan.device)
         labels = self._labels()
         samples = gan.ema.average(z, None if labels is None else labels.to(gan.device))
-        background = self.data.splits.train.first(NUM_POINTS) if samples.dim() == 2 else None
+        background = self._select_real(NUM_POINTS) if samples.dim() == 2 else None
         self._log(trainer, "sample/ema", render.render(samples, self._columns(), background))
 
     @torch.inference_mode()

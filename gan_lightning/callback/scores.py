@@ -21,7 +21,8 @@ from gan_lightning.config.resolve import Plain, flatten, resolve
 from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import GenerativeMetric
-from gan_lightning.metric.evaluation import GeneratedSamples, discriminator_function, evaluate_metrics
+from gan_lightning.metric.evaluation import GeneratedSamples, discriminator_function, evaluate_floor, evaluate_metrics
+from gan_lightning.metric.protocol import describe_protocol
 from gan_lightning.metric.reference import Reference
 from gan_lightning.run.directory import Run
 
@@ -47,13 +48,22 @@ class Scores(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, GAN)
-        reference = Reference(self.data, "validation", discriminator_function(module))
+        self.reference = Reference(self.data, "validation", discriminator_function(module))
         for metric in self.metrics.values():
-            metric.set_reference(reference)
+            metric.set_reference(self.reference)
         if self.objective and trainer.is_global_zero:
             self.run.record(compared={"by": self.objective[0], "higher": self.objective[1]})
         if trainer.global_step == self.run.first_step:
             self._log_hyperparameters(trainer, self._score(trainer, module))
+            self._record_floor(trainer, module)
+
+    def _record_floor(self, trainer: pl.Trainer, gan: GAN) -> None:
+        """Record the protocol, and the scores of real samples but for those that depend on D, which still learns."""
+        fixed = {name: metric for name, metric in self.metrics.items() if not metric.uses_discriminator}
+        floor = evaluate_floor(fixed, self.reference)
+        if trainer.is_global_zero and self.metrics:
+            source = GeneratedSamples(gan, self.data.num_classes, gan.seed)
+            self.run.record(real=floor, protocol=describe_protocol(self.metrics, source, self.reference))
 
     def _log_hyperparameters(self, trainer: pl.Trainer, scores: Mapping[str, float]) -> None:
         values = {"objective": scores[self.objective[0]]} if self.objective else {}

@@ -35,10 +35,10 @@ class Request(BaseModel):
 
     metric      options of conf/metric; without it, a run's own
     feature     an option of conf/feature, what samples are compared by; without it, a run's own
-    num         generated samples; without it, what each metric's option says
+    num         generated samples; without it, what each metric's option says, or of a folder all, at most 50,000
     checkpoint  latest, best (by the run's objective on the validation split) or a step
     split       the real samples to compare with: test, validation or train
-    seed        of the z: other ones than in training
+    seed        of the z, which are others than in training, and of which samples are used where not all are
     weights     ema: the running average's; raw: the generator's own
     batch_norm  running: by running statistics; batch: by those of 500 samples at a time
     out         where the scores go: RUN_DIR/scores.json, or for folders nowhere unless asked
@@ -109,7 +109,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
         "weights": request.weights,
         "batch_norm": f"{request.batch_norm} statistics" if batch_norm_layers(source.network) else "none",
     }
-    reference = Reference(data, request.split, discriminator_function(gan))
+    reference = Reference(data, request.split, discriminator_function(gan), request.seed)
     return score_samples(metrics, source, reference, request.num, protocol), out
 
 
@@ -119,7 +119,8 @@ def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
     Raises UserError.
     """
     from gan_lightning.data.image_folder import ImageFolder
-    from gan_lightning.metric.reference import Reference
+    from gan_lightning.data.selection import Selection
+    from gan_lightning.metric.reference import Reference, reference_size
 
     assert request.real is not None and request.fake is not None  # noqa: PT018
     for name, folder in (("real", request.real), ("fake", request.fake)):
@@ -134,8 +135,12 @@ def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
         for root in (request.real, request.fake)
     )
     metrics = build_fitting_metrics(plain, real)
-    protocol = {"real": str(request.real), "fake": str(request.fake), "shape": shape}
-    return score_samples(metrics, load_split(fake, "train"), Reference(real, "train"), request.num, protocol), request.out
+    protocol: Plain = {"real": str(request.real), "fake": str(request.fake), "shape": shape}
+    protocol |= {"seed": request.seed}
+    generated = load_split(fake, "train")
+    num = request.num or reference_size(generated)
+    reference = Reference(real, "train", seed=request.seed)
+    return score_samples(metrics, Selection(generated, num, request.seed), reference, num, protocol), request.out
 
 
 def first_image_shape(folder: Path) -> list[int]:
@@ -196,18 +201,12 @@ def score_samples(
 
     `num` replaces each metric's number of samples. Raises UserError.
     """
-    from gan_lightning.metric.reference import reference_size
+    from gan_lightning.metric.protocol import describe_protocol
     from gan_lightning.run.provenance import provenance
     from gan_lightning.run.result import finite
 
     scores = compute_scores(metrics, source, reference, num)
-    feature = next((metric.feature for metric in metrics.values() if hasattr(metric, "feature")), None)
-    protocol = protocol | {
-        "samples": {name: metric.num_samples for name, metric in metrics.items()},
-        "reference": {"split": reference.split, "samples": reference_size(reference.source)},
-        "feature": feature and feature.name,
-        "resizer": feature and feature.resizer,
-    }
+    protocol |= describe_protocol(metrics, source, reference)
     return finite({"scores": scores, "protocol": protocol, "provenance": provenance(protocol.get("seed", 0), "cpu")})
 
 

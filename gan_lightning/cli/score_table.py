@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gan_lightning.config.resolve import Plain
+from gan_lightning.run.result import format_score
 
-COLUMNS = ("generated", "real", "excess")
+COLUMNS = ("real", "generated", "excess")
 
 
 def score_table(report: Plain) -> str:
@@ -17,17 +18,29 @@ def score_table(report: Plain) -> str:
         "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
         for name, *cells in rows
     ]
-    protocol = report["protocol"]
-    reference = f"{protocol['reference']['samples']} real samples of the {protocol['reference']['split']} split"
-    lines = {
-        "samples": ", ".join(f"{n} for {name}" for name, n in protocol["samples"].items()),
-        "against": reference,
-        "feature": f"{protocol['feature']}, resizer: {protocol['resizer']}",
-    }
-    lines |= {key: str(protocol[key]) for key in ("step", "seed", "weights", "batch_norm") if key in protocol}
+    lines = protocol_lines(report["protocol"])
     return "\n".join([*table, "", *(f"  {key:<10}  {text}" for key, text in lines.items() if not text.startswith("None"))])
 
 
-def format_score(value: float | None) -> str:
-    """Return a score with four significant digits; None, which replaces NaN and infinity in a report, as text."""
-    return "not a number" if value is None else f"{value:.4g}"
+def protocol_lines(protocol: Plain) -> dict[str, str]:
+    """Return the lines of the protocol by their headings: what was used, and beside it what there is or was requested."""
+    requested = protocol.get("requested", {})
+    samples = [
+        f"{n} for {name}" + (f" (of {requested[name]} requested)" if name in requested else "")
+        for name, n in protocol["samples"].items()
+    ]
+    reference = protocol["reference"]
+    of = f" of {reference['available']}" if reference["available"] not in (None, reference["samples"]) else ""
+    chosen = f" ({reference['selection']})" if of else ""
+    fewer = [
+        f"{n} of them for {name}"
+        for name, used in protocol["compared_with"].items()
+        if (n := used.get("reference", reference["samples"])) < reference["samples"]
+    ]
+    against = f"{reference['samples']}{of} real samples of the {reference['split']} split{chosen}"
+    lines = {
+        "samples": ", ".join(samples),
+        "against": "; ".join([against, *fewer]),
+        "feature": f"{protocol['feature']}, resizer: {protocol['resizer']}",
+    }
+    return lines | {key: str(protocol[key]) for key in ("step", "seed", "weights", "batch_norm") if key in protocol}

@@ -19,7 +19,7 @@ from gan_lightning.config.resolve import Plain
 from gan_lightning.config.targets import import_object
 from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import is_distributed, world_size
-from gan_lightning.data.base import Data, DataError
+from gan_lightning.data.base import Data, DataError, SplitSizes
 from gan_lightning.metric.base import GenerativeMetric
 
 EXTRAS = ("wandb", "mlflow")  # loggers that need the optional dependency of the same name
@@ -52,19 +52,19 @@ def preflight(plain: Plain) -> None:
     mistakes = [*_trainer_mistakes(plain), *_batch_mistakes(plain)]
     try:
         data = build_data(plain)
-        num_samples = data.count()
+        sizes = data.count()
     except DataError as error:
         raise UserError(*mistakes, *error.lines) from None
     except Exception as error:  # a user's own data set may fail in any way
         raise UserError(*mistakes, f"data: {type(error).__name__}: {one_line(error)}") from None
     batch, processes = plain["data"]["batch_size"], world_size(plain)
-    if num_samples is not None and batch * processes > num_samples:
+    if sizes is not None and batch * processes > sizes.train:
         wanted = f"{batch} samples" if processes == 1 else f"{batch} samples on each of {processes} devices"
-        limit = f"{num_samples} training samples; at most {num_samples // processes} can"
+        limit = f"{sizes.train} training samples; at most {sizes.train // processes} can"
         mistakes.append(f"data.batch_size: {wanted} can't be served from {limit}")
     metrics = build_metrics(plain)
     scores = [score for metric in metrics.values() for score in metric.maximize]
-    mistakes += [*_metric_mistakes(plain, metrics, data), *_callback_mistakes(plain, scores)]
+    mistakes += [*_metric_mistakes(plain, metrics, data, sizes), *_callback_mistakes(plain, scores)]
     if plain["objective"] is not None and plain["objective"] not in scores:
         mistakes.append(f"objective: no metric gives {plain['objective']}; {suggest(plain['objective'], scores)}")
     mistakes += _class_mistakes(plain) or ([] if mistakes else _shape_mistakes(plain))
@@ -127,11 +127,17 @@ def _batch_mistakes(plain: Plain) -> list[str]:
     return []
 
 
-def _metric_mistakes(plain: Plain, metrics: Mapping[str, GenerativeMetric], data: Data) -> list[str]:
+def _metric_mistakes(
+    plain: Plain, metrics: Mapping[str, GenerativeMetric], data: Data, sizes: SplitSizes | None
+) -> list[str]:
     mistakes = []
     for name, metric in metrics.items():
         if why := metric.incompatibility(data):
             mistakes.append(f"metric.{name}: {why}")
+        elif sizes is not None and sizes.validation < metric.min_reference:
+            needed = f"compares with at least {metric.min_reference} real samples of the validation split"
+            cure = "use a larger share, such as data.validation=0.2, or metric=none"
+            mistakes.append(f"metric.{name}: {needed}, which has {sizes.validation}; {cure}")
         elif metric.conditional and plain["model"]["generator"].get("num_classes", 1) == 0:
             classless = "the generator has none (model.num_classes=0); use metric=none"
             mistakes.append(f"metric.{name}: needs classes, but {classless}")

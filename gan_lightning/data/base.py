@@ -35,6 +35,14 @@ class Splits(NamedTuple):
     test: Source
 
 
+class SplitSizes(NamedTuple):
+    """Hold the number of samples in each split."""
+
+    train: int
+    validation: int
+    test: int
+
+
 class Data(pl.LightningDataModule):
     """Define the data of a run: subclasses override `count`, which must be cheap, and `load`.
 
@@ -57,8 +65,8 @@ class Data(pl.LightningDataModule):
         self._splits: Splits | None = None
 
     @abstractmethod
-    def count(self) -> int | None:
-        """Return the number of training samples without decoding any; None: endless.
+    def count(self) -> SplitSizes | None:
+        """Return the number of samples in each split without decoding any; None: endless.
 
         Raises DataError if the data are missing or do not match the config.
         """

@@ -6,30 +6,31 @@ A data set that was written for another project needs no copy on disk and may be
 
 from __future__ import annotations
 
+import logging
 import operator
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import Dataset, IterableDataset, Subset
 
-from gan_lightning.data.base import Data, DataError, Share, Splits, require_training_share
-from gan_lightning.data.decode import decode, require_image_shape
+from gan_lightning.data.base import Data, DataError, Share, Splits, SplitSizes, require_training_share
+from gan_lightning.data.item import Range, is_float, split_item, to_sample
+from gan_lightning.data.selection import seeded_order
 from gan_lightning.data.store import split_indices
 from gan_lightning.data.stream import batch_positions
 from gan_lightning.step.seeding import Purpose, derive_seed
-from gan_lightning.step.types import Batch
+from gan_lightning.step.types import Batch, FiniteFloat
 
-SAMPLE_KEYS = ("image", "x", "real")
-LABEL_KEYS = ("label", "y", "labels")
 TOLERANCE = 1e-3  # of floats, beyond [-1, 1]
+NUM_CHECKED = 16  # items that are read before step 1, at most
 NO_STEP = 2**32 - 1  # seeds what is read outside the stream: no batch has this number
+
+log = logging.getLogger("gan_lightning")
 
 
 class SplitPart(NamedTuple):
@@ -44,7 +45,8 @@ class UserDataset(Data):
     """Load a data set whose item is x, (x, y), or a mapping with "image", "x" or "real" and perhaps "label", "y" or "labels".
 
     x is a PIL image, which `decode` converts to `sample_shape`; a uint8 array or tensor (C, H, W), (H, W, C) or (H, W) of
-    exactly that size, scaled to [-1, 1]; or floats of exactly `sample_shape`, which are not changed: images in [-1, 1].
+    exactly that size, scaled to [-1, 1]; or floats of exactly `sample_shape`, which are not changed: images in [-1, 1]. With
+    `range` floats are scaled: its two values become -1 and 1.
     y is an integer below `num_classes`; with `num_classes` 0 labels are ignored. `validation` and `test` are shares of
     `dataset`, each used unless that split has a data set of its own.
     """
@@ -56,23 +58,29 @@ class UserDataset(Data):
         test_dataset: Dataset[Any] | None = None,
         validation: Share = 0.05,
         test: Share = 0.05,
+        range: tuple[FiniteFloat, FiniteFloat] | None = None,  # noqa: A002 (the key of the config)
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
+        self.range = range
         self.dataset, self.validation_dataset, self.test_dataset = dataset, validation_dataset, test_dataset
         self.validation, self.test = validation, test
 
-    def count(self) -> int:
-        return len(self.parts()[0].indices)
+    def count(self) -> SplitSizes:
+        return SplitSizes(*(len(part.indices) for part in self.parts()))
 
     def load(self) -> Splits:
-        sources = [DatasetSource(part, self.sample_shape, self.num_classes) for part in self.parts()]
+        sources = [DatasetSource(part, self.sample_shape, self.num_classes, self.range) for part in self.parts()]
         for source in sources:
-            source.check()
+            source.check_values()
+        if self.range is None:
+            sources[0].check_sign()
         return Splits(*sources)
 
     def parts(self) -> list[SplitPart]:
         """Return the items of train, validation and test. Raises DataError unless each data set can be indexed."""
+        if self.range is not None and self.range[0] >= self.range[1]:
+            raise DataError(f"data.range: {list(self.range)} should be the lowest and the highest value, such as [0,1]")
         validation = self.validation if self.validation_dataset is None else 0.0
         test = self.test if self.test_dataset is None else 0.0
         require_training_share(validation, test)
@@ -90,9 +98,14 @@ class UserDataset(Data):
 class DatasetSource:
     """Read each item of a split from the data set when it is needed."""
 
-    def __init__(self, part: SplitPart, sample_shape: tuple[int, ...], num_classes: int) -> None:
+    def __init__(
+        self, part: SplitPart, sample_shape: tuple[int, ...], num_classes: int, limits: Range | None = None
+    ) -> None:
+        """`limits` are the values of floats that become −1 and 1."""
         self.key, self.dataset, self.index = part
-        self.sample_shape, self.num_classes = sample_shape, num_classes
+        self.sample_shape, self.num_classes, self.limits = sample_shape, num_classes, limits
+        targets = known_targets(self.dataset) if num_classes else None
+        self.strata = None if targets is None else targets[torch.from_numpy(self.index)]
 
     def __len__(self) -> int:
         return len(self.index)
@@ -100,44 +113,70 @@ class DatasetSource:
     def batch(self, seed: int, i: int, n: int, rank: int = 0, world_size: int = 1, batches_per_step: int = 1) -> Batch:
         """Return batch i of one rank, in the order that `stream` defines. Raises DataError."""
         positions = batch_positions(seed, i, n, rank, world_size, len(self), batches_per_step)
-        with seeded_rng(derive_seed(Purpose.REAL, seed, i, rank)):
+        with isolate_rng(include_cuda=False):
+            seed_all(derive_seed(Purpose.REAL, seed, i, rank))
             return self._collate([self.item(int(position)) for position in positions])
 
     def part(self, start: int, n: int) -> Batch:
         """Return at most n samples from position `start` on. Raises DataError."""
-        with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP, start)):
-            return self._collate([self.item(position) for position in range(start, min(start + n, len(self)))])
+        return self.take(torch.arange(start, max(start, min(start + n, len(self)))))
 
-    def first(self, n: int, label: int | None = None) -> Tensor:  # -> (≤ n, *sample_shape)
-        """Return the first n samples, of one class if `label` is given; later items are not read. Raises DataError."""
-        samples: list[Tensor] = []
-        with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP)):
-            for position in range(len(self)):
-                if len(samples) >= n:
-                    break
-                x, y = self.item(position)
-                if label is None or not self.num_classes or y == label:
-                    samples.append(x)
-        return torch.stack(samples) if samples else torch.empty(0, *self.sample_shape)
+    def take(self, positions: Tensor) -> Batch:  # (n,) -> (n, *sample_shape)
+        """Return the samples at these positions; the random augmentation of each depends on its position only.
 
-    def check(self) -> None:
+        Raises DataError.
+        """
+        return self._collate(self._read(positions, self.item))
+
+    def _read(self, positions: Tensor, read: Callable[[int], Any]) -> list[Any]:
+        found = []
+        with isolate_rng(include_cuda=False):
+            for position in positions.tolist():
+                seed_all(derive_seed(Purpose.REAL, 0, NO_STEP, position))
+                found.append(read(position))
+        return found
+
+    def check_values(self) -> None:
         """Read the first item, so that an error in all items is reported before step 1. Raises DataError."""
         if not len(self):
             return
-        with seeded_rng(derive_seed(Purpose.REAL, 0, NO_STEP)):
-            x, _ = self.item(0)
+        x = self.part(0, 1).real[0]
         if x.dim() == 3 and not x.abs().max() <= 1 + TOLERANCE:
+            raw = to_sample(self._read(torch.arange(1), self.raw)[0], self.sample_shape, self.key)
+            low, high = raw.min(), raw.max()
+            cure = "floats are taken as they are" if self.limits is None else f"data.range is {list(self.limits)}"
             raise DataError(
-                f"{self.key}: the values of item {self.index[0]} lie in [{x.min():.4g}, {x.max():.4g}]; "
-                "floats are taken as they are, so scale images to [-1, 1], or return them as uint8"
+                f"{self.key}: the values of item {self.index[0]} lie in [{low:.4g}, {high:.4g}]; {cure}, so scale images to "
+                "[-1, 1], return them as uint8, or set their lowest and highest value, such as data.range=[0,255]"
             )
+
+    def check_sign(self) -> None:
+        """Warn if images of floats never fall below 0: their range is then probably [0, 1], not [-1, 1]."""
+        if len(self.sample_shape) != 3 or not len(self):
+            return
+        positions = seeded_order(len(self), None, 0)[:NUM_CHECKED]
+        for position in positions.unsqueeze(1):
+            (x,) = self._read(position, self.raw)
+            if not is_float(x) or x.min() < 0:
+                return
+        log.warning(
+            "%s: no value of %d items is below 0, but images of floats are expected in [-1, 1]; "
+            "if theirs lie in [0, 1], as after ToTensor without Normalize: data.range=[0,1]; if not: data.range=[-1,1]",
+            self.key,
+            len(positions),
+        )
+
+    def raw(self, position: int) -> Any:
+        """Return the sample at a position of the split as the data set returns it. Raises DataError."""
+        number = int(self.index[position])
+        return split_item(self.dataset[number], f"{self.key}: item {number}")[0]
 
     def item(self, position: int) -> tuple[Tensor, int]:  # -> (*sample_shape) float32
         """Return the sample at a position of the split and its label, 0 if unlabelled. Raises DataError."""
         number = int(self.index[position])
         name = f"{self.key}: item {number}"
         x, y = split_item(self.dataset[number], name)
-        sample = to_sample(x, self.sample_shape, name)
+        sample = to_sample(x, self.sample_shape, name, self.limits)
         if not sample.isfinite().all():
             raise DataError(
                 f"{name} holds {int((~sample.isfinite()).sum())} values that are not finite; repair or leave it out"
@@ -163,8 +202,9 @@ class DatasetSource:
         return label
 
     def _collate(self, items: list[tuple[Tensor, int]]) -> Batch:
-        labels = torch.tensor([label for _, label in items]) if self.num_classes else None
-        return Batch(torch.stack([sample for sample, _ in items]), labels)
+        labels = torch.tensor([label for _, label in items], dtype=torch.long) if self.num_classes else None
+        samples = [sample for sample, _ in items]
+        return Batch(torch.stack(samples) if samples else torch.empty(0, *self.sample_shape), labels)
 
 
 def dataset_length(key: str, dataset: Dataset[Any]) -> int:
@@ -181,64 +221,23 @@ def dataset_length(key: str, dataset: Dataset[Any]) -> int:
     return total
 
 
-def split_item(item: Any, name: str) -> tuple[Any, Any]:
-    """Split an item into sample and label; the label is None if the item has none.
+def known_targets(dataset: Dataset[Any]) -> Tensor | None:  # -> (N,)
+    """Return the items' classes where the data set lists them, as those of torchvision do in `targets`; None elsewhere.
 
-    Raises DataError for an item of another form.
+    They are used only to choose which items to read: the label of a sample is that of its item.
     """
-    if isinstance(item, Mapping):
-        sample_keys = [key for key in SAMPLE_KEYS if key in item]
-        if not sample_keys:
-            raise DataError(f"{name} has the keys {', '.join(map(repr, item))}; its sample must be 'image', 'x' or 'real'")
-        return item[sample_keys[0]], next((item[key] for key in LABEL_KEYS if key in item), None)
-    if isinstance(item, tuple | list):
-        if len(item) not in (1, 2):
-            raise DataError(f"{name} is a {type(item).__name__} of {len(item)}; allowed: x, (x, y) or a mapping")
-        return item[0], item[1] if len(item) == 2 else None
-    return item, None
+    if isinstance(dataset, Subset):
+        inner = known_targets(dataset.dataset)
+        return None if inner is None else inner[torch.as_tensor(dataset.indices)]
+    try:
+        targets = torch.as_tensor(dataset.targets)  # type: ignore[attr-defined]
+        return targets.long() if targets.shape == (len(dataset),) else None  # type: ignore[arg-type]
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return None
 
 
-def to_sample(x: Any, sample_shape: tuple[int, ...], name: str) -> Tensor:  # -> (*sample_shape) float32
-    """Convert an image, array or tensor to a sample; uint8 is scaled to [-1, 1], floats are not changed.
-
-    Raises DataError if the type or the shape does not fit.
-    """
-    if isinstance(x, Image.Image):
-        require_image_shape(sample_shape)
-        try:
-            x = decode(x, sample_shape)
-        except DataError as error:
-            raise DataError(f"{name}: {error}") from error
-    if isinstance(x, np.ndarray) and x.dtype.kind in "buif":
-        x = torch.from_numpy(np.array(x, order="C"))  # a copy: the original may be read-only
-    if not isinstance(x, Tensor) or not (x.dtype == torch.uint8 or x.is_floating_point()):
-        kind = f"of {x.dtype}" if isinstance(x, Tensor | np.ndarray) else f"a {type(x).__name__}"
-        raise DataError(f"{name} is {kind}; allowed: a PIL image, or an array or tensor of uint8 or floats")
-    x = x.detach()
-    candidates = layouts(x) if x.dtype == torch.uint8 else [x]
-    sample = next((candidate for candidate in candidates if tuple(candidate.shape) == sample_shape), None)
-    if sample is None:
-        raise DataError(
-            f"{name} has the shape {list(x.shape)}, but data.sample_shape is {list(sample_shape)}; "
-            "a PIL image is resized to it, floats and uint8 are not"
-        )
-    return sample.float().div(127.5).sub(1) if x.dtype == torch.uint8 else sample.float()
-
-
-def layouts(x: Tensor) -> Iterator[Tensor]:  # (C, H, W), (H, W, C) or (H, W)
-    """Yield the tensor, then with its last dimension moved to the front, or with a channel dimension added."""
-    yield x
-    if x.dim() == 3:
-        yield x.permute(2, 0, 1)
-    if x.dim() == 2:
-        yield x.unsqueeze(0)
-
-
-@contextmanager
-def seeded_rng(seed: int) -> Iterator[None]:
-    """Seed the global generators of torch, NumPy and `random` inside the block, and restore their states after it."""
-    with isolate_rng(include_cuda=False):
-        torch.default_generator.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 (the generator that data sets use)
-        random.seed(seed)
-        yield
+def seed_all(seed: int) -> None:
+    """Seed the global generators of torch, NumPy and `random`, which data sets draw from."""
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (the generator that data sets use)
+    random.seed(seed)

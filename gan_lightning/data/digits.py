@@ -11,23 +11,24 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch.nn.functional import interpolate
 
-from gan_lightning.data.base import Data, DataError, Splits
+from gan_lightning.data.base import Data, DataError, Splits, SplitSizes
 from gan_lightning.data.store import Store
 
-TRAIN = 1198
+SIZES = SplitSizes(1198, 299, 300)
+NUM_DIGITS = sum(SIZES)
 SIDES = (8, 16, 32)
 
 
 class Digits(Data):
     """Load the digits at 8×8, or enlarged to 16×16 or 32×32 (bicubic); with `num_classes` 0 without their labels."""
 
-    def count(self) -> int:
+    def count(self) -> SplitSizes:
         if self.sample_shape not in [(1, side, side) for side in SIDES]:
             allowed = ", ".join(f"[1,{side},{side}]" for side in SIDES)
             raise DataError(f"data.sample_shape: {list(self.sample_shape)} is no size of the digits; allowed: {allowed}")
         if self.num_classes not in (0, 10):
             raise DataError(f"data.num_classes: the digits have 10 classes, not {self.num_classes}; 0 hides them")
-        return TRAIN
+        return SIZES
 
     def load(self) -> Splits:
         self.count()
@@ -37,7 +38,7 @@ class Digits(Data):
         if side != 8:
             images = interpolate(images, size=(side, side), mode="bicubic").clamp(0, 1)
         samples, classes = (images * 255).round().to(torch.uint8).numpy(), digits.target
-        train, rest = train_test_split(np.arange(len(classes)), train_size=TRAIN, stratify=classes, random_state=0)
-        validation, test = train_test_split(rest, train_size=299, stratify=classes[rest], random_state=0)
+        train, rest = train_test_split(np.arange(len(classes)), train_size=SIZES.train, stratify=classes, random_state=0)
+        validation, test = train_test_split(rest, train_size=SIZES.validation, stratify=classes[rest], random_state=0)
         labels = classes if self.num_classes else None
         return Splits(*(Store(samples, labels, index) for index in (train, validation, test)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_lightning.data.base import Data, DataError, Share, Splits, require_training_share
+from gan_lightning.data.base import Data, DataError, Share, Splits, SplitSizes, require_training_share
 from gan_lightning.data.decode import SUFFIXES, require_image_shape
 from gan_lightning.data.decoded_cache import DecodedCache, Listing
 from gan_lightning.data.store import Store, split_indices
@@ -42,8 +42,8 @@ class ImageFolder(Data):
         self.cache = Path(cache or os.environ.get("GAN_LIGHTNING_CACHE") or CACHE).expanduser()
         self.validation, self.test = validation, test
 
-    def count(self) -> int:
-        return len(split_indices(len(self.listing().files), self.validation, self.test)[0])
+    def count(self) -> SplitSizes:
+        return SplitSizes(*map(len, split_indices(len(self.listing().files), self.validation, self.test)))
 
     def load(self) -> Splits:
         cache = self.decoded_cache()

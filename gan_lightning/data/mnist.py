@@ -23,11 +23,11 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 from torchvision import datasets
 
-from gan_lightning.data.base import Data, DataError, Splits
+from gan_lightning.data.base import Data, DataError, Splits, SplitSizes
 from gan_lightning.data.store import Store
 
 SIDE = 28
-TRAIN_FILE_IMAGES = 60_000
+TRAIN_FILE_IMAGES, TEST_FILE_IMAGES = 60_000, 10_000
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 IMAGES, LABELS = 0x803, 0x801  # the first four bytes of an IDX file: unsigned bytes in three dimensions, or in one
 
@@ -47,7 +47,7 @@ class MNIST(Data):
         """Return the folder of the four files."""
         return self.root / "MNIST" / "raw"
 
-    def count(self) -> int:
+    def count(self) -> SplitSizes:
         shape = self.sample_shape
         if len(shape) != 3 or shape[0] != 1 or shape[1] != shape[2]:
             raise DataError(
@@ -58,22 +58,21 @@ class MNIST(Data):
             raise DataError(f"data.num_classes: MNIST has 10 classes, not {self.num_classes}; 0 hides them")
         if missing := self.missing_files():
             if self.download:
-                return train_size(TRAIN_FILE_IMAGES)
+                return SplitSizes(*cut(TRAIN_FILE_IMAGES), TEST_FILE_IMAGES)
             raise DataError(
                 f"data.root: {', '.join(missing)} not found in {self.raw.absolute()}, packed (.gz) or not; "
                 "set data.download=true to fetch MNIST, or put its four files there"
             )
-        path = self.raw / FILES[0]
-        with read_errors(path), open_idx(path) as file:
-            return train_size(read_header(file, path, IMAGES))
+        total, test = (count_images(self.raw / name) for name in (FILES[0], FILES[2]))
+        return SplitSizes(*cut(total), test)
 
     def load(self) -> Splits:
         self.count()
         self.provide_files()
         images, labels = self.read_pair(*FILES[:2])
         test_images, test_labels = self.read_pair(*FILES[2:])
-        cut = train_size(len(images))
-        train, validation = np.arange(cut), np.arange(cut, len(images))
+        num_train, _ = cut(len(images))
+        train, validation = np.arange(num_train), np.arange(num_train, len(images))
         return Splits(Store(images, labels, train), Store(images, labels, validation), Store(test_images, test_labels))
 
     def missing_files(self) -> list[str]:
@@ -126,9 +125,15 @@ class MNIST(Data):
         return resized.numpy(), labels.astype(np.int64) if self.num_classes else None
 
 
-def train_size(total: int) -> int:
-    """Return how many of the `total` samples in the train file are training samples: all but the last 1/12."""
-    return total - total // 12
+def cut(total: int) -> tuple[int, int]:
+    """Return how many of the `total` samples in the train file are for training and for validation: the last 1/12."""
+    return total - total // 12, total // 12
+
+
+def count_images(path: Path) -> int:
+    """Return the number of images in the header of an IDX file. Raises DataError."""
+    with read_errors(path), open_idx(path) as file:
+        return read_header(file, path, IMAGES)
 
 
 def resize(images: Tensor, side: int) -> Tensor:  # (N, 1, 28, 28) -> (N, 1, side, side) uint8

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.base import Data, DataError, Splits
-from gan_lightning.data.digits import Digits
-from gan_lightning.data.stream import RandomSource, Source
+from gan_lightning.data.digits import NUM_DIGITS, Digits
+from gan_lightning.data.stream import RandomSource
 
 SHAPE = (3, 8, 8)
 
@@ -39,5 +39,5 @@ class StackedDigits(Data):
 
     def load(self) -> Splits:
         self.count()
-        digits: tuple[Source, ...] = Digits(sample_shape=(1, *SHAPE[1:]), num_classes=0).splits
-        return Splits(*(Stack(split.first(2**31), split_index) for split_index, split in enumerate(digits)))
+        digits = Digits(sample_shape=(1, *SHAPE[1:]), num_classes=0).splits
+        return Splits(*(Stack(split.part(0, NUM_DIGITS).real, split_index) for split_index, split in enumerate(digits)))

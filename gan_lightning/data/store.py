@@ -17,32 +17,24 @@ class Store:
         """Select this split's N of the M samples (M, *sample_shape) by `index` (N,), without a copy; None: all."""
         self.samples, self.index = samples, np.arange(len(samples)) if index is None else index
         self.labels = None if labels is None else torch.as_tensor(labels[self.index], dtype=torch.long)
+        self.strata = self.labels
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def take(self, positions: Tensor) -> Tensor:  # (n,) -> (n, *sample_shape) float32
-        """Return the samples at these positions of the split."""
+    def take(self, positions: Tensor) -> Batch:  # (n,) -> (n, *sample_shape) float32
+        """Return the samples at these positions of the split, with their labels."""
         samples = torch.from_numpy(self.samples[self.index[positions.numpy()]])  # an index array copies, even a memory map
-        return samples.float().div_(127.5).sub_(1) if samples.dtype == torch.uint8 else samples.float()
+        real = samples.float().div_(127.5).sub_(1) if samples.dtype == torch.uint8 else samples.float()
+        return Batch(real, None if self.labels is None else self.labels[positions])
 
     def batch(self, seed: int, i: int, n: int, rank: int = 0, world_size: int = 1, batches_per_step: int = 1) -> Batch:
         """Return batch i of one rank, in the order that `stream` defines."""
-        return self._batch_at(batch_positions(seed, i, n, rank, world_size, len(self), batches_per_step))
+        return self.take(batch_positions(seed, i, n, rank, world_size, len(self), batches_per_step))
 
     def part(self, start: int, n: int) -> Batch:
         """Return at most n samples from position `start` on."""
-        return self._batch_at(torch.arange(start, min(start + n, len(self))))
-
-    def first(self, n: int, label: int | None = None) -> Tensor:  # -> (≤ n, *sample_shape)
-        """Return the first n samples, of one class if `label` is given and the samples are labelled."""
-        positions = torch.arange(len(self))
-        if label is not None and self.labels is not None:
-            positions = positions[self.labels == label]
-        return self.take(positions[:n])
-
-    def _batch_at(self, positions: Tensor) -> Batch:
-        return Batch(self.take(positions), None if self.labels is None else self.labels[positions])
+        return self.take(torch.arange(start, max(start, min(start + n, len(self)))))
 
 
 def split_indices(total: int, validation: float, test: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

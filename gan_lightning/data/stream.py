@@ -22,18 +22,23 @@ BLOCK = 50  # positions that are drawn from one generator
 
 
 class Source(Protocol):
-    """Define the samples of one split; a stored source has a length, a random one is endless."""
+    """Define the samples of one split; a stored source has a length, a random one is endless.
+
+    `strata` (N,) are the samples' classes if they are known without reading any: a selection has each in its share.
+    """
+
+    strata: Tensor | None
 
     def batch(self, seed: int, i: int, n: int, rank: int = 0, world_size: int = 1, batches_per_step: int = 1) -> Batch:
         """Return batch i of one rank: n samples, float32, for `batches_per_step` discriminator updates."""
         ...
 
     def part(self, start: int, n: int) -> Batch:
-        """Return at most n samples from position `start` on, the same at every call; metrics compare with them."""
+        """Return at most n samples from position `start` on, the same at every call."""
         ...
 
-    def first(self, n: int, label: int | None = None) -> Tensor:  # -> (≤ n, *sample_shape)
-        """Return at most n samples, of one class if `label` is given, the same at every call; pictures show them."""
+    def take(self, positions: Tensor) -> Batch:  # (n,) -> (n, *sample_shape)
+        """Return the samples at these positions, the same at every call; only a source with a length is indexed."""
         ...
 
 
@@ -67,10 +72,11 @@ class Stream(IterableDataset[Batch]):
 class RandomSource:
     """Draw samples from a distribution: batch i is a function of (seed, i), and each rank takes its part of it.
 
-    `split_index` makes the samples of `part` and `first` differ between the splits.
+    `split_index` makes the samples of `part` differ between the splits.
     """
 
     split_index: int = 0
+    strata: Tensor | None = None
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:  # -> (n, *sample_shape)
         """Return n samples."""
@@ -89,9 +95,9 @@ class RandomSource:
 
         return Batch(draw_blocks(start, n, block), None)
 
-    def first(self, n: int, label: int | None = None) -> Tensor:  # -> (n, *sample_shape)
-        """Return the first n samples of the split; there are no labels to choose by."""
-        return self.part(0, n).real
+    def take(self, positions: Tensor) -> Batch:  # (n,)
+        """Raise TypeError: an endless source has no positions to choose among; its first samples are as random as others."""
+        raise TypeError(f"{type(self).__name__} is endless; use part")
 
 
 def draw_blocks(start: int, n: int, block: Callable[[int], Tensor]) -> Tensor:  # block: i -> (BLOCK, …); -> (n, …)

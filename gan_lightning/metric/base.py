@@ -31,6 +31,8 @@ class GenerativeMetric(Metric):
     nonzero_floor: ClassVar[tuple[str, ...]] = ()  # numbers that real samples do not bring to 0: the excess is reported, too
     conditional: ClassVar[bool] = False  # needs a class-conditional generator
     uses_train_split: ClassVar[bool] = False  # compares with training samples, so its floor is that of held-out samples
+    min_samples: ClassVar[int] = 1  # generated samples that it needs
+    min_reference: ClassVar[int] = 0  # reference samples that it needs
     uses_discriminator: ClassVar[bool] = False  # needs Reference.discriminator_function
     feature: Feature  # the feature extractor; set only by metrics whose constructor has this parameter
     full_state_update = False
@@ -45,6 +47,10 @@ class GenerativeMetric(Metric):
 
     def set_reference(self, reference: Reference) -> None:
         """Precompute what generated samples are compared with."""
+
+    def real_samples(self, num_generated: int) -> dict[str, int]:
+        """Return how many real samples `num_generated` generated ones are compared with, by what they serve for."""
+        return {}
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:  # (N, *sample_shape), (N,)
         """Add N generated samples; N may be 0."""
@@ -61,7 +67,8 @@ class FeatureMetric(GenerativeMetric):
     Every number is NaN if any generated feature is not finite.
     """
 
-    min_samples: ClassVar[int] = 2  # generated samples, and reference samples
+    min_samples: ClassVar[int] = 2
+    min_reference: ClassVar[int] = 2
     generated_features: list[Tensor]  # (n, F) each
 
     def __init__(self, feature: Feature, num_samples: NumSamples = 2500) -> None:
@@ -75,6 +82,9 @@ class FeatureMetric(GenerativeMetric):
     def set_reference(self, reference: Reference) -> None:
         self.reference_features = reference.features(self.feature).double()
 
+    def real_samples(self, num_generated: int) -> dict[str, int]:
+        return {"reference": len(self.reference_features)}
+
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         empty = torch.empty(0, self.reference_features.shape[1])
         self.generated_features.append(self.feature(samples).features if len(samples) else empty)
@@ -82,10 +92,11 @@ class FeatureMetric(GenerativeMetric):
     def compute(self) -> dict[str, Tensor]:
         reference = self.reference_features
         generated = dim_zero_cat(self.generated_features).double() if len(self.generated_features) else reference[:0]
-        for kind, n in (("generated", len(generated)), ("real", len(reference))):
-            if n < self.min_samples:
+        counts = {"generated": (len(generated), self.min_samples), "real": (len(reference), self.min_reference)}
+        for kind, (n, needed) in counts.items():
+            if n < needed:
                 name = type(self).__module__.rpartition(".")[2]
-                raise TooFewSamplesError(f"{name}: at least {self.min_samples} {kind} samples are needed, not {n}")
+                raise TooFewSamplesError(f"{name}: at least {needed} {kind} samples are needed, not {n}")
         if not generated.isfinite().all():
             return {name: torch.tensor(float("nan")) for name in self.maximize}
         return self.compare(generated, reference)
@@ -93,8 +104,3 @@ class FeatureMetric(GenerativeMetric):
     def compare(self, generated: Tensor, reference: Tensor) -> dict[str, Tensor]:  # (N, F), (M, F) float64, finite
         """Return the numbers for these two sets of features; N and M are at least `min_samples`."""
         raise NotImplementedError
-
-
-def evenly_spaced(x: Tensor, n: int) -> Tensor:  # (M, F) -> (min(M, n), F)
-    """Return n evenly spaced rows, which represent all classes even where the rows are sorted by class."""
-    return x if len(x) <= n else x[torch.arange(n) * len(x) // n]

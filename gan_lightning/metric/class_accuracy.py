@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from gan_lightning.data.base import Data, DataError
-from gan_lightning.data.stream import Source
+from gan_lightning.data.selection import select_by_class
 from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSamplesError
 from gan_lightning.metric.feature.base import Feature
 from gan_lightning.metric.reference import Reference
@@ -42,6 +42,7 @@ class ClassAccuracy(GenerativeMetric):
         super().__init__(num_samples)
         self.feature, self.control = feature, control
         self.svm: SVC | None = None  # None: the extractor is the classifier
+        self.num_fitted = 0
         for state in ("correct", "control_correct", "count"):
             self.add_state(state, torch.tensor(0), dist_reduce_fx="sum")
 
@@ -57,10 +58,16 @@ class ClassAccuracy(GenerativeMetric):
         data = reference.data
         if reads_classes(self.feature, data):
             return
-        inputs, labels = _fit_samples(data.splits.train, data.num_classes)
+        parts = select_by_class(data.splits.train, max(MAX_FIT_SAMPLES // data.num_classes, 1), data.num_classes, reference.seed)
+        inputs = svm_inputs(torch.cat(parts))
+        labels = np.repeat(np.arange(data.num_classes), [len(part) for part in parts])
+        self.num_fitted = len(labels)
         if len(set(labels)) < 2:
             raise DataError("metric.class_accuracy: the training samples show fewer than two classes; use metric=none")
         self.svm = SVC(C=10).fit(inputs, labels)
+
+    def real_samples(self, num_generated: int) -> dict[str, int]:
+        return {"train": self.num_fitted} if self.num_fitted else {}
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         assert labels is not None, "class accuracy needs labels"
@@ -101,9 +108,3 @@ def svm_inputs(samples: Tensor) -> np.ndarray:  # (N, *sample_shape) -> (N, V)
         samples = adaptive_avg_pool2d(samples, (min(8, samples.shape[2]), min(8, samples.shape[3])))
     return samples.float().flatten(1).cpu().numpy()
 
-
-def _fit_samples(source: Source, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    parts = [source.first(MAX_FIT_SAMPLES // num_classes, label) for label in range(num_classes)]
-    if not sum(map(len, parts)):
-        return np.empty((0, 1)), np.empty(0)
-    return svm_inputs(torch.cat(parts)), np.repeat(np.arange(num_classes), [len(part) for part in parts])

@@ -25,6 +25,7 @@ BATCH_SIZE = 500
 class Equilibrium(GenerativeMetric):
     """Measure `auc` in [0, 1] with the current discriminator."""
 
+    min_reference: ClassVar[int] = 1
     maximize: ClassVar[dict[str, bool]] = {"auc": False}
     uses_discriminator: ClassVar[bool] = True
     generated_logits: list[Tensor]  # (n,) each
@@ -39,6 +40,9 @@ class Equilibrium(GenerativeMetric):
             raise DataError("metric.equilibrium: needs a discriminator, but there is none here; score a run, or leave it out")
         self.discriminate: DiscriminatorFunction = reference.discriminator_function
         self.reference = reference.samples(self.num_samples)
+
+    def real_samples(self, num_generated: int) -> dict[str, int]:
+        return {"reference": len(self.reference.real)}
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         empty = torch.empty(0, dtype=torch.float64)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gan_lightning.data.stream import BLOCK, draw_blocks
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import GenerativeMetric
-from gan_lightning.metric.reference import DiscriminatorFunction, Reference, reference_size
+from gan_lightning.metric.reference import DiscriminatorFunction, Reference
 from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Batch
 
@@ -99,8 +99,7 @@ def evaluate_metrics(metrics: Mapping[str, GenerativeMetric], source: SampleSour
     """
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
-    available = reference_size(source) if isinstance(source, Sized) else None
-    num_samples = {name: min(metric.num_samples, available or metric.num_samples) for name, metric in metrics.items()}
+    num_samples = samples_used(metrics, source)
     total = max(num_samples.values(), default=0)
     for metric in metrics.values():
         metric.reset()
@@ -117,13 +116,22 @@ def evaluate_metrics(metrics: Mapping[str, GenerativeMetric], source: SampleSour
     return {key: float(value) for metric in metrics.values() for key, value in metric.compute().items()}
 
 
+def samples_used(metrics: Mapping[str, GenerativeMetric], source: SampleSource) -> dict[str, int]:
+    """Return how many samples of the source each metric uses: as many as it is set to, or all if there are fewer."""
+    available = len(source) if isinstance(source, Sized) else None
+    return {name: m.num_samples if available is None else min(m.num_samples, available) for name, m in metrics.items()}
+
+
 def evaluate_floor(metrics: Mapping[str, GenerativeMetric], reference: Reference) -> dict[str, float]:
     """Return the numbers of real samples in place of generated ones, which a perfect generator would reach.
 
-    The samples are training samples, or held-out ones for a metric that compares with training samples; without held-out
-    samples such a metric is left out. Raises TooFewSamplesError.
+    A metric is left out if the split that its floor is measured on has too few samples.
     """
-    held_out = {name: m for name, m in metrics.items() if m.uses_train_split or reference.split == "train"}
-    others = {name: m for name, m in metrics.items() if name not in held_out}
-    numbers = evaluate_metrics(others, reference.data.splits.train)
-    return numbers | (evaluate_metrics(held_out, reference.floor_source) if reference_size(reference.floor_source) else {})
+    numbers: dict[str, float] = {}
+    for uses_train_split in (False, True):
+        group = {name: metric for name, metric in metrics.items() if metric.uses_train_split == uses_train_split}
+        wanted = max((metric.num_samples for metric in group.values()), default=0)
+        selection = reference.floor(uses_train_split, wanted)
+        group = {name: metric for name, metric in group.items() if metric.min_samples <= len(selection)}
+        numbers |= evaluate_metrics(group, selection)
+    return numbers

@@ -37,6 +37,7 @@ class FactorCoverage(GenerativeMetric):
     factor values that occur in such a sample.
     """
 
+    min_reference: ClassVar[int] = 1
     maximize: ClassVar[dict[str, bool]] = {
         "joint_kl_excess": False,
         "joint_kl": False,
@@ -52,6 +53,7 @@ class FactorCoverage(GenerativeMetric):
         super().__init__(num_samples)
         self.feature, self.sizes = feature, tuple(feature.factors.values())
         self.reference_shares: list[Tensor] = []  # (values,) for each factor
+        self.num_reference = 0
         self.add_state("factor_values", [], dist_reduce_fx="cat")
         self.add_state("confident", [], dist_reduce_fx="cat")
 
@@ -64,8 +66,12 @@ class FactorCoverage(GenerativeMetric):
 
     def set_reference(self, reference: Reference) -> None:
         values = [logits.argmax(1) for logits in reference.reading(self.feature).logits]
+        self.num_reference = len(values[0])
         counts = [x.bincount(minlength=size) + 1 for x, size in zip(values, self.sizes, strict=True)]
         self.reference_shares = [count.double() / count.sum() for count in counts]
+
+    def real_samples(self, num_generated: int) -> dict[str, int]:
+        return {"reference": self.num_reference}
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         if not len(samples):

@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_lightning.metric.base import FeatureMetric, evenly_spaced
+from gan_lightning.metric.base import FeatureMetric
 from gan_lightning.metric.reference import Reference
 
 MAX_REFERENCE_SAMPLES = 10_000
@@ -28,7 +28,7 @@ class KID(FeatureMetric):
 
     def set_reference(self, reference: Reference) -> None:
         super().set_reference(reference)
-        self.reference_features = evenly_spaced(self.reference_features, MAX_REFERENCE_SAMPLES)
+        self.reference_features = self.reference_features[:MAX_REFERENCE_SAMPLES]
         self.reference_kernel = mean_kernel(self.reference_features)
 
     def compare(self, generated: Tensor, reference: Tensor) -> dict[str, Tensor]:

@@ -69,6 +69,9 @@ class ModeCoverage(GenerativeMetric):
         self.reference = reference.samples(ENERGY_SAMPLES).real.double()
         self.reference_distance = mean_pair_distance(self.reference, self.reference)
 
+    def real_samples(self, num_generated: int) -> dict[str, int]:
+        return {"reference": len(self.reference)}
+
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         self.generated.append(samples)
 

@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 from torchmetrics.utilities import dim_zero_cat
 
-from gan_lightning.metric.base import FeatureMetric, NumSamples, evenly_spaced
+from gan_lightning.metric.base import FeatureMetric, NumSamples
 from gan_lightning.metric.feature.base import Feature
 from gan_lightning.metric.pairs import CHUNK_SIZE, pair_distances
-from gan_lightning.metric.reference import Reference, iterate_batches
+from gan_lightning.metric.reference import Reference
 
 MAX_SIDE = 32
 MAX_HELD_OUT = 2000
@@ -40,22 +40,27 @@ class NearestNeighbour(FeatureMetric):
     def __init__(self, feature: Feature, num_samples: NumSamples = 1000) -> None:
         super().__init__(feature, num_samples)
         self.train_vectors, self.held_out_distance = torch.empty(0, 0), torch.tensor(float("nan"))
+        self.num_held_out = 0
         self.add_state("train_distances", [], dist_reduce_fx="cat")
 
     def set_reference(self, reference: Reference) -> None:
         super().set_reference(reference)
-        self.train_vectors = torch.cat([to_vectors(batch.real) for batch in iterate_batches(reference.data.splits.train)])
-        held_out = [to_vectors(batch.real) for batch in iterate_batches(reference.source)]
-        if held_out:
-            vectors = evenly_spaced(torch.cat(held_out), MAX_HELD_OUT)
-            self.held_out_distance = nearest_distance(vectors, self.train_vectors).median()
+        self.train_vectors = torch.cat([to_vectors(batch.real) for batch in reference.select("train").batches()])
+        held_out = to_vectors(reference.samples(MAX_HELD_OUT).real)
+        self.num_held_out = len(held_out)
+        if len(held_out):
+            self.held_out_distance = nearest_distance(held_out, self.train_vectors).median()
+
+    def real_samples(self, num_generated: int) -> dict[str, int]:
+        reference = min(len(self.reference_features), num_generated)
+        return {"reference": reference, "train": len(self.train_vectors), "held out": self.num_held_out}
 
     def update(self, samples: Tensor, labels: Tensor | None) -> None:
         super().update(samples, labels)
         self.train_distances.append(nearest_distance(to_vectors(samples), self.train_vectors))
 
     def compare(self, generated: Tensor, reference: Tensor) -> dict[str, Tensor]:
-        reference = evenly_spaced(reference, len(generated))
+        reference = reference[: len(generated)]
         return {
             "copying": dim_zero_cat(self.train_distances).median() / self.held_out_distance,
             "two_sample": leave_one_out(reference, generated),

@@ -20,7 +20,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_lightning.metric.base import FeatureMetric, evenly_spaced
+from gan_lightning.metric.base import FeatureMetric
 from gan_lightning.metric.pairs import CHUNK_SIZE, pair_distances
 
 PRECISION_K, DENSITY_K = 3, 5  # of precision and recall; of density and coverage
@@ -32,9 +32,13 @@ class PrecisionRecall(FeatureMetric):
     maximize: ClassVar[dict[str, bool]] = {"precision": True, "recall": True, "density": True, "coverage": True}
     nonzero_floor: ClassVar[tuple[str, ...]] = ("precision", "recall", "density", "coverage")
     min_samples: ClassVar[int] = DENSITY_K + 1
+    min_reference: ClassVar[int] = DENSITY_K + 1
+
+    def real_samples(self, num_generated: int) -> dict[str, int]:
+        return {"reference": min(len(self.reference_features), num_generated)}
 
     def compare(self, generated: Tensor, reference: Tensor) -> dict[str, Tensor]:
-        reference = evenly_spaced(reference, len(generated))
+        reference = reference[: len(generated)]
         generated_radius, _ = radii(generated)
         small_radius, large_radius = radii(reference)
         recalled = torch.zeros(len(reference), dtype=torch.bool)

@@ -1,32 +1,32 @@
 """Reference samples: the real samples of one split, and an extractor's features of them.
 
 Features are cached on disk under a fingerprint of the samples' bytes and the extractor's name, so that a sweep extracts them
-once: the first job writes the file while the others wait for it.
+once: the first job writes the file while the others wait for it. A file whose checksum does not match its content is replaced.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Sized
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
-from gan_lightning.data.base import Data
+from gan_lightning.data.base import Data, DataError
+from gan_lightning.data.selection import Selection
 from gan_lightning.data.stream import Source
 from gan_lightning.metric.feature.base import Feature, Reading
 from gan_lightning.step.types import Batch
 from gan_lightning.storage import atomic
 
 CACHE_DIR = "~/.cache/gan_lightning"
-FORMAT = 1  # of the cached files; part of the fingerprint
-BATCH_SIZE = 500
+FORMAT = 2  # of the cached files; part of the fingerprint
 MAX_SAMPLES = 50_000
 ENDLESS_SAMPLES = 10_000  # of a source without a length
 
@@ -35,34 +35,63 @@ DiscriminatorFunction = Callable[[Tensor, Tensor | None], Tensor]  # (N, *sample
 
 
 class Reference:
-    """Provide what metrics compare generated samples with: the real samples of `split`, and the discriminator, if any."""
+    """Provide what metrics compare generated samples with: the real samples of `split`, and the discriminator, if any.
+
+    Of a split with more than MAX_SAMPLES samples a selection is used, which depends on `seed`.
+    """
 
     def __init__(
-        self, data: Data, split: Split = "validation", discriminator_function: DiscriminatorFunction | None = None
+        self,
+        data: Data,
+        split: Split = "validation",
+        discriminator_function: DiscriminatorFunction | None = None,
+        seed: int = 0,
     ) -> None:
-        self.data, self.split, self.discriminator_function = data, split, discriminator_function
+        self.data, self.split, self.discriminator_function, self.seed = data, split, discriminator_function, seed
+        self._selections: dict[Split, Selection] = {}
 
     @property
-    def source(self) -> Source:
-        """Return the source of the reference samples."""
-        source: Source = getattr(self.data.splits, self.split)
-        return source
+    def selection(self) -> Selection:
+        """Return the reference samples. Raises DataError if there are none."""
+        selection = self.select(self.split)
+        if not len(selection):
+            others = ", ".join(split for split in get_args(Split) if len(self.select(split)))
+            raise DataError(f"the {self.split} split of the data is empty; there are samples in: {others}")
+        return selection
 
-    @property
-    def floor_source(self) -> Source:
-        """Return a held-out split other than the reference split, on which a metric's floor is measured."""
-        return self.data.splits.test if self.split == "validation" else self.data.splits.validation
+    def select(self, split: Split) -> Selection:
+        """Return the samples of any split, selected like the reference samples."""
+        if split not in self._selections:
+            source: Source = getattr(self.data.splits, split)
+            self._selections[split] = Selection(source, reference_size(source), self.seed)
+        return self._selections[split]
+
+    def floor_split(self, uses_train_split: bool) -> Split:
+        """Return the split whose real samples give a metric's floor: train, or a held-out one other than the reference split.
+
+        The latter is for a metric that itself uses training samples, and for a comparison with the training split.
+        """
+        if self.split != "train" and not uses_train_split:
+            return "train"
+        return "test" if self.split == "validation" else "validation"
+
+    def floor(self, uses_train_split: bool, n: int) -> Selection:
+        """Return n samples of the split that `floor_split` names, or all if there are fewer."""
+        source: Source = getattr(self.data.splits, self.floor_split(uses_train_split))
+        return Selection(source, n, self.seed)
 
     def samples(self, n: int | None = None) -> Batch:
-        """Return all reference samples in order, or n evenly spaced ones."""
-        return gather_samples(self.source, n)
+        """Return all reference samples, or the n first of their random order."""
+        batches = list(self.selection.batches()) if n is None else [self.selection.part(0, n)]
+        labels = [batch.labels for batch in batches if batch.labels is not None]
+        return Batch(torch.cat([batch.real for batch in batches]), torch.cat(labels) if labels else None)
 
     def reading(self, feature: Feature) -> Reading:
-        """Return the extractor's features and logits of all reference samples."""
-        return read_features(self.source, feature)
+        """Return the extractor's features and logits of all reference samples, in their random order."""
+        return read_features(self.selection, feature)
 
     def features(self, feature: Feature) -> Tensor:  # -> (N, F)
-        """Return the features of all reference samples."""
+        """Return the features of all reference samples, in their random order: any beginning of them is a random selection."""
         return self.reading(feature).features
 
 
@@ -71,35 +100,10 @@ def reference_size(source: object) -> int:
     return min(len(source), MAX_SAMPLES) if isinstance(source, Sized) else ENDLESS_SAMPLES
 
 
-def iterate_batches(source: Source, n: int | None = None) -> Iterator[Batch]:
-    """Yield the first n samples in batches; None: all that `reference_size` counts."""
-    total = reference_size(source) if n is None else n
-    for start in range(0, total, BATCH_SIZE):
-        yield source.part(start, min(BATCH_SIZE, total - start))
-
-
-def gather_samples(source: Source, n: int | None = None) -> Batch:
-    """Return n samples in one batch: evenly spaced, because a folder is sorted by class, or the first of an endless source.
-
-    None: all that `reference_size` counts.
-    """
-    total = reference_size(source) if n is None or isinstance(source, Sized) else n
-    size = min(n or total, total)
-    positions = torch.arange(size) * total // size
-    real: list[Tensor] = []
-    labels: list[Tensor] = []
-    for i, batch in enumerate(iterate_batches(source, total)):
-        chosen = positions[(positions >= i * BATCH_SIZE) & (positions < (i + 1) * BATCH_SIZE)] - i * BATCH_SIZE
-        real.append(batch.real[chosen])
-        if batch.labels is not None:
-            labels.append(batch.labels[chosen])
-    return Batch(torch.cat(real), torch.cat(labels) if labels else None)
-
-
-def read_features(source: Source, feature: Feature) -> Reading:
-    """Return the features and logits of a source's samples, from the cache if possible."""
+def read_features(selection: Selection, feature: Feature) -> Reading:
+    """Return the features and logits of the selected samples, from the cache if possible."""
     fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer}".encode())
-    for batch in iterate_batches(source):
+    for batch in selection.batches():
         fingerprint.update(batch.real.contiguous().numpy().data)
     folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE_DIR).expanduser() / "reference"
     path = folder / f"{fingerprint.hexdigest()}.safetensors"
@@ -109,17 +113,31 @@ def read_features(source: Source, feature: Feature) -> Reading:
     with FileLock(path.with_suffix(".lock")):
         if (cached := load_reading(path)) is not None:  # written by another process during the wait for the lock
             return cached
-        parts = [feature(batch.real) for batch in iterate_batches(source)]
+        parts = [feature(batch.real) for batch in selection.batches()]
         logits = tuple(torch.cat(factor).contiguous() for factor in zip(*(part.logits for part in parts), strict=True))
         features = torch.cat([part.features for part in parts]).contiguous()
-        atomic.write_bytes(path, save({"features": features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}))
+        tensors = {"features": features} | {f"logits.{i:03d}": x for i, x in enumerate(logits)}
+        atomic.write_bytes(path, save(tensors, {"checksum": checksum(tensors)}))
     return Reading(features, logits)
 
 
 def load_reading(path: Path) -> Reading | None:
-    """Return the cached features and logits; None if the file is missing or damaged."""
+    """Return the cached features and logits; None if the file is missing or damaged, if only by one bit."""
     try:
-        tensors = load_file(path)
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+            metadata = file.metadata() or {}
     except (OSError, SafetensorError):
         return None
+    if metadata.get("checksum") != checksum(tensors):
+        return None
     return Reading(tensors.pop("features"), tuple(tensors[name] for name in sorted(tensors)))
+
+
+def checksum(tensors: dict[str, Tensor]) -> str:  # name → (…)
+    """Return a hash of the tensors' names, shapes and bytes: safetensors has none of its own."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {list(tensors[name].shape)} {tensors[name].dtype}".encode())
+        digest.update(tensors[name].contiguous().numpy().data)
+    return digest.hexdigest()

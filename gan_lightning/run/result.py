@@ -1,4 +1,4 @@
-"""Read result.json, and make values fit for it."""
+"""Read result.json, make values fit for it, and format them."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: finite(inner) for key, inner in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def format_score(value: float | None) -> str:
+    """Return a score with four significant digits; None, which replaces NaN and infinity in a report, as text."""
+    return "not a number" if value is None else f"{value:.4g}"

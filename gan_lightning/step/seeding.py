@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     PICTURE = 5  # the fixed z of the sample pictures
     SCORE = 6  # the z of the metrics during training
     REPORT = 7  # the z of `gan-evaluate`
+    SELECTION = 8  # which real samples are used where not all are
 
 
 def derive_seed(purpose: Purpose, seed: int, step: int = 0, rank: int = 0) -> int:

@@ -7,6 +7,7 @@ import shlex
 from gan_lightning.config.resolve import Plain
 from gan_lightning.gan import GAN
 from gan_lightning.run.directory import Run, shorten_path
+from gan_lightning.run.result import format_score
 
 
 def describe_start(run: Run, plain: Plain, gan: GAN, device: str) -> str:
@@ -17,11 +18,11 @@ def describe_start(run: Run, plain: Plain, gan: GAN, device: str) -> str:
 
 
 def summary(run: Run) -> str:
-    """Return a table of status, time, metrics, newest sample picture and the commands to type next."""
+    """Return a table: status, time, scores beside those of real samples, newest sample picture, the commands to type next."""
     result, path = run.result, shorten_path(run.path)
     reason = f" ({result['reason']})" if result.get("reason") else ""
     rows = [("status", f"{result['status']} at step {result['step']}{reason}"), ("time", f"{result['seconds']:.0f} s")]
-    rows += [(name, "not a number" if value is None else f"{value:.4g}") for name, value in result.get("metrics", {}).items()]
+    rows += score_rows(result.get("metrics", {}), result.get("real", {}))
     pictures = sorted((run.path / "samples").glob("step=????????.png"))
     rows += [("samples", str(shorten_path(pictures[-1])))] if pictures else []
     logged = any(run.path.glob("events.out.tfevents.*"))
@@ -29,6 +30,14 @@ def summary(run: Run) -> str:
     rows += [("next", next_command(run))]
     width = max(len(name) for name, _ in rows)
     return "\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+
+
+def score_rows(generated: Plain, real: Plain) -> list[tuple[str, str]]:
+    """Return a row for each score: that of real samples, then that of generated ones, under a heading; none without scores."""
+    cells = [(name, format_score(real[name]) if name in real else "", format_score(generated[name])) for name in generated]
+    width = max((len(cell) for _, cell, _ in cells), default=0)
+    width = max(width, len("real"))
+    return [(name, f"{floor:<{width}}  {value}") for name, floor, value in [("", "real", "generated"), *cells] if cells]
 
 
 def next_command(run: Run) -> str:

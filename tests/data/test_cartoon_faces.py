@@ -151,7 +151,7 @@ def test_the_exported_folder(tmp_path):
 def test_any_reader_of_folders_reads_it(tmp_path):
     export_faces(tmp_path / "faces", 12, 64)
     read = ImageFolder(str(tmp_path / "faces"), str(tmp_path / "cache"), 0, 0, sample_shape=(3, 64, 64), num_classes=0)
-    assert read.count() == 12
+    assert read.count().train == 12
     assert (read.splits.train.samples[5].transpose(1, 2, 0) == np.asarray(draw_face(sample_face(0, 5), 64))).all()
 
 
@@ -171,7 +171,7 @@ def test_the_script_draws_what_anime_faces_trains_on(command, tmp_path, monkeypa
 
 
 def test_counting_draws_nothing(tmp_path, drawn):
-    assert faces(tmp_path / "cache", count=100_000).count() == 90_000
+    assert faces(tmp_path / "cache", count=100_000).count().train == 90_000
     assert drawn == []
     assert not (tmp_path / "cache").exists()
 
@@ -181,7 +181,7 @@ def test_the_splits_are_the_faces(tmp_path):
     assert [len(part) for part in data.splits] == [data.count(), 1, 1] == [18, 1, 1]
     assert sorted(np.concatenate([part.index for part in data.splits])) == list(range(20))
     for part in data.splits:
-        for i, x in zip(part.index, part.first(20), strict=True):
+        for i, x in zip(part.index, part.part(0, 20).real, strict=True):
             expected = torch.from_numpy(pixels(sample_face(0, i))).permute(2, 0, 1) / 127.5 - 1
             torch.testing.assert_close(x, expected.float())
     assert data.splits.train.batch(seed=0, i=0, n=4).labels is None

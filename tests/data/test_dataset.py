@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from gan_lightning.data.base import DataError
 from gan_lightning.data.dataset import UserDataset
@@ -63,7 +63,7 @@ EXPECTED = torch.stack([torch.from_numpy(pixels(i)).float() / 127.5 - 1 for i in
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_sample(kind):
     source = data(Listed([KINDS[kind](i) for i in range(6)])).splits.train
-    found = source.first(6)
+    found = source.part(0, 6).real
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, EXPECTED, rtol=0, atol=1e-6)
     batch = source.batch(seed=0, i=0, n=6)
@@ -74,7 +74,7 @@ def test_every_kind_of_sample(kind):
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_every_kind_of_item(wrapper):
     dataset = Listed([WRAPPERS[wrapper](pixels(i), i % 3) for i in range(6)])
-    torch.testing.assert_close(data(dataset).splits.train.first(6), EXPECTED)
+    torch.testing.assert_close(data(dataset).splits.train.part(0, 6).real, EXPECTED)
     if wrapper in ("x", "(x,)"):
         with pytest.raises(DataError, match=r"item 0 has no label, but data\.num_classes is 3; .*data\.num_classes=0"):
             data(dataset, num_classes=3).load()
@@ -90,27 +90,27 @@ def test_every_kind_of_item(wrapper):
 def test_grey_bytes_without_a_channel():
     grey = np.arange(20, dtype=np.uint8).reshape(4, 5)
     for x in (grey, torch.from_numpy(grey), Image.fromarray(grey)):
-        found = data([x], sample_shape=(1, 4, 5)).splits.train.first(1)
+        found = data([x], sample_shape=(1, 4, 5)).splits.train.part(0, 1).real
         torch.testing.assert_close(found, torch.arange(20.0).view(1, 1, 4, 5) / 127.5 - 1)
 
 
 def test_bytes_that_fit_both_ways_have_their_channels_first():
     x = torch.arange(27, dtype=torch.uint8).view(3, 3, 3)
-    torch.testing.assert_close(data([x], sample_shape=(3, 3, 3)).splits.train.first(1)[0], x / 127.5 - 1)
+    torch.testing.assert_close(data([x], sample_shape=(3, 3, 3)).splits.train.part(0, 1).real[0], x / 127.5 - 1)
 
 
 def test_a_pil_image_of_any_size_and_mode_is_brought_to_the_shape():
-    found = data([Image.new("RGBA", (50, 20), (255, 0, 0, 0))]).splits.train.first(1)
+    found = data([Image.new("RGBA", (50, 20), (255, 0, 0, 0))]).splits.train.part(0, 1).real
     torch.testing.assert_close(found, torch.ones(1, *SHAPE))  # transparent over white
 
 
 def test_floats_of_other_shapes_are_taken_as_they_are():
     waves = TensorDataset(torch.randn(8, 2, 16) * 100)
-    torch.testing.assert_close(data(waves, sample_shape=(2, 16)).splits.train.first(8), waves.tensors[0])
+    torch.testing.assert_close(data(waves, sample_shape=(2, 16)).splits.train.part(0, 8).real, waves.tensors[0])
     points = TensorDataset(torch.randn(8, 2).double(), torch.arange(8))
     train = data(points, sample_shape=(2,), num_classes=8).splits.train
-    torch.testing.assert_close(train.first(8), points.tensors[0].float())
-    torch.testing.assert_close(train.first(3, label=5), points.tensors[0][5:6].float())
+    torch.testing.assert_close(train.part(0, 8).real, points.tensors[0].float())
+    torch.testing.assert_close(train.take(torch.tensor([5])).real, points.tensors[0][5:6].float())
 
 
 def test_a_read_only_array_is_left_alone():
@@ -123,8 +123,8 @@ def test_a_read_only_array_is_left_alone():
 
 def test_shares_of_the_one_data_set():
     found = data([np.full(SHAPE, i, np.uint8) for i in range(20)], validation=0.1, test=0.25)
-    assert found.count() == 13
-    values = [((part.first(20)[:, 0, 0, 0] + 1) * 127.5).round().int().tolist() for part in found.splits]
+    assert found.count().train == 13
+    values = [((part.part(0, 20).real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist() for part in found.splits]
     assert [len(part) for part in values] == [13, 2, 5]
     assert sorted(sum(values[1:], values[0])) == list(range(20))
 
@@ -133,37 +133,100 @@ def test_data_sets_of_their_own():
     train, held_out, reported = (Listed([np.full(SHAPE, value, np.uint8)] * 10) for value in (0, 1, 2))
     splits = data(train, validation_dataset=held_out, test_dataset=reported, validation=0.5, test=0.5).splits
     assert [len(part) for part in splits] == [10, 10, 10]  # nothing is cut off for a split that has its own
-    assert [round((part.first(1)[0, 0, 0, 0].item() + 1) * 127.5) for part in splits] == [0, 1, 2]
+    assert [round((part.part(0, 1).real[0, 0, 0, 0].item() + 1) * 127.5) for part in splits] == [0, 1, 2]
     one = data(train, test_dataset=reported, validation=0.2, test=0.2)
-    assert one.count() == 8
+    assert one.count().train == 8
     assert [len(part) for part in one.splits] == [8, 2, 10]
 
 
 def test_counting_reads_nothing():
     dataset = Listed([pixels(i) for i in range(20)])
-    assert data(dataset, validation=0.1, test=0.1).count() == 16
+    assert data(dataset, validation=0.1, test=0.1).count().train == 16
     assert dataset.read == []
 
 
-def test_loading_reads_one_item_a_split():
+def test_loading_reads_one_item_a_split_and_one_more_for_the_sign():
     dataset = Listed([pixels(i) for i in range(20)])
     data(dataset, validation=0.1, test=0.1).load()
-    assert len(dataset.read) == 3
+    assert len(dataset.read) == 4
 
 
-def test_the_first_of_a_class_are_found_without_reading_more():
+def test_only_the_items_at_the_positions_are_read():
     dataset = Listed([(pixels(i), i % 3) for i in range(30)])
     train = data(dataset, num_classes=3).splits.train
     dataset.read.clear()
-    torch.testing.assert_close(train.first(2), EXPECTED[:2])
-    assert dataset.read == [0, 1]
+    torch.testing.assert_close(train.take(torch.tensor([4, 1])).real, EXPECTED[[4, 1]])
+    assert dataset.read == [4, 1]
     dataset.read.clear()
-    torch.testing.assert_close(train.first(2, label=2), EXPECTED[[2, 5]])
-    assert dataset.read == [0, 1, 2, 3, 4, 5]
-    dataset.read.clear()
-    assert train.first(0).shape == (0, *SHAPE)
+    assert train.part(0, 0).real.shape == (0, *SHAPE)
     assert dataset.read == []
-    assert train.first(100, label=2).shape == (10, *SHAPE)
+
+
+def test_an_augmented_item_does_not_depend_on_what_is_read_with_it():
+    train = data(Augmented(), num_classes=10).splits.train
+    together = train.part(0, 10).real
+    assert torch.equal(train.take(torch.tensor([7, 2])).real, together[[7, 2]])
+    assert torch.equal(train.part(3, 4).real, together[3:7])
+
+
+class Listing(Listed):
+    """Lists its classes, as the data sets of torchvision do."""
+
+    def __init__(self, items):
+        super().__init__(items)
+        self.targets = [label for _, label in items]
+
+
+def test_the_classes_that_a_data_set_lists_are_its_strata():
+    items = [(pixels(i), i // 20) for i in range(40)]
+    train = data(Listing(items), num_classes=2, validation=0.25).splits.train
+    assert torch.equal(train.strata, train.part(0, len(train)).labels)
+    within = Subset(Subset(Listing(items), range(0, 40, 2)), [0, 5, 19])
+    assert data(within, num_classes=2).splits.train.strata.tolist() == [0, 0, 1]
+    assert data(Listed(items), num_classes=2).splits.train.strata is None
+    assert data(Listing(items), num_classes=0).splits.train.strata is None
+
+
+# ── the range of floats ──────────────────────────────────────────────────────────────────────────────────────────────────
+UNIT = TensorDataset(torch.linspace(0, 1, 40 * 60).view(40, *SHAPE))
+SIGN = "no value of 16 items is below 0, but images of floats are expected in [-1, 1]; "
+
+
+def warned(caplog, dataset, **changes):
+    caplog.clear()
+    with caplog.at_level("WARNING", logger="gan_lightning"):
+        data(dataset, **changes).load()
+    return caplog.text
+
+
+def test_floats_that_never_fall_below_0_are_reported_with_the_cure(caplog):
+    said = warned(caplog, UNIT)
+    assert SIGN in said
+    assert "data.range=[0,1]" in said
+    assert len(said.splitlines()) == 1
+    assert warned(caplog, UNIT, range=(0.0, 1.0)) == warned(caplog, UNIT, range=(-1.0, 1.0)) == ""
+    assert warned(caplog, TensorDataset(UNIT.tensors[0] * 2 - 1)) == ""
+    assert warned(caplog, TensorDataset(torch.zeros(4, 1, 8, 8)), sample_shape=(1, 8, 8)).count("no value of 4 items") == 1
+    assert warned(caplog, Listed([pixels(i) for i in range(20)])) == ""  # bytes have a range
+    assert warned(caplog, TensorDataset(torch.rand(4, 2)), sample_shape=(2,)) == ""  # points have none
+
+
+def test_a_range_is_mapped_to_minus_one_and_one():
+    scaled = data(UNIT, range=(0.0, 1.0)).splits.train
+    torch.testing.assert_close(scaled.part(0, 40).real, UNIT.tensors[0] * 2 - 1)
+    wide = data(TensorDataset(UNIT.tensors[0] * 4095), range=(0.0, 4095.0)).splits.train
+    torch.testing.assert_close(wide.part(0, 40).real, UNIT.tensors[0] * 2 - 1)
+    as_bytes = data(Listed([pixels(0)]), range=(0.0, 1.0)).splits.train
+    torch.testing.assert_close(as_bytes.part(0, 1).real, EXPECTED[:1])
+
+
+def test_a_range_that_does_not_fit_is_refused():
+    with pytest.raises(DataError, match=r"^data\.range: \[1\.0, 0\.0\] should be the lowest and the highest value"):
+        data(UNIT, range=(1.0, 0.0)).count()
+    with pytest.raises(DataError, match=r"lie in \[0, 255\]; floats are taken as they are, .* data\.range=\[0,255\]"):
+        data(TensorDataset(torch.tensor([0.0, 255.0]).repeat(30).view(1, *SHAPE))).load()
+    with pytest.raises(DataError, match=r"lie in \[0, 255\]; data\.range is \[0\.0, 1\.0\]"):
+        data(TensorDataset(torch.tensor([0.0, 255.0]).repeat(30).view(1, *SHAPE)), range=(0.0, 1.0)).load()
 
 
 class Augmented(Dataset):
@@ -306,7 +369,7 @@ def test_a_broken_pil_image_is_named(tmp_path):
 )
 def test_a_wrong_label_is_told_when_it_is_met(label, said):
     source = data([(pixels(i), label if i == 2 else 0) for i in range(4)], num_classes=3).splits.train
-    assert source.first(2).shape == (2, *SHAPE)
+    assert source.part(0, 2).real.shape == (2, *SHAPE)
     with pytest.raises(DataError, match=r"^data\.dataset: " + said):
         source.batch(seed=0, i=0, n=4)
 

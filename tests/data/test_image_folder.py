@@ -51,7 +51,7 @@ def folder(root, **changes):
 
 def values(source):
     """What the images were painted with."""
-    return ((source.first(len(source))[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+    return ((source.part(0, len(source)).real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
 
 
 def everything(data):
@@ -74,7 +74,7 @@ def decoded(monkeypatch):
 
 def test_every_image_is_in_one_split(root):
     data = folder(root, validation=0.1, test=0.25)
-    assert data.count() == 13
+    assert data.count().train == 13
     train, validation, test = (values(part) for part in data.splits)
     assert (len(train), len(validation), len(test)) == (13, 2, 5)
     assert sorted(train + validation + test) == [10 * i for i in range(20)]
@@ -91,11 +91,11 @@ def test_a_batch_is_images_in_the_range_of_the_game(root):
 
 def test_labels_are_the_subfolders_in_the_order_of_their_names(classes):
     data = folder(classes, num_classes=3, validation=0, test=0)
-    assert data.count() == 9
+    assert data.count().train == 9
     train = data.splits.train
     assert train.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert values(train) == [0, 1, 2, 100, 101, 102, 200, 201, 202]
-    assert (train.first(9, label=1)[:, 0, 0, 0] * 127.5 + 127.5).round().tolist() == [100, 101, 102]
+    assert torch.equal(train.strata, train.labels)
     batch = train.batch(seed=0, i=0, n=9)
     assert ((batch.real[:, 0, 0, 0] + 1) * 127.5 / 100).round().long().tolist() == batch.labels.tolist()
 
@@ -119,7 +119,7 @@ def test_what_counts_as_an_image(tmp_path):
     (root / "folder.png").mkdir()
     data = folder(root, validation=0, test=0)
     assert [str(file) for file in data.listing().files] == names
-    assert data.count() == 8
+    assert data.count().train == 8
     found = values(data.splits.train)
     assert found[1:] == [128] * 7
     assert found[0] == pytest.approx(128, abs=1)  # a JPEG
@@ -130,7 +130,7 @@ def test_links_are_followed_but_not_in_circles(root, tmp_path):
     top.mkdir()
     (top / "linked").symlink_to(root)
     (root / "circle").symlink_to(top)
-    assert folder(top, validation=0, test=0).count() == 20
+    assert folder(top, validation=0, test=0).count().train == 20
 
 
 def test_each_image_is_brought_to_the_shape(tmp_path):
@@ -143,7 +143,7 @@ def test_each_image_is_brought_to_the_shape(tmp_path):
 
 def test_counting_opens_nothing(root, decoded):
     (root / "broken.png").write_text("no image")
-    assert folder(root, validation=0, test=0).count() == 21
+    assert folder(root, validation=0, test=0).count().train == 21
     assert decoded == []
     assert not (root.parent / "cache").exists()
 
@@ -333,7 +333,7 @@ def test_subfolders_without_images_are_no_classes(classes):
     (classes / "text").mkdir()
     (classes / "text" / "x.txt").write_text("no image")
     picture(classes / ".hidden" / "x.png", 0)
-    assert folder(classes, num_classes=3, validation=0, test=0).count() == 9
+    assert folder(classes, num_classes=3, validation=0, test=0).count().train == 9
 
 
 def test_a_flat_folder_has_no_classes(root):
@@ -366,7 +366,7 @@ def test_a_shape_that_images_do_not_have(root, shape):
 def test_shares_that_leave_nothing_to_train_on(root):
     said = mistakes(root, 0, validation=0.5, test=0.5)
     assert said.startswith("data.validation and data.test: 0.5 and 0.5 leave nothing to train on")
-    assert folder(root, validation=0.5, test=0.45).count() == 1
+    assert folder(root, validation=0.5, test=0.45).count().train == 1
 
 
 def slow_and_counted(path, sample_shape, counter):

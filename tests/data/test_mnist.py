@@ -59,12 +59,12 @@ def data(root, **changes):
 
 def frames(source):
     """The value of each image's first pixel."""
-    return ((source.first(len(source))[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
+    return ((source.part(0, len(source)).real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
 
 
 def test_three_splits(tmp_path, raw):
     found = data(tmp_path)
-    assert found.count() == 22
+    assert found.count().train == 22
     train, validation, test = found.splits
     assert frames(train) == list(range(22))
     assert frames(validation) == [22, 23]  # the last twelfth of the train file
@@ -75,7 +75,7 @@ def test_three_splits(tmp_path, raw):
 
 
 def test_of_the_published_files_55000_are_trained_on():
-    assert mnist.train_size(60_000) == 55_000
+    assert mnist.cut(60_000) == (55_000, 5_000)
 
 
 def test_28_is_as_published(tmp_path, raw):
@@ -118,7 +118,7 @@ def test_without_labels(tmp_path, raw):
 def test_packed_files_are_unpacked(tmp_path):
     raw = write(tmp_path, packed=True)
     found = data(tmp_path)
-    assert found.count() == 22
+    assert found.count().train == 22
     assert not (raw / TRAIN_IMAGES).exists()  # counting writes nothing
     assert frames(found.splits.train) == list(range(22))
     assert [(raw / name).is_file() for name in FILES] == [True] * 4
@@ -131,7 +131,7 @@ def test_packed_files_are_unpacked(tmp_path):
 def test_counting_reads_the_header_alone(tmp_path, raw):
     (raw / TRAIN_IMAGES).write_bytes(struct.pack(">4I", 0x803, 60_000, 28, 28))
     (raw / TRAIN_LABELS).write_bytes(b"nonsense")
-    assert data(tmp_path).count() == 55_000
+    assert data(tmp_path).count().train == 55_000
 
 
 def test_missing_files_name_the_folder_and_the_cure(tmp_path):
@@ -207,7 +207,7 @@ def test_a_packed_file_that_is_broken_is_named_and_leaves_nothing(tmp_path, cont
 
 def test_download_is_not_asked_for_what_is_there(tmp_path, raw, monkeypatch):
     monkeypatch.setattr(mnist.datasets, "MNIST", None)
-    assert data(tmp_path, download=True).count() == 22
+    assert data(tmp_path, download=True).count().train == 22
     assert len(data(tmp_path, download=True).splits.train) == 22
 
 
@@ -223,7 +223,7 @@ def test_eight_jobs_that_download_at_once_download_once(tmp_path, monkeypatch):
             path.rename(tmp_path / "root" / "MNIST" / "raw" / path.name)
 
     monkeypatch.setattr(mnist.datasets, "MNIST", download)
-    assert data(tmp_path / "root", download=True).count() == 55_000
+    assert data(tmp_path / "root", download=True).count().train == 55_000
     assert downloads == []
     start, results = threading.Barrier(8), []
 

@@ -61,8 +61,8 @@ def test_every_mode_has_its_share_and_its_width(data):
 
 @both
 def test_the_first_are_always_the_same_and_others_in_each_split(data):
-    drawn = [part.first(100) for part in data.splits]
-    again = [part.first(100) for part in type(data)(**PLANE).splits]
+    drawn = [part.part(0, 100).real for part in data.splits]
+    again = [part.part(0, 100).real for part in type(data)(**PLANE).splits]
     assert all(torch.equal(one, other) for one, other in zip(drawn, again, strict=True))
     assert len({tuple(points.flatten().tolist()) for points in drawn}) == 3
     assert not torch.equal(drawn[0], data.splits.train.batch(seed=0, i=0, n=100).real)
@@ -86,7 +86,7 @@ def test_the_one_point_is_zero():
     data = Dirac(sample_shape=(1,), num_classes=0)
     assert data.count() is None
     assert data.splits.train.batch(seed=3, i=2, n=5).real.tolist() == [[0.0]] * 5
-    assert data.splits.test.first(3).tolist() == [[0.0]] * 3
+    assert data.splits.test.part(0, 3).real.tolist() == [[0.0]] * 3
 
 
 @pytest.mark.parametrize(("shape", "classes"), [((2,), 0), ((1,), 2), ((1, 1), 0)])

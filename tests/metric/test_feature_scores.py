@@ -10,7 +10,7 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from gan_lightning.data.base import Data, DataError, Splits
+from gan_lightning.data.base import Data, DataError, Splits, SplitSizes
 from gan_lightning.data.store import Store
 from gan_lightning.metric.base import TooFewSamplesError
 from gan_lightning.metric.equilibrium import Equilibrium, auc
@@ -35,7 +35,7 @@ class Held(Data):
         self.train, self.test, self.labels = train, train if test is None else torch.as_tensor(test).float(), labels
 
     def count(self):
-        return len(self.train)
+        return SplitSizes(len(self.train), len(self.test), len(self.test))
 
     def load(self):
         own = None if self.labels is None else torch.as_tensor(self.labels).numpy()

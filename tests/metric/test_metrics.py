@@ -13,11 +13,12 @@ from gan_lightning import metric as room
 from gan_lightning.config.compose import config_dir
 from gan_lightning.config.instantiate import instantiate
 from gan_lightning.config.targets import constructor_parameters, import_object
-from gan_lightning.data.base import Data, Splits
+from gan_lightning.data.base import Data, Splits, SplitSizes
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.dirac import Dirac
 from gan_lightning.data.grid import Grid
 from gan_lightning.data.ring import Ring
+from gan_lightning.data.selection import select_by_class
 from gan_lightning.data.store import Store
 from gan_lightning.metric.base import GenerativeMetric, TooFewSamplesError
 from gan_lightning.metric.class_accuracy import ClassAccuracy
@@ -245,7 +246,7 @@ class Two(Data):
     """Two classes that a support vector machine tells apart: dark and bright."""
 
     def count(self):
-        return 40
+        return SplitSizes(40, 40, 40)
 
     def load(self):
         images = torch.linspace(-1, 1, 40).reshape(40, 1, 1, 1).expand(40, 1, 8, 8).contiguous().numpy()
@@ -269,7 +270,7 @@ def test_real_digits_are_read_and_wrong_labels_are_seen(control):
 
 def test_class_accuracy_is_the_share_that_is_read_so():
     score = bound(ClassAccuracy(READER), DIGITS)
-    samples = torch.cat([DIGITS.splits.train.first(6, label=label) for label in (0, 1)])
+    samples = torch.cat(select_by_class(DIGITS.splits.train, 6, 2))
     assert scored(score, samples, torch.tensor([0] * 9 + [1] * 3))["class_accuracy"] == 0.75
 
 
@@ -303,7 +304,7 @@ def told(found):
 
 @pytest.mark.parametrize(("data", "modes"), [(RING, 8), (GRID, 25)], ids=["ring", "grid"])
 def test_real_points_cover_all_modes(data, modes):
-    found = scored(bound(ModeCoverage(), data), data.splits.validation.first(2500))
+    found = scored(bound(ModeCoverage(), data), data.splits.validation.part(0, 2500).real)
     assert found["modes"] == modes
     assert found["high_quality"] == pytest.approx(0.9889, abs=0.006)  # 1 − exp(−9/2)
     assert 0 <= found["reverse_kl"] < 0.005 * modes / 8
@@ -339,7 +340,7 @@ def test_one_sample_a_mode_is_perfect():
 
 def test_modes_that_are_too_narrow():
     """Half as wide: spread 0.5 of a Gaussian that is hardly cut off, over the cut-off one's."""
-    real = RING.splits.validation.first(2500)
+    real = RING.splits.validation.part(0, 2500).real
     centre = RING.modes[torch.cdist(real, RING.modes).argmin(1)]
     found = scored(bound(ModeCoverage(), RING), centre + (real - centre) / 2)
     cut = math.sqrt((1 - 5.5 * math.exp(-4.5)) / (1 - math.exp(-4.5)))  # of √2 std
@@ -403,7 +404,7 @@ def test_the_distance_is_that_from_the_nearest_mode():
 
 def test_the_distance_of_real_points():
     """The mean of a Rayleigh distribution, √(π/2) standard deviations."""
-    found = scored(bound(Distance(), GRID), GRID.splits.test.first(20000))
+    found = scored(bound(Distance(), GRID), GRID.splits.test.part(0, 20000).real)
     assert found["distance"] == pytest.approx(0.05 * math.sqrt(math.pi / 2), rel=0.02)
 
 

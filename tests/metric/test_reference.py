@@ -3,18 +3,23 @@
 import multiprocessing
 import time
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from waiting import HANG
 
+from gan_lightning.data.base import DataError
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
+from gan_lightning.data.selection import Selection
+from gan_lightning.data.store import Store
 from gan_lightning.metric import reference as room
 from gan_lightning.metric.feature.base import Feature, Reading
 from gan_lightning.metric.reference import Reference, read_features
 
 DIGITS = Digits(sample_shape=(1, 8, 8), num_classes=10)
+TEST = Selection(DIGITS.splits.test, 300)
 
 
 class Halves(Feature):
@@ -38,15 +43,38 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "reference"
 
 
+def rows(x):
+    return sorted(map(tuple, x.flatten(1).tolist()))
+
+
 def test_the_splits_and_their_order():
     reference = Reference(DIGITS, "test")
-    assert torch.equal(reference.samples().real, DIGITS.splits.test.first(300))
-    assert torch.equal(reference.samples().labels, DIGITS.splits.test.labels)
-    assert len(reference.samples(7).real) == len(reference.samples(7).labels) == 7
-    assert torch.equal(reference.samples(3).real, DIGITS.splits.test.take(torch.tensor([0, 100, 200])))
+    whole = reference.samples()
+    assert rows(whole.real) == rows(DIGITS.splits.test.part(0, 300).real)
+    assert not torch.equal(whole.labels, DIGITS.splits.test.labels)
+    few = reference.samples(30)
+    assert torch.equal(few.real, whole.real[:30])
+    assert few.labels.bincount().tolist() == [3] * 10  # 28 to 31 of each class among 300
     assert len(reference.samples(999).real) == 300
-    assert reference.floor_source is DIGITS.splits.validation
-    assert Reference(DIGITS, "validation").floor_source is DIGITS.splits.test
+    assert [reference.floor_split(held_out) for held_out in (False, True)] == ["train", "validation"]
+    assert Reference(DIGITS, "validation").floor_split(True) == "test"
+    assert Reference(DIGITS, "train").floor_split(False) == "validation"
+
+
+def test_of_more_samples_than_are_used_a_seed_chooses(monkeypatch):
+    monkeypatch.setattr(room, "MAX_SAMPLES", 100)
+    first, again, other = (Reference(DIGITS, "test", seed=seed).samples() for seed in (0, 0, 1))
+    assert torch.equal(first.real, again.real)
+    assert not torch.equal(first.real, other.real)
+    assert first.labels.bincount().tolist() == pytest.approx([10] * 10, abs=1)
+    assert Reference(DIGITS, "test").selection.description == "stratified by class, seed 0"
+
+
+def test_an_empty_split_is_reported(tmp_path):
+    data = Digits(sample_shape=(1, 8, 8), num_classes=10)
+    data._splits = data.splits._replace(test=Store(np.zeros((0, 1, 8, 8), np.uint8)))
+    with pytest.raises(DataError, match="the test split of the data is empty; there are samples in: train, validation"):
+        Reference(data, "test").samples()
 
 
 def test_drawn_points_have_a_place_each_and_a_set_of_their_own_for_each_split():
@@ -61,9 +89,9 @@ def test_drawn_points_have_a_place_each_and_a_set_of_their_own_for_each_split():
 
 def test_a_reading_is_made_once(cache):
     feature = Halves()
-    first = read_features(DIGITS.splits.test, feature)
+    first = read_features(TEST, feature)
     asked = feature.asked
-    again = read_features(DIGITS.splits.test, feature)
+    again = read_features(TEST, feature)
     assert feature.asked == asked > 0
     assert torch.equal(first.features, again.features)
     assert [x.shape for x in again.logits] == [(300, 2), (300, 3)]
@@ -74,21 +102,35 @@ def test_a_reading_is_made_once(cache):
 
 def test_other_samples_or_another_extractor_are_read_anew(cache):
     feature = Halves()
-    read_features(DIGITS.splits.test, feature)
-    read_features(DIGITS.splits.validation, feature)
+    read_features(TEST, feature)
+    read_features(Selection(DIGITS.splits.validation, 299), feature)
     feature.name = "other"
-    read_features(DIGITS.splits.test, feature)
+    read_features(TEST, feature)
     feature.resizer = "another"
-    read_features(DIGITS.splits.test, feature)
+    read_features(TEST, feature)
     assert len(list(cache.glob("*.safetensors"))) == 4
 
 
 def test_a_damaged_file_is_made_again(cache):
-    whole = read_features(DIGITS.splits.test, Halves())
+    whole = read_features(TEST, Halves())
     (path,) = cache.glob("*.safetensors")
     path.write_bytes(path.read_bytes()[:100])
-    assert torch.equal(read_features(DIGITS.splits.test, Halves()).features, whole.features)
+    assert torch.equal(read_features(TEST, Halves()).features, whole.features)
     assert torch.equal(load_file(path)["features"], whole.features)
+
+
+@pytest.mark.parametrize("place", ["features", "logits", "the checksum itself"])
+def test_one_bit_is_seen(cache, place):
+    """A bit of an exponent turned a Fréchet distance of 86 into 650,000."""
+    whole = read_features(TEST, Halves())
+    (path,) = cache.glob("*.safetensors")
+    data = bytearray(path.read_bytes())
+    at = {"features": len(data) - 1, "logits": len(data) - 300 * 4 * 4 - 1, "the checksum itself": data.index(b"checksum") + 12}
+    data[at[place]] ^= 0b10 if place == "the checksum itself" else 0b0100_0000
+    path.write_bytes(data)
+    assert room.load_reading(path) is None
+    assert torch.equal(read_features(TEST, Halves()).features, whole.features)
+    assert room.load_reading(path) is not None
 
 
 class Slow(Halves):
@@ -106,7 +148,7 @@ def job(test, start, said):
 def found(jobs=3):
     """What so many jobs read that begin together, and how often each of them asked the extractor."""
     context = multiprocessing.get_context("fork")
-    start, said, test = context.Barrier(jobs), context.SimpleQueue(), DIGITS.splits.test
+    start, said, test = context.Barrier(jobs), context.SimpleQueue(), TEST
     children = [context.Process(target=job, args=(test, start, said)) for _ in range(jobs)]
     for child in children:
         child.start()
