@@ -127,9 +127,7 @@ def _batch_mistakes(plain: Plain) -> list[str]:
     return []
 
 
-def _metric_mistakes(
-    plain: Plain, metrics: Mapping[str, GenerativeMetric], data: Data, sizes: SplitSizes | None
-) -> list[str]:
+def _metric_mistakes(plain: Plain, metrics: Mapping[str, GenerativeMetric], data: Data, sizes: SplitSizes | None) -> list[str]:
     mistakes = []
     for name, metric in metrics.items():
         if why := metric.incompatibility(data):

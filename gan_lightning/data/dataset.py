@@ -98,9 +98,7 @@ class UserDataset(Data):
 class DatasetSource:
     """Read each item of a split from the data set when it is needed."""
 
-    def __init__(
-        self, part: SplitPart, sample_shape: tuple[int, ...], num_classes: int, limits: Range | None = None
-    ) -> None:
+    def __init__(self, part: SplitPart, sample_shape: tuple[int, ...], num_classes: int, limits: Range | None = None) -> None:
         """`limits` are the values of floats that become −1 and 1."""
         self.key, self.dataset, self.index = part
         self.sample_shape, self.num_classes, self.limits = sample_shape, num_classes, limits

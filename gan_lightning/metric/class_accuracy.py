@@ -58,7 +58,9 @@ class ClassAccuracy(GenerativeMetric):
         data = reference.data
         if reads_classes(self.feature, data):
             return
-        parts = select_by_class(data.splits.train, max(MAX_FIT_SAMPLES // data.num_classes, 1), data.num_classes, reference.seed)
+        parts = select_by_class(
+            data.splits.train, max(MAX_FIT_SAMPLES // data.num_classes, 1), data.num_classes, reference.seed
+        )
         inputs = svm_inputs(torch.cat(parts))
         labels = np.repeat(np.arange(data.num_classes), [len(part) for part in parts])
         self.num_fitted = len(labels)
@@ -107,4 +109,3 @@ def svm_inputs(samples: Tensor) -> np.ndarray:  # (N, *sample_shape) -> (N, V)
     if samples.dim() == 4:
         samples = adaptive_avg_pool2d(samples, (min(8, samples.shape[2]), min(8, samples.shape[3])))
     return samples.float().flatten(1).cpu().numpy()
-

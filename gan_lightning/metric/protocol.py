@@ -10,9 +10,7 @@ from gan_lightning.metric.evaluation import SampleSource, samples_used
 from gan_lightning.metric.reference import Reference
 
 
-def describe_protocol(
-    metrics: Mapping[str, GenerativeMetric], source: SampleSource, reference: Reference
-) -> dict[str, Any]:
+def describe_protocol(metrics: Mapping[str, GenerativeMetric], source: SampleSource, reference: Reference) -> dict[str, Any]:
     """Return the protocol of an evaluation, for a JSON file; call it after `set_reference`.
 
     samples         generated samples that each metric used

@@ -55,8 +55,8 @@ class Reference:
         """Return the reference samples. Raises DataError if there are none."""
         selection = self.select(self.split)
         if not len(selection):
-            others = ", ".join(split for split in get_args(Split) if len(self.select(split)))
-            raise DataError(f"the {self.split} split of the data is empty; there are samples in: {others}")
+            others = ", ".join(f"split={split}" for split in get_args(Split) if len(self.select(split)))
+            raise DataError(f"split={self.split}: this split of the data is empty; use {others}")
         return selection
 
     def select(self, split: Split) -> Selection:

@@ -6,7 +6,7 @@ import torch
 
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
-from gan_lightning.data.selection import MAX_SEARCH, Selection, select_by_class, seeded_order
+from gan_lightning.data.selection import MAX_SEARCH, Selection, seeded_order, select_by_class
 from gan_lightning.data.store import Store
 
 SORTED = torch.arange(4).repeat_interleave(torch.tensor([600, 300, 90, 10]))  # like a folder of four classes

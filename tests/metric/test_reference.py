@@ -73,7 +73,7 @@ def test_of_more_samples_than_are_used_a_seed_chooses(monkeypatch):
 def test_an_empty_split_is_reported(tmp_path):
     data = Digits(sample_shape=(1, 8, 8), num_classes=10)
     data._splits = data.splits._replace(test=Store(np.zeros((0, 1, 8, 8), np.uint8)))
-    with pytest.raises(DataError, match="the test split of the data is empty; there are samples in: train, validation"):
+    with pytest.raises(DataError, match="split=test: this split of the data is empty; use split=train, split=validation"):
         Reference(data, "test").samples()
 
 
