@@ -61,7 +61,9 @@ def test_a_run_is_scored_by_its_own_metrics_on_the_test_split(ring, evaluate):
     protocol = found["protocol"]
     assert (protocol["step"], protocol["weights"], protocol["seed"], protocol["batch_norm"]) == (4, "ema", 0, "none")
     assert protocol["samples"] == {"mode_coverage": 2500}
-    assert protocol["reference"] == {"split": "test", "samples": 10000}
+    assert protocol["reference"] == {"split": "test", "samples": 10000, "available": None, "selection": "drawn at random"}
+    assert protocol["compared_with"] == {"mode_coverage": {"reference": 2500}}
+    assert protocol["floor"] == {"mode_coverage": {"split": "train", "samples": 2500, "selection": "drawn at random"}}
     assert found["scores"]["modes"]["real"] == 8
     assert found["scores"]["high_quality"]["real"] == pytest.approx(0.989, abs=0.006)
     assert found["provenance"]["versions"].keys() >= {"torch", "gan-lightning"}
