@@ -1,7 +1,7 @@
 """Reference samples: the real samples of one split, and an extractor's features of them.
 
-Features are cached on disk under a fingerprint of the samples' bytes and the extractor's name, so that a sweep extracts them
-once: the first job writes the file while the others wait for it.
+Features are cached on disk under a fingerprint of the samples' bytes, the extractor's name and the number of threads, so that
+a sweep extracts them once: the first job writes the file while the others wait for it.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def gather_samples(source: Source, n: int | None = None) -> Batch:
 
 def read_features(source: Source, feature: Feature) -> Reading:
     """Return the features and logits of a source's samples, from the cache if possible."""
-    fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer}".encode())
+    threads = torch.get_num_threads()  # features of one number of threads may be rounded otherwise than those of another
+    fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer} {threads}".encode())
     for batch in iterate_batches(source):
         fingerprint.update(batch.real.contiguous().numpy().data)
     folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE_DIR).expanduser() / "reference"
