@@ -29,7 +29,7 @@ from gan_lightning.config.validate import validate
 ROOT = Path(__file__).resolve().parent.parent
 RUNS, ROWS, PAGE = Path("runs/reproduce"), ROOT / "docs" / "results.csv", ROOT / "docs" / "results.md"
 FIELDS = ("benchmark", "seed", "commit", "config", "cpu_minutes", "score", "generated", "real", "excess")
-MONITORING = ("fork", "callback", "logger", "checkpoint", "name", "debug", "seed", "objective", "metric", "feature")
+MONITORING = ("fork", "callback", "logger", "checkpoint", "name", "debug", "seed", "threads", "objective", "metric", "feature")
 
 
 HEAD = """# Results

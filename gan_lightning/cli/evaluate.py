@@ -67,7 +67,10 @@ def main() -> None:
     with exit_codes():
         request = parse_arguments(Request, sys.argv[1:])
         check_request(request)
-        report, out = evaluate_run(request) if request.run is not None else evaluate_folders(request)
+        from gan_lightning.training.threads import run_thread_limit
+
+        with run_thread_limit(request.run):
+            report, out = evaluate_run(request) if request.run is not None else evaluate_folders(request)
         print(score_table(report))
         if out is not None:
             from gan_lightning.storage.atomic import write_text

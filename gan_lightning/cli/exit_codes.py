@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gan_lightning.config.errors import UserError, WriteError, print_user_error
+from gan_lightning.config.threads import environment_threads
 from gan_lightning.storage import atomic
 
 STDOUT = 1  # its file descriptor
@@ -28,11 +29,14 @@ def exit_codes(
 ) -> Iterator[None]:
     """Exit with the code of an error that is raised in this block, after `report` has printed it.
 
+    A value of OMP_NUM_THREADS that is no number is such an error, before the block begins.
+
     `foreign`: code of others runs in the block, so that an OSError is reported as a line only if the filesystem fails, and
     raised again otherwise.
     """
     try:
         try:
+            environment_threads()
             yield
         except SystemExit as stop:
             if not stop.code:

@@ -49,9 +49,12 @@ def main() -> None:
         require_writable(request.out)
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
+        from gan_lightning.training.threads import run_thread_limit
 
-        sampler = load_sampler(Run(request.run), request.checkpoint)
-        data, summary = export(sampler)
+        run = Run(request.run)
+        with run_thread_limit(run):
+            sampler = load_sampler(run, request.checkpoint)
+            data, summary = export(sampler)
         request.out.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(request.out, data)
         print(f"{request.out}: step {sampler.step}, {summary}")

@@ -18,8 +18,19 @@ from gan_lightning.distributed.rendezvous import agree_on_config
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
 
-# What may change when a run continues: nothing that its weights, its optimizers or the order of its data depend on.
-CHANGEABLE = ("trainer.", "checkpoint.", "callback.", "logger.", "data.root", "data.cache", "data.num_workers", "debug")
+# What may change when a run continues: nothing that its weights, its optimizers or the order of its data depend on, except
+# that another number of devices or threads rounds sums otherwise.
+CHANGEABLE = (
+    "trainer.",
+    "checkpoint.",
+    "callback.",
+    "logger.",
+    "data.root",
+    "data.cache",
+    "data.num_workers",
+    "threads",
+    "debug",
+)
 
 
 def resume(run_dir: str, overrides: list[str]) -> int:

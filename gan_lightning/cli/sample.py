@@ -49,9 +49,11 @@ def main() -> None:
         out, folder = check_output(request.out)
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
+        from gan_lightning.training.threads import run_thread_limit
 
-        sampler = load_sampler(Run(request.run), request.checkpoint)
-        samples, columns = draw_samples(sampler, request)
+        run = Run(request.run)
+        with run_thread_limit(run):
+            samples, columns = draw_samples(load_sampler(run, request.checkpoint), request)
         (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
         print(write_samples(samples, columns, out, folder))
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_lightning.config import threads
+
 PLUGINS = {
     "launcher": (
         "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
@@ -48,6 +50,9 @@ def find_policy_mistakes(hydra: DictConfig, typed_keys: Iterable[str]) -> Iterat
     else:
         for name in variables.keys() - set(ENVIRONMENT_VARIABLES):
             yield f"hydra.job.env_set.{name}: may not be set by a config; allowed: {', '.join(ENVIRONMENT_VARIABLES)}"
+        value = str(variables.get(threads.VARIABLE, "1"))
+        if "${" not in value and (mistake := threads.find_variable_mistake(value)):
+            yield f"hydra.job.env_set.{threads.VARIABLE}: {mistake}; {threads.CURE}"
     yield from find_targets("hydra", {k: v for k, v in node.items() if k not in (*PLUGINS, *LOGGING_NODES, "callbacks")})
 
 

@@ -19,8 +19,9 @@ from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.node_checks import find_node_mistakes
 from gan_lightning.config.resolve import Plain, resolve
 from gan_lightning.config.targets import ROLES, role
+from gan_lightning.config.threads import AUTO, find_threads_mistake
 
-COMMAND_KEYS = {"name", "seed", "debug", "objective", "fork"}  # top-level keys that the commands themselves read
+COMMAND_KEYS = {"name", "seed", "threads", "debug", "objective", "fork"}  # top-level keys that the commands themselves read
 REFERENCE = re.compile(r"\$\{([.\w]+)\}")
 OPTIONAL = ("regularizer.*", "metric.*", "callback.*", "logger", "trainer.strategy")
 REQUIRED = [place for place in ROLES if place not in OPTIONAL]
@@ -87,6 +88,8 @@ def find_value_mistakes(plain: Plain) -> Iterator[str]:
     seed, name, debug, objective = (plain.get(key) for key in ("seed", "name", "debug", "objective"))
     if type(seed) is not int or not 0 <= seed < 2**32:
         yield f"seed: {json.dumps(seed)} should be a whole number from 0 to {2**32 - 1}"
+    if mistake := find_threads_mistake(plain.get("threads", AUTO)):  # runs of earlier versions do not have the key
+        yield f"threads: {mistake}"
     if not re.fullmatch(r"\w[\w.+-]*", str(name)):
         yield f"name: {json.dumps(name)} should be a word: letters, digits and . _ + -, a letter or digit first"
     if not isinstance(debug, bool):

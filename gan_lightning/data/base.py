@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 from abc import abstractmethod
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -41,6 +43,24 @@ class SplitSizes(NamedTuple):
     train: int
     validation: int
     test: int
+
+
+class Loader(DataLoader[Batch]):
+    """Load batches in worker processes; data that can't be sent to them raise a DataError when the iteration begins.
+
+    Where processes are forked, as on Linux, nothing is sent.
+    """
+
+    def __iter__(self) -> Any:
+        try:
+            return super().__iter__()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            if not self.num_workers or multiprocessing.get_start_method() == "fork":
+                raise
+            raise DataError(
+                f"data.num_workers: the data can't be sent to {self.num_workers} worker processes "
+                f"({type(error).__name__}: {str(error).splitlines()[0]}); set data.num_workers=0"
+            ) from error
 
 
 class Data(pl.LightningDataModule):
@@ -100,7 +120,7 @@ class Data(pl.LightningDataModule):
             batches_per_step=self.batches_per_step,
         )
         on_gpu = torch.cuda.is_available() and trainer.accelerator.__class__.__name__ == "CUDAAccelerator"
-        return DataLoader(stream, batch_size=None, num_workers=self.num_workers, pin_memory=on_gpu)
+        return Loader(stream, batch_size=None, num_workers=self.num_workers, pin_memory=on_gpu)
 
 
 def require_training_share(validation: float, test: float) -> None:

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import mmap
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from gan_lightning.data.stream import batch_positions
 from gan_lightning.step.types import Batch
+
+
+class MappedFile(NamedTuple):
+    """Describe a read-only memory map, so that another process opens the file: a pickled map would be a copy of it."""
+
+    path: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int  # of the array in the file, in bytes
+    fortran_order: bool
+
+    @classmethod
+    def of(cls, samples: np.ndarray) -> MappedFile | None:
+        """Return the description of a memory map; None for any other array, also for a part of a map."""
+        if not (isinstance(samples, np.memmap) and isinstance(samples.base, mmap.mmap) and samples.mode == "r"):
+            return None
+        fortran_order = samples.flags.f_contiguous and not samples.flags.c_contiguous
+        return cls(str(samples.filename), samples.dtype, samples.shape, samples.offset, fortran_order)
+
+    def open(self) -> np.ndarray:  # -> (*shape)
+        """Map the file. Raises OSError."""
+        order: Any = "F" if self.fortran_order else "C"
+        return np.memmap(self.path, self.dtype, mode="r", offset=self.offset, shape=self.shape, order=order)
 
 
 class Store:
@@ -18,6 +44,13 @@ class Store:
         self.samples, self.index = samples, np.arange(len(samples)) if index is None else index
         self.labels = None if labels is None else torch.as_tensor(labels[self.index], dtype=torch.long)
         self.strata = self.labels
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"samples": MappedFile.of(self.samples) or self.samples}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        samples = state["samples"]
+        self.__dict__ |= state | {"samples": samples.open() if isinstance(samples, MappedFile) else samples}
 
     def __len__(self) -> int:
         return len(self.index)

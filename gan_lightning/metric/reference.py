@@ -1,7 +1,8 @@
 """Reference samples: the real samples of one split, and an extractor's features of them.
 
-Features are cached on disk under a fingerprint of the samples' bytes and the extractor's name, so that a sweep extracts them
-once: the first job writes the file while the others wait for it. A file whose checksum does not match its content is replaced.
+Features are cached on disk under a fingerprint of the samples' bytes, the extractor's name and the number of threads, so that
+a sweep extracts them once: the first job writes the file while the others wait for it. A file whose checksum does not match its
+content is replaced.
 """
 
 from __future__ import annotations
@@ -102,7 +103,8 @@ def reference_size(source: object) -> int:
 
 def read_features(selection: Selection, feature: Feature) -> Reading:
     """Return the features and logits of the selected samples, from the cache if possible."""
-    fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer}".encode())
+    threads = torch.get_num_threads()  # features of one number of threads may be rounded otherwise than those of another
+    fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer} {threads}".encode())
     for batch in selection.batches():
         fingerprint.update(batch.real.contiguous().numpy().data)
     folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE_DIR).expanduser() / "reference"

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.errors import UserError, WriteError, one_line
 from gan_lightning.config.resolve import Plain, differences, resolve
+from gan_lightning.config.threads import AUTO
 from gan_lightning.distributed.stopping import Preempted
 from gan_lightning.run import checkpoints, lock
 from gan_lightning.run.result import finite, read_result
@@ -102,7 +103,7 @@ class Run:
 
     def changes(self, config: DictConfig) -> list[str]:
         """Return `key: old → new` for every key in which `config` differs from this run's. Raises UserError."""
-        lines = differences(resolve(self.config), resolve(config))
+        lines = differences({"threads": AUTO} | resolve(self.config), resolve(config))  # a key that earlier versions lack
         return [line for line in lines if line.partition(": ")[0] not in UNCOMPARED]
 
     @property

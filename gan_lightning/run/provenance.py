@@ -14,13 +14,15 @@ PACKAGES = ("gan-lightning", "torch", "torchvision", "pytorch-lightning", "hydra
 
 def provenance(seed: int, device: str) -> Plain:
     """Return the entry of result.json that names what a result was computed with."""
+    import torch
+
     versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "unknown"
-    return {**commit(), "versions": versions, "device": device, "seed": seed}
+    return {**commit(), "versions": versions, "device": device, "threads": torch.get_num_threads(), "seed": seed}
 
 
 def commit() -> Plain:

@@ -15,14 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from threadpoolctl import threadpool_limits
 
 from gan_lightning.config import preflight, world_size
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import resolve
+from gan_lightning.config.threads import VARIABLE
 from gan_lightning.distributed.rendezvous import agree_on_config
 from gan_lightning.distributed.stopping import Preempted, exit_on_signal
 from gan_lightning.run.begin import begin_on_rank_zero
@@ -94,9 +93,11 @@ def mark_dead(run: Run, reason: str) -> None:
 def child_main(path: Path, environment: dict[str, str]) -> NoReturn:
     """Train the run in the child process, with the parent's environment, and exit.
 
-    The child leaves the terminal's process group, so that ^C reaches it only once: through its parent.
+    The child leaves the terminal's process group, so that ^C reaches it only once: through its parent. Its own children, such
+    as the workers that load data, start as in a run of its own: a child of the fork server would pickle what it gives them.
     """
     os.setpgid(0, 0)
+    multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)  # the first one is the default
     os.environ.clear()
     os.environ.update(environment)
     threading.Thread(target=exit_with_parent, daemon=True).start()
@@ -121,9 +122,8 @@ def train_run(path: Path) -> int:
     try:
         plain = resolve(run.config)
         num_gpus = 0 if plain["trainer"].get("accelerator") == "cpu" else world_size.world_size(plain)
-        threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
-        torch.set_num_threads(threads)
-        with lease_gpus(num_gpus), threadpool_limits(threads):
+        os.environ.setdefault(VARIABLE, "1")  # decides `threads: auto`: other jobs may run on this machine at the same time
+        with lease_gpus(num_gpus):
             return train(run, preflight.validate_and_preflight(run.config))
     except UserError as error:
         print(*error.lines, sep="\n", file=sys.stderr)

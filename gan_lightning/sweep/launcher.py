@@ -18,6 +18,7 @@ from hydra.types import HydraContext, RunMode
 from gan_lightning.config.compose import Composer, quote_value
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.hydra_internals import Callbacks
+from gan_lightning.config.threads import VARIABLE
 from gan_lightning.run.directory import Run
 from gan_lightning.sweep.job import NO_REASON, job, mark_dead
 from gan_lightning.sweep.plan import Job, Plan
@@ -26,14 +27,15 @@ BATCH_SIZES = {  # jobs per call of a launcher; any other launcher receives all 
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher": 1,  # it keeps the config of every job until the call returns
     "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher": os.cpu_count() or 1,  # it starts all at once
 }
-THREADS = "OMP_NUM_THREADS"  # per job, equal under every launcher: the number of threads changes how sums are rounded
 
 
 def launch_jobs(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
     """Run the pending jobs, in batches where the launcher requires it. Raises UserError if no job of a batch could start."""
     hydra = composer.hydra
     overrides = [*plan.hydra, f"hydra.sweep.dir={quote_value(str(plan.folder))}"]
-    overrides += [f"++hydra.job.env_set.{THREADS}={quote_value(os.environ.get(THREADS, '1'))}"]
+    if not any(f"hydra.job.env_set.{VARIABLE}=" in override for override in plan.hydra):
+        # equal under every launcher: it decides the threads of a job, and so how sums are rounded
+        overrides += [f"++hydra.job.env_set.{VARIABLE}={quote_value(os.environ.get(VARIABLE, '1'))}"]
     config = hydra.compose_config(composer.name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=config)

@@ -32,7 +32,8 @@ from gan_lightning.storage.safe_load import UnsafeFileError
 from gan_lightning.training.outcome import outcome_of
 from gan_lightning.training.replay import fork
 from gan_lightning.training.summary import describe_start, summary
-from gan_lightning.training.trainer import build_trainer
+from gan_lightning.training.threads import run_threads, thread_limit
+from gan_lightning.training.trainer import build_trainer, first_exception
 
 REPORTED = (UserError.code, WriteError.code)  # exit codes of a rank that has printed its reason itself
 QUIET_LOGGERS = (
@@ -69,7 +70,9 @@ def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
             return resume_step(run, plain)
 
         step = broadcast_from_rank_zero("newest", lock_and_find_step)
-        trainer = fit(run, plain, change, step)
+        threads = broadcast_from_rank_zero("threads", lambda: run_threads(run, plain))
+        with thread_limit(threads):
+            trainer = fit(run, plain, change, step, threads)
         outcome = outcome_of(run, trainer)
         if global_rank() == 0:
             run.record(status=outcome.status, step=trainer.global_step, reason=outcome.reason)
@@ -79,7 +82,7 @@ def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
     return outcome.exit_code
 
 
-def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None) -> pl.Trainer:
+def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None, threads: int) -> pl.Trainer:
     """Build the data, the Trainer and the GAN, fit from the checkpoint of step `resume`, and return the Trainer.
 
     Raises UserError and WriteError.
@@ -95,10 +98,11 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None)
         gan = build_gan(plain)
         device = trainer.strategy.root_device.type
         if first:
-            run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size)
+            run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size, threads=threads)
             save_config_change(run, change, start)
-        print(describe_start(run, plain, gan, device), flush=True)
-        trainer.fit(gan, data, ckpt_path=None if checkpoint is None else str(checkpoint))
+        print(describe_start(run, plain, gan, device, threads), flush=True)
+        with first_exception():
+            trainer.fit(gan, data, ckpt_path=None if checkpoint is None else str(checkpoint))
     return trainer
 
 
@@ -156,7 +160,7 @@ def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
     with run.locked():
         save_config_change(run, change, max(run.checkpoints, default=run.first_step))
         resume_step(run, plain)
-        run.record(processes=world_size(plain))
+        run.record(processes=world_size(plain), threads=run_threads(run, plain))
     code, failure = launch_ranks(["gan_lightning.cli.train", f"run={run.path}"], world_size(plain))
     if failure is not None and not failure.startswith("rank 0: " if code in REPORTED else "none"):
         run.record(status="failed", reason=failure)

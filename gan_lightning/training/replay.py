@@ -28,6 +28,8 @@ from gan_lightning.step.types import Batch
 from gan_lightning.storage.checkpoint_io import DurableCheckpointIO
 from gan_lightning.storage.safe_load import UnsafeFileError
 from gan_lightning.training.fork import inherit_checkpoint
+from gan_lightning.training.threads import run_thread_limit
+from gan_lightning.training.trainer import first_exception
 
 
 class StepRecord(NamedTuple):
@@ -116,12 +118,14 @@ def replay_step(run: Run, step: int, processes: int = 1) -> tuple[StepRecord, pl
     if needed != processes:
         alone = "one alone" if processes == 1 else f"{processes}"
         raise UserError(f"run={run.path}: {needed} processes trained it; {alone} can't take its steps again")
-    gan, capture = build_gan(plain), CaptureStep(step, since)
+    capture = CaptureStep(step, since)
     trainer = build_bare_trainer(
         plain, logger=False, callbacks=[capture], plugins=[DurableCheckpointIO()], enable_progress_bar=False
     )
     try:
-        trainer.fit(gan, build_data(plain), ckpt_path=str(run.checkpoint_path(since)) if since else None)
+        with run_thread_limit(run), first_exception():
+            checkpoint = str(run.checkpoint_path(since)) if since else None
+            trainer.fit(build_gan(plain), build_data(plain), ckpt_path=checkpoint)
     except UnsafeFileError as error:
         raise UserError(f"{run.checkpoint_path(since)}: {error}") from None
     except DataError as error:
@@ -141,7 +145,8 @@ def fork(run: Run, plain: Plain) -> int:
     if source is None or damage(source):
         source = target
         replay_step(parent, step)[1].save_checkpoint(source)
-    inherit_checkpoint(parent, source, plain, target)
+    with run_thread_limit(run):
+        inherit_checkpoint(parent, source, plain, target)
     return int(step)
 
 

@@ -10,10 +10,11 @@ from gan_lightning.run.directory import Run, shorten_path
 from gan_lightning.run.result import format_score
 
 
-def describe_start(run: Run, plain: Plain, gan: GAN, device: str) -> str:
-    """Return one line: the name, the sizes of both networks, the number of steps, the device and the run directory."""
+def describe_start(run: Run, plain: Plain, gan: GAN, device: str, threads: int) -> str:
+    """Return one line: the name, the sizes of both networks, the number of steps, device, threads and the run directory."""
     g, d = (sum(p.numel() for p in net.parameters()) for net in (gan.generator, gan.discriminator))
     length = f"{plain['trainer']['max_steps']} steps of {plain['data']['batch_size']} samples on {device}"
+    length += f", {threads} thread{'s' if threads > 1 else ''}"
     return f"{plain['name']}: generator {g:,}, discriminator {d:,} parameters, {length} → {shorten_path(run.path)}"
 
 

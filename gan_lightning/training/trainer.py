@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
@@ -37,3 +39,14 @@ def build_trainer(plain: Plain, run: Run, data: Data, resume: int | None = None)
         plugins=[DurableCheckpointIO()],
         default_root_dir=str(run.path),
     )
+
+
+@contextmanager
+def first_exception() -> Iterator[None]:
+    """Raise what ended `Trainer.fit`, also where Lightning's teardown then failed because no iteration had begun."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "iter(combined_loader)" in str(error) and error.__context__ is not None:
+            raise error.__context__ from None
+        raise

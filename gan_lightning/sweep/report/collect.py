@@ -57,6 +57,7 @@ class Job:
     alarms: list[tuple[int, str, str]] = field(default_factory=list)  # (step, name, message)
     commit: str | None = None
     seed: str = ""
+    threads: int | None = None  # that it computed with
     images_per_step: int | None = None  # real samples that D sees in one iteration, over all processes
     curves: dict[str, Curve] = field(default_factory=dict)
     pictures: dict[int, Path] = field(default_factory=dict)  # step → picture of the samples
@@ -190,6 +191,7 @@ def _read_result(job: Job) -> Plain:
     job.reason = None if reason is None else str(reason)
     job.step, job.seconds = int(finite_number(result.get("step")) or 0), finite_number(result.get("seconds")) or 0.0
     job.objective = finite_number(result.get("objective"))
+    job.threads = int(finite_number(result.get("threads")) or 0) or None
     best_step, best = finite_number(result.get("best_step")), finite_number(result.get("best_objective"))
     job.best = None if best_step is None or best is None else (int(best_step), best)
     metrics = result.get("metrics")

@@ -11,9 +11,10 @@ from gan_lightning.sweep.report.collect import Job
 
 
 def repeat_command(job: Job) -> str:
-    """Return the command that trains the same run in a new directory, `runs/again/…`."""
+    """Return the command that trains the same run, with as many threads, in a new directory, `runs/again/…`."""
     run_dir = Path("runs") / "again" / job.directory
     overrides = [override for override in job.overrides if not override.lstrip("+").startswith("hydra.")]
+    overrides += [f"threads={job.threads}"] if job.threads is not None and "threads" not in job.values else []
     return " ".join(map(quote_shell, ["gan-train", *overrides, f"hydra.run.dir={quote_value(str(run_dir))}"]))
 
 

@@ -6,9 +6,11 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_lightning.run.directory import shorten_path
+from gan_lightning.run.result import read_result
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -59,6 +61,13 @@ def best_table(study: Study, best: Sequence[FrozenTrial]) -> list[str]:
     return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
+def with_threads(overrides: list[str], run_dir: Path) -> list[str]:
+    """Return a trial's overrides with the number of threads that it computed with, which `threads: auto` may not give again."""
+    recorded = read_result(run_dir).get("threads")
+    typed = any(override.lstrip("+").startswith("threads=") for override in overrides)
+    return overrides if recorded is None or typed else [*overrides, f"threads={recorded}"]
+
+
 def write_best(study: Study, best: Sequence[FrozenTrial], extra_dir: str | None, line: list[str]) -> list[str]:
     """Write the best trial, or each of the Pareto front, as an experiment, and return the commands that train them.
 
@@ -72,7 +81,8 @@ def write_best(study: Study, best: Sequence[FrozenTrial], extra_dir: str | None,
         scores = ", ".join(f"{o.name} {v!r}" for o, v in zip(study.objectives, trial.values, strict=True))
         place = "on the Pareto front" if several else "the best"
         comment = [f"{scores}: trial {trial.number}, {place} of {len(study.trials)}", f"found by: {shlex.join(line)}"]
-        experiments.append(Experiment(f"best_{i}" if several else "best", study.space.overrides(trial.params), comment))
+        overrides = with_threads(study.space.overrides(trial.params), study.folder / study.directory(trial.number))
+        experiments.append(Experiment(f"best_{i}" if several else "best", overrides, comment))
     for mismatch in folder.write(experiments):
         print(mismatch, file=sys.stderr)
     return [shlex.join(folder.command(experiment.name)) for experiment in experiments]

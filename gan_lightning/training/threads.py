@@ -1,0 +1,116 @@
+"""The number of CPU threads of a run: decided once, when the run begins, and used by everything that computes for the run.
+
+Sums are rounded in the order in which threads split them, so a run is only repeated bit for bit by as many threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+from torch.utils.flop_counter import FlopCounterMode
+
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.instantiate import build_networks
+from gan_lightning.config.resolve import Plain, resolve
+from gan_lightning.config.threads import AUTO, VARIABLE, environment_threads, find_threads_mistake
+from gan_lightning.config.world_size import is_distributed, world_size
+from gan_lightning.run.directory import Run
+
+FLOPS_PER_THREAD = 5e8  # of one forward pass of both networks; measured by scripts/threads.py, see docs/processes.md
+MOST_BY_SIZE = 8
+
+
+def run_threads(run: Run, plain: Plain) -> int:
+    """Return the number of threads of a run with the config `plain`.
+
+    The first of these that there is: the config's number; the number that the run recorded when it began; that of the parent
+    of a fork; that of a run that began before numbers were recorded; that of OMP_NUM_THREADS; one by the networks' size.
+    Raises UserError.
+    """
+    requested, recorded = plain.get("threads", AUTO), run.result.get("threads")
+    if requested != AUTO:
+        return int(requested)
+    if recorded is not None:
+        if mistake := find_threads_mistake(recorded):
+            raise UserError(f"run={run.path}: result.json: threads: {mistake}")
+        return int(recorded)
+    if plain.get("fork") and Path(plain["fork"]["run"], "config.yaml").is_file():
+        parent = Run(plain["fork"]["run"])
+        return run_threads(parent, resolve(parent.config))
+    from_environment = environment_threads()
+    if from_environment is None and run.checkpoints:
+        return 1 if is_sweep_job(run) else torch.get_num_threads()
+    return from_environment or threads_by_size(plain)
+
+
+def is_sweep_job(run: Run) -> bool:
+    """Return whether the run lies in the folder of a sweep, or in `trials/` of a search."""
+    return any((folder / "sweep.json").is_file() for folder in run.path.resolve().parents[:2])
+
+
+def threads_by_size(plain: Plain) -> int:
+    """Return one thread per FLOPS_PER_THREAD of a forward pass, at most MOST_BY_SIZE and this process's share of the CPUs."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if is_distributed() else world_size(plain)
+    most = min(MOST_BY_SIZE, available_cpus() // processes)
+    return max(1, min(most, int(forward_flops(plain) / FLOPS_PER_THREAD)))
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use, by its affinity and by its container's quota."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+def forward_flops(plain: Plain) -> float:
+    """Return the floating-point operations of both networks' forward pass on a micro-batch, counted on the meta device.
+
+    A network that the meta device can't run counts two for each parameter and sample.
+    """
+    n, packing = plain["data"]["batch_size"] // plain["gan"]["accumulate_grad_batches"], plain["gan"]["packing"]
+    channels, *size = plain["data"]["sample_shape"]
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        networks = build_networks(plain)
+        labels = torch.empty(n, dtype=torch.long) if plain["data"]["num_classes"] else None
+        try:
+            networks.generator(torch.empty(n, plain["gan"]["latent_dim"]), labels)
+            networks.discriminator(torch.empty(n // packing, packing * channels, *size), labels)
+        except Exception:  # a user's own network may need values
+            return 2.0 * n * sum(p.numel() for network in networks for p in network.parameters())
+    return float(counter.get_total_flops())
+
+
+@contextmanager
+def thread_limit(threads: int) -> Iterator[None]:
+    """Compute with so many threads inside the block: torch, NumPy's BLAS, and every library that uses OpenMP.
+
+    OMP_NUM_THREADS is set for libraries that are loaded inside the block, and for child processes.
+    """
+    before, variable = torch.get_num_threads(), os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(threads)
+    try:
+        with threadpool_limits(threads):
+            torch.set_num_threads(threads)
+            yield
+    finally:
+        torch.set_num_threads(before)
+        if variable is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = variable
+
+
+@contextmanager
+def run_thread_limit(run: Run | Path | None) -> Iterator[None]:
+    """Compute with the threads of a run inside the block; None: with those of this process. Raises UserError."""
+    if run is None:
+        yield
+        return
+    run = Run(run) if isinstance(run, Path) else run
+    with thread_limit(run_threads(run, resolve(run.config))):
+        yield
