@@ -7,7 +7,6 @@ once: the first job writes the file while the others wait for it.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 from typing import Literal
@@ -18,13 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from gan_lightning.data.base import Data
+from gan_lightning.data.base import Data, DataError
 from gan_lightning.data.stream import Source
 from gan_lightning.metric.feature.base import Feature, Reading
 from gan_lightning.step.types import Batch
 from gan_lightning.storage import atomic
+from gan_lightning.storage.home import CACHE_VARIABLE, cache_folder, is_writable
 
-CACHE_DIR = "~/.cache/gan_lightning"
 FORMAT = 1  # of the cached files; part of the fingerprint
 BATCH_SIZE = 500
 MAX_SAMPLES = 50_000
@@ -97,15 +96,16 @@ def gather_samples(source: Source, n: int | None = None) -> Batch:
 
 
 def read_features(source: Source, feature: Feature) -> Reading:
-    """Return the features and logits of a source's samples, from the cache if possible."""
+    """Return the features and logits of a source's samples, from the cache if possible. Raises DataError."""
     fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer}".encode())
     for batch in iterate_batches(source):
         fingerprint.update(batch.real.contiguous().numpy().data)
-    folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE_DIR).expanduser() / "reference"
+    folder = cache_folder() / "reference"
     path = folder / f"{fingerprint.hexdigest()}.safetensors"
     if (cached := load_reading(path)) is not None:
         return cached
-    folder.mkdir(parents=True, exist_ok=True)
+    if not is_writable(folder):
+        raise DataError(f"{CACHE_VARIABLE}: {folder} can't be written; set {CACHE_VARIABLE}=FOLDER")
     with FileLock(path.with_suffix(".lock")):
         if (cached := load_reading(path)) is not None:  # written by another process during the wait for the lock
             return cached
