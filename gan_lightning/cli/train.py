@@ -17,7 +17,7 @@ from gan_lightning.cli.resume import expand_fork, is_fork, resume
 from gan_lightning.config.compose import Composer, config_dir
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import quote_template
-from gan_lightning.config.switches import command_line, parse_switches
+from gan_lightning.config.switches import command_line, parse_switches, refuse_undecodable
 from gan_lightning.config.text_keys import quote_line
 from gan_lightning.config.world_size import is_distributed
 from gan_lightning.distributed import slurm, stopping
@@ -43,6 +43,7 @@ def run_command() -> None:
     line = sys.argv[1:]
     run_dir = next((argument.partition("=")[2] for argument in line if argument.startswith("run=")), None)
     with exit_codes(report_user_error, "debug=true" in line, foreign=True):
+        refuse_undecodable(line)
         if is_fork(line):
             line = expand_fork(line)
         if run_dir is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import NoReturn
 
 from gan_lightning.config.errors import UserError
@@ -19,6 +20,7 @@ def parse_switches(line: list[str]) -> argparse.Namespace:
     def fail(message: str) -> NoReturn:
         raise UserError(message)
 
+    refuse_undecodable(line)
     parser = get_args_parser()
     parser.error = fail  # type: ignore[method-assign]
     switches = parser.parse_intermixed_args(line)
@@ -29,6 +31,12 @@ def parse_switches(line: list[str]) -> argparse.Namespace:
     if switches.config_dir:
         switches.config_dir = str(expand_home(switches.config_dir))
     return switches
+
+
+def refuse_undecodable(line: list[str]) -> None:
+    """Raise UserError for arguments that are not UTF-8, because no config file could hold them."""
+    if wrong := [argument for argument in line if re.search("[\udc80-\udcff]", argument)]:
+        raise UserError(*(f"{argument}: not UTF-8; rename the file or folder" for argument in wrong))
 
 
 def command_line(switches: argparse.Namespace) -> list[str]:

@@ -9,6 +9,8 @@ import os
 import sys
 import tempfile
 
+from gan_lightning.storage.home import has_home, private_folder
+
 UTF8_VARIABLE = "PYTHONUTF8"
 PRINTABLE = "gan_lightning.printable"  # the name of an error handler for `str.encode`
 REPLACEMENTS = {"→": "->", "–": "-", "—": "-", "−": "-", "×": "x", "…": "...", "·": "*", "±": "+-", "≥": ">=", "≤": "<="}
@@ -18,22 +20,23 @@ SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - multiprocessing
 
 
 def prepare_process() -> None:
-    """Let this process print any text on a terminal of any encoding, and open sockets whatever the length of $TMPDIR."""
+    """Let this process print any text on a terminal of any encoding, and do without a home folder and a short $TMPDIR."""
     codecs.register_error(PRINTABLE, replace_unprintable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=PRINTABLE)
     shorten_socket_paths()
+    if not has_home():
+        os.environ.setdefault("MPLCONFIGDIR", str(private_folder() / "matplotlib"))  # else Matplotlib prints two warnings
 
 
 def use_utf8() -> None:
-    """Start this process again in Python's UTF-8 mode if it reads file names and arguments in another encoding.
+    """Start this process again in Python's UTF-8 mode if it reads file names and arguments as ASCII.
 
-    That is so where the locale is C and the mode is disabled, or the locale's encoding is an old one.
+    That is so where the locale is C and the mode is disabled.
     """
-    if sys.getfilesystemencoding().replace("-", "").lower() == "utf8" or os.environ.get(UTF8_VARIABLE) == "1":
-        return
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {UTF8_VARIABLE: "1"})  # noqa: S606
+    if codecs.lookup(sys.getfilesystemencoding()).name == "ascii" and os.environ.get(UTF8_VARIABLE) != "1":
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {UTF8_VARIABLE: "1"})  # noqa: S606
 
 
 def replace_unprintable(error: UnicodeError) -> tuple[str | bytes, int]:

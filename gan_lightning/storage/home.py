@@ -33,21 +33,33 @@ def cache_folder(configured: str | None = None) -> Path:
     if chosen:
         return expand_home(chosen)
     default = expand_home(CACHE)
-    return default if is_writable(default) else temporary_cache(default)
+    return default if has_home() and is_writable(default) else temporary_cache(default)
 
 
 @cache
 def temporary_cache(default: Path) -> Path:
-    """Return a private folder for the caches below the system's temporary folder, and log a line; once per process."""
+    """Return a folder for the caches that replaces `default`, and log a line that says so; once per process."""
+    folder = private_folder() / "cache"
+    log.warning("%s can't be written; caches go to %s; for another folder: %s=FOLDER", default, folder, CACHE_VARIABLE)
+    return folder
+
+
+@cache
+def private_folder() -> Path:
+    """Return a folder below the system's temporary folder that belongs to this user; a new one if the usual does not."""
     folder = Path(tempfile.gettempdir()) / f"gan_lightning-{user_name()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         private = folder.stat().st_uid == os.getuid() and not folder.is_symlink()
     except OSError:
         private = False
-    folder = (folder if private else Path(tempfile.mkdtemp(prefix="gan_lightning-"))) / "cache"
-    log.warning("%s can't be written; caches go to %s; for another folder: %s=FOLDER", default, folder, CACHE_VARIABLE)
-    return folder
+    return folder if private else Path(tempfile.mkdtemp(prefix="gan_lightning-"))
+
+
+def has_home() -> bool:
+    """Return whether there is a home folder that this user may write."""
+    home = expand_home("~")
+    return os.environ.get("HOME") != "" and home.is_dir() and os.access(home, os.W_OK)
 
 
 def user_name() -> str:
