@@ -55,13 +55,20 @@ def compose_readable(composer: Composer, overrides: Sequence[str], sweep: bool) 
     Empty if they can't be composed: the mistake is reported when the complete line is.
     """
     try:
-        parsed = composer.parse([text for text in overrides if is_readable(text)])
+        parsed = composer.parse([text for text in map(quote_inside, overrides) if is_readable(text)])
         choices = [o.input_line or "" for o in parsed if composer.is_choice(o)]
         values = [o.input_line or "" for o in parsed if not (composer.is_choice(o) or o.is_sweep_override())]
         targets = [text for text in values if "_target_" in text]
         return [to_plain(composer.compose([*point, *targets])) for point in composer.jobs(choices, sweep)]
     except UserError:
         return []
+
+
+def quote_inside(override: str) -> str:
+    """Return an override whose value is a list or mapping with its scalars quoted, if Hydra can read it only then."""
+    head, equals, word = override.partition("=")
+    quoted = quote_scalars(word) if read_value(word) is UNREADABLE else word
+    return override if read_value(quoted) is UNREADABLE else f"{head}{equals}{quoted}"
 
 
 def is_readable(override: str) -> bool:
@@ -75,11 +82,8 @@ def quote_override(override: str, accepted_at: Callable[[str, Any], Accepted], s
     match = ASSIGNMENT.fullmatch(override)
     if match is None or read_value(match[3]) == match[3]:
         return override
-    key, value = match[2], read_value(match[3])
-    if value is UNREADABLE and read_value(listed := quote_scalars(match[3])) is not UNREADABLE:
-        word, value = listed, read_value(listed)
-    else:
-        word = match[3]
+    key, word = match[2], quote_inside(override).partition("=")[2]
+    value = read_value(word)
     accepted = accepted_at(key, value)
     text = bool(accepted) and accepted <= NULLABLE_TEXT
     if text or (value is UNREADABLE and (not accepted or str in accepted)):
