@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
+from gan_lightning.storage.home import expand_home
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -28,9 +29,10 @@ def parse_arguments(model: type[Model], line: list[str]) -> Model:
         if not equals or key not in fields:
             mistakes.append(f"{argument}: no such argument; {suggest(key, fields)}")
         else:
-            is_text = "Path" in str(fields[key].annotation) or str(fields[key].annotation) in ("str", "<class 'str'>")
+            kind = str(fields[key].annotation)
+            is_text = kind in ("str", "<class 'str'>") or (kind == "str | None" and value != "null")
             try:
-                values[key] = value if is_text else yaml.safe_load(value)
+                values[key] = str(expand_home(value)) if "Path" in kind else value if is_text else yaml.safe_load(value)
             except yaml.YAMLError:
                 mistakes.append(f"{argument}: can't be read")
             if not value:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gan_lightning.config.errors import UserError, WriteError, print_user_error
 from gan_lightning.config.threads import environment_threads
+from gan_lightning.distributed.process import prepare_process, use_utf8
 from gan_lightning.storage import atomic
 
 STDOUT = 1  # its file descriptor
@@ -34,6 +35,8 @@ def exit_codes(
     `foreign`: code of others runs in the block, so that an OSError is reported as a line only if the filesystem fails, and
     raised again otherwise.
     """
+    use_utf8()
+    prepare_process()
     try:
         try:
             environment_threads()

@@ -5,15 +5,20 @@ Imports neither torch nor Lightning at module level, so that `gan-train --help` 
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lightning.config.compose import Composer, parse_switches, quote_value
+from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain, resolve
+from gan_lightning.config.switches import parse_switches
+from gan_lightning.config.text_keys import quote_changes
 from gan_lightning.config.world_size import world_size
 from gan_lightning.distributed.rendezvous import agree_on_config
+from gan_lightning.storage.home import expand_home
 
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
@@ -42,7 +47,9 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     from gan_lightning.run.directory import Run
     from gan_lightning.training.fit import ConfigChange, train
 
-    run = Run(run_dir)
+    if not run_dir:
+        raise UserError("run=: empty; give the directory of a run: run=RUN_DIR")
+    run = Run(expand_home(run_dir))
     config = change_config(run, overrides)
 
     def check() -> Plain:
@@ -54,7 +61,8 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     if run.finished(steps, early=not changes):
         step, reason = int(run.result["step"]), run.result.get("reason")
         cure = "callback.…=…" if reason else f"trainer.max_steps={2 * step}"
-        print(f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: gan-train run={run_dir} {cure}")
+        again = f"gan-train {shlex.quote(f'run={run_dir}')} {cure}"
+        print(f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: {again}")
         return 0
     for change in changes:
         print(f"changed: {change}")
@@ -66,6 +74,7 @@ def change_config(run: Run, overrides: list[str]) -> DictConfig:
     if switches := [override for override in overrides if override.startswith("-")]:
         raise UserError(*(f"{switch}: run= takes no switches, only values such as trainer.max_steps=" for switch in switches))
     config, composer = run.config, Composer()
+    overrides = quote_changes(config, overrides)
     for override, text in zip(composer.parse(overrides), overrides, strict=True):
         key = override.key_or_group
         if composer.is_group(override) or override.is_delete() or not key.startswith(CHANGEABLE):
@@ -90,6 +99,11 @@ def rescale_batch_size(run: Run, config: DictConfig) -> None:
         raise UserError(f"trainer.devices: a step's {total} samples can't be shared by {now} processes")
     config.data.batch_size = total // now
     print(f"{now} processes in place of {before}: the same samples in each step, but sums are taken otherwise: not bit for bit")
+
+
+def is_fork(line: list[str]) -> bool:
+    """Return whether a command line has `fork=RUN_DIR`; `fork={run:…,step:…}` is what a fork's overrides contain."""
+    return any(argument.startswith("fork=") and not argument.startswith("fork={run:") for argument in line)
 
 
 def expand_fork(line: list[str]) -> list[str]:
@@ -124,8 +138,10 @@ def open_parent(run_dir: str, step: str) -> Run:
     """Open the run of `fork=` and check that `step=` is a number. Raises UserError."""
     from gan_lightning.run.directory import Run
 
+    if not run_dir:
+        raise UserError("fork=: empty; give the directory of a run: fork=RUN_DIR step=N")
     try:
-        parent = Run(run_dir)
+        parent = Run(expand_home(run_dir))
     except UserError as error:
         raise UserError(*(line.replace("run=", "fork=", 1) for line in error.lines)) from None
     if not step.isdigit():

@@ -12,6 +12,7 @@ from gan_lightning.cli.arguments import parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
 from gan_lightning.config.errors import UserError
 from gan_lightning.storage import atomic
+from gan_lightning.storage.home import expand_home
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,7 +61,7 @@ def main() -> None:
 
 def check_output(name: str) -> tuple[Path, bool]:
     """Return the output's path and whether it is a folder. Raises UserError if it can't be written."""
-    out = Path(name)
+    out = expand_home(name)
     kind, folder = out.suffix.lower(), name.endswith("/") or out.is_dir()
     if not (folder or kind in (".npy", *IMAGES)):
         allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(IMAGES)

@@ -19,9 +19,11 @@ from pydantic import BaseModel, Field
 
 from gan_lightning.cli.arguments import parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes
-from gan_lightning.config.compose import Composer, parse_switches
+from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
+from gan_lightning.config.switches import parse_switches
+from gan_lightning.config.text_keys import quote_line
 from gan_lightning.distributed.stopping import exit_on_signal
 from gan_lightning.run.directory import shorten_path
 from gan_lightning.sweep.search.conclusion import conclusion, count_states
@@ -87,7 +89,7 @@ def run_search(line: list[str]) -> int:
 
     switches = parse_switches(config_line)
     composer = Composer(switches.config_dir, switches.config_name)
-    space = Space(composer, switches.overrides)
+    space = Space(composer, quote_line(composer, switches.overrides, sweep=True))
     configs = space.validate_corners()
     study = prepare_study(request, space, configs)
     code = 1

@@ -5,7 +5,6 @@ run= continues a run, and fork= starts a new one from another run's checkpoint: 
 
 from __future__ import annotations
 
-import re
 import secrets
 import sys
 
@@ -14,15 +13,18 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.cli.exit_codes import exit_codes
-from gan_lightning.cli.resume import expand_fork, resume
-from gan_lightning.config.compose import Composer, config_dir, parse_switches
+from gan_lightning.cli.resume import expand_fork, is_fork, resume
+from gan_lightning.config.compose import Composer, config_dir
 from gan_lightning.config.errors import UserError
+from gan_lightning.config.quoting import quote_template
+from gan_lightning.config.switches import command_line, parse_switches, refuse_undecodable
+from gan_lightning.config.text_keys import quote_line
 from gan_lightning.config.world_size import is_distributed
 from gan_lightning.distributed import slurm, stopping
 from gan_lightning.distributed.rendezvous import agree_on_config, report_user_error, share_run_dir
 from gan_lightning.run.begin import begin_on_rank_zero
+from gan_lightning.storage.home import expand_home
 
-HOME_PATH = re.compile(r"^([^=]+=)(~/.*)$")  # a shell expands no ~ after a dotted key, and Hydra can't parse it unquoted
 OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(4), use_cache=True, replace=True)
 
 
@@ -38,23 +40,26 @@ def run_command() -> None:
     `run=`: continue a run. `fork=`: the command line becomes that of a new run. A switch of Hydra's that only prints: check
     the config and let Hydra print. `-m`: execute a sweep. Otherwise: check the config and let Hydra start one `job`.
     """
-    line = sys.argv[1:] = [HOME_PATH.sub(r"\1'\2'", argument) for argument in sys.argv[1:]]
+    line = sys.argv[1:]
     run_dir = next((argument.partition("=")[2] for argument in line if argument.startswith("run=")), None)
     with exit_codes(report_user_error, "debug=true" in line, foreign=True):
-        if any(argument.startswith("fork=") for argument in line):
-            line = sys.argv[1:] = expand_fork(line)
+        refuse_undecodable(line)
+        if is_fork(line):
+            line = expand_fork(line)
         if run_dir is not None:
             sys.exit(resume(run_dir, [argument for argument in line if not argument.startswith("run=")]))
         switches = parse_switches(line)
         composer = Composer(switches.config_dir, switches.config_name)
+        multirun = switches.multirun or "hydra.mode=MULTIRUN" in switches.overrides
+        switches.overrides = quote_line(composer, switches.overrides, multirun)
+        sys.argv[1:] = command_line(switches)
         if switches.help or switches.cfg or switches.info:
             composer.compose(switches.overrides)
             composer.refuse_new(switches.overrides)
-        elif switches.multirun or any(override == "hydra.mode=MULTIRUN" for override in switches.overrides):
+        elif multirun:
             sys.exit(run_sweep(composer, switches.overrides))
         elif not (switches.hydra_help or switches.shell_completion):
-            end = max((i for i, argument in enumerate(line, 1) if argument in switches.overrides), default=0) + 1
-            sys.argv[end:end] = preflight_command(composer, switches.overrides)  # Hydra's parser takes overrides in one block
+            sys.argv += preflight_command(composer, switches.overrides)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
 
 
@@ -70,7 +75,8 @@ def run_sweep(composer: Composer, overrides: list[str]) -> int:
 def preflight_command(composer: Composer, overrides: list[str]) -> list[str]:
     """Check the config before Hydra makes the run directory, and return the overrides to add to the command line.
 
-    That is the common run directory if several processes were started. Raises UserError.
+    They give the run directory where it begins with `~`, which Hydra does not expand, and where several processes share it.
+    Raises UserError.
     """
     from gan_lightning.config.preflight import validate_and_preflight
 
@@ -80,7 +86,10 @@ def preflight_command(composer: Composer, overrides: list[str]) -> list[str]:
         composer.refuse_unwritable("run", overrides)
 
     agree_on_config(lambda: composer.compose(overrides), check)
-    return share_run_dir(lambda: composer.output_dir(overrides))
+    configured = str(composer.of_hydra(overrides)["run"]["dir"])
+    expanded = str(expand_home(configured))
+    added = [f"hydra.run.dir={quote_template(expanded)}"] if configured.startswith("~") else []
+    return share_run_dir(lambda: composer.output_dir([*overrides, *added])) or added
 
 
 def job(config: DictConfig) -> None:

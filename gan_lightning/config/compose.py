@@ -5,13 +5,12 @@ Imports only Hydra and OmegaConf, so that `--help` and `--cfg job` start fast.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import os
-import re
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
+import yaml
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
@@ -22,15 +21,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, errors
 
 from gan_lightning.config import hydra_policy
+from gan_lightning.config.config_files import find_cause, find_misplaced_option, find_package_mistakes
 from gan_lightning.config.errors import UserError, one_line, suggest
 from gan_lightning.config.hydra_internals import (
     BasicSweeper,
     ConfigLoaderImpl,
     Hydra,
     create_config_search_path,
-    get_args_parser,
 )
+from gan_lightning.config.quoting import describe_unreadable
 from gan_lightning.config.resolve import Plain, flatten
+from gan_lightning.storage.home import expand_home
 
 LISTS = ("callback", "metric", "regularizer")  # groups whose options can be combined: regularizer=[r1,r2]
 RENAMED_OPTIONS = {"prior=coins": "prior=binary_gaussian"}  # option of an earlier version → its name today
@@ -49,10 +50,10 @@ class Composer:
         """`extra_dir` and `config_name` are the values of `--config-dir` and `--config-name`."""
         search = create_config_search_path(str(config_dir()))
         if extra_dir is not None:
-            if not Path(extra_dir).is_dir():
-                raise UserError(f"--config-dir: there is no folder {extra_dir}")
+            if not (extra_dir and Path(extra_dir).is_dir()):
+                raise UserError(f"--config-dir: there is no folder {extra_dir or 'without a name'}")
             search.prepend("command-line", f"file://{Path(extra_dir).resolve()}", SearchPathQuery(provider="schema"))
-        self.name = config_name or "train"
+        self.name, self.extra_dir = config_name or "train", Path(extra_dir) if extra_dir else None
         self._compositions: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}  # by choices
         self._options: dict[str, list[str]] = {}  # by group
         GlobalHydra.instance().clear()
@@ -101,18 +102,20 @@ class Composer:
 
     def _compose_choices(self, choices: list[str]) -> tuple[DictConfig, DictConfig]:
         parsed = self.parse(choices)
-        if mistakes := self._searchpath_mistakes(parsed):
-            raise UserError(*mistakes)
         try:
+            if mistakes := self._searchpath_mistakes(parsed):
+                raise UserError(*mistakes)
             config = self.hydra.compose_config(self.name, choices, RunMode.RUN, from_shell=True, with_log_configuration=False)
         except MissingConfigException as error:
             group, _, option = (error.missing_cfg_file or "").rpartition("/")
             raise UserError(
                 f"{group}={option}: no such option; {suggest(option, error.options or self.options(group))}"
             ) from None
-        except (HydraException, errors.OmegaConfBaseException) as error:
-            raise UserError(one_line(error)) from None
+        except (HydraException, errors.OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
+            raise UserError(*(self._package_mistakes(parsed) or find_cause(error, self.extra_dir))) from None
         OmegaConf.set_struct(config, False)
+        if OmegaConf.is_dict(config.get("experiment")) and (mistakes := self._package_mistakes(parsed)):
+            raise UserError(*mistakes)
         hydra = config.pop("hydra")
         if lines := list(hydra_policy.find_policy_mistakes(hydra, {o.key_or_group for o in parsed})):
             raise UserError(*lines)
@@ -124,6 +127,11 @@ class Composer:
         paths = [OmegaConf.select(primary.config, "hydra.searchpath")] if primary else []
         paths += [o.value() for o in choices if o.key_or_group == "hydra.searchpath" and not o.is_delete()]
         return [line for path in paths if (line := hydra_policy.find_searchpath_mistake(path))]
+
+    def _package_mistakes(self, choices: list[Override]) -> list[str]:
+        """Return the mistakes in the first lines of the experiments in the user's own folder."""
+        experiment = next((str(o.value()) for o in reversed(choices) if o.key_or_group == "experiment"), "")
+        return find_package_mistakes(self.extra_dir, experiment) if self.extra_dir else []
 
     def refuse_new(self, overrides: list[str]) -> None:
         """Reject keys that the config does not have and that are typed without a plus, as Hydra does. Raises UserError."""
@@ -144,11 +152,13 @@ class Composer:
     def refuse_unwritable(self, kind: Literal["run", "sweep"], overrides: list[str]) -> None:
         """Reject a `hydra.run.dir` or `hydra.sweep.dir` that can't be made, before Hydra tries. Raises UserError."""
         configured = str(self.of_hydra(overrides)[kind]["dir"])
+        if not configured:
+            raise UserError(f"hydra.{kind}.dir=: empty; give a folder")
         known, interpolation, _ = configured.partition("${")  # what follows is known only at the start of the run
         if interpolation:
             known = (known.rpartition("/")[0] or ".") if known else ""
         if known:
-            folder = Path(known).expanduser()
+            folder = expand_home(known)
             existing = next((p for p in (folder, *folder.parents) if p.exists()), Path())
             if not (existing.is_dir() and os.access(existing, os.W_OK)):
                 why = "no folder" if not existing.is_dir() else "not writable"
@@ -192,7 +202,8 @@ class Composer:
             name = "null" if choice is None else str(choice)
             if name not in options and "/" not in name:
                 new = RENAMED_OPTIONS.get(f"{group}={name}")
-                why = f"renamed; use {new}" if new else f"no such option; {suggest(name, options)}"
+                misplaced = find_misplaced_option(self.extra_dir, group, name) if self.extra_dir else None
+                why = f"renamed; use {new}" if new else f"no such option; {misplaced or suggest(name, options)}"
                 return f"{group}={name}: {why}"
         return None
 
@@ -201,32 +212,9 @@ class Composer:
         try:
             return OverridesParser.create(self.hydra.config_loader).parse_overrides(overrides)
         except HydraException as error:
-            raise UserError(one_line(error)) from None
-
-
-def quote_value(text: str) -> str:
-    """Return `text` as a quoted string from which Hydra's override grammar and OmegaConf read back the same text."""
-    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # OmegaConf would replace an unescaped ${…} by another key's value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", literal)
-    return "'" + re.sub(r"(\\+)\Z", r"\1\1", escaped) + "'"  # an odd backslash at the end would escape the closing quote
+            raise UserError(describe_unreadable(error)) from None
 
 
 def is_added(override: Override) -> bool:
     """Return whether the override may add a key: it begins with + or ++."""
     return bool(override.is_add() or override.is_force_add())
-
-
-def parse_switches(line: list[str]) -> argparse.Namespace:
-    """Parse a command line by Hydra's own argument parser. Raises UserError, also for two switches that are disabled."""
-
-    def fail(message: str) -> NoReturn:
-        raise UserError(message)
-
-    parser = get_args_parser()
-    parser.error = fail  # type: ignore[method-assign]
-    switches = parser.parse_args(line)
-    if switches.experimental_rerun:  # Hydra would unpickle the file
-        raise UserError("--experimental-rerun: not here; to go on with a run: gan-train run=RUN_DIR")
-    if switches.config_path:
-        raise UserError("--config-path: not here; to add configs of your own: --config-dir FOLDER")
-    return switches

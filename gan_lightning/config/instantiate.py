@@ -19,13 +19,17 @@ from gan_lightning.gan import GAN
 from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.prior.base import Prior
 from gan_lightning.step.seeding import Purpose, derive_seed
+from gan_lightning.storage.home import expand_home
 
 
 def instantiate(node: Any, **arguments: Any) -> Any:
     """Return the object that a node with a `_target_` describes, or any other node unchanged.
 
-    Nodes inside it are instantiated first; `arguments` are added to those of the node.
+    Nodes inside it are instantiated first; `arguments` are added to those of the node. A `~/` at the beginning of a text is
+    expanded, because a class of another library takes it for the name of a folder.
     """
+    if isinstance(node, str) and node.startswith("~/"):
+        return str(expand_home(node))
     if isinstance(node, dict) and "_target_" in node:
         configured = {k: instantiate(v) for k, v in node.items() if k not in ("_target_", "_partial_")}
         target = import_object(node["_target_"])

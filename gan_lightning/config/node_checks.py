@@ -127,7 +127,8 @@ def find_type_mistakes(path: str, values: Plain, parameters: Mapping[str, Parame
             if e["type"] not in ("needs_python_object", "is_instance_of"):  # the Tensor half of float | Tensor
                 position = e["loc"][-1]
                 short = f"at least {position + 1} long" if e["type"] == "missing" and isinstance(position, int) else ""
-                texts.append(short or e["msg"].removeprefix("Input should be "))
+                empty = "a text that is not empty" if e["type"] == "string_too_short" else ""
+                texts.append(short or empty or e["msg"].removeprefix("Input should be "))
         for key, texts in allowed.items():
             if key not in values:
                 yield f"{path}.{key}: missing; it is needed"

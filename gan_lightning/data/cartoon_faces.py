@@ -20,6 +20,7 @@ from gan_lightning.data.base import DataError, Seed, Share, Splits, require_trai
 from gan_lightning.data.cartoon_face_drawing import FACTORS, draw_face, sample_face
 from gan_lightning.data.decoded_cache import Listing, one_writer
 from gan_lightning.data.image_folder import ImageFolder
+from gan_lightning.step.types import PathText
 
 SIDES = (32, 64, 128)
 DRAWING = 1  # increment it when the look of the faces changes: faces of another version are then drawn anew
@@ -39,7 +40,7 @@ class CartoonFaces(ImageFolder):
         self,
         count: NumFaces = 20000,
         face_seed: Seed = 0,
-        cache: str | None = None,
+        cache: PathText | None = None,
         validation: Share = 0.05,
         test: Share = 0.05,
         **shared: Any,

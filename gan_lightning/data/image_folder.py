@@ -17,8 +17,9 @@ from gan_lightning.data.base import Data, DataError, Share, Splits, SplitSizes, 
 from gan_lightning.data.decode import SUFFIXES, require_image_shape
 from gan_lightning.data.decoded_cache import DecodedCache, Listing
 from gan_lightning.data.store import Store, split_indices
+from gan_lightning.step.types import PathText
+from gan_lightning.storage.home import cache_folder, expand_home
 
-CACHE = "~/.cache/gan_lightning"
 MAX_NAMES = 5  # of files or folders in one message
 
 
@@ -35,11 +36,10 @@ class ImageFolder(Data):
     """
 
     def __init__(
-        self, root: str, cache: str | None = None, validation: Share = 0.05, test: Share = 0.05, **shared: Any
+        self, root: PathText, cache: PathText | None = None, validation: Share = 0.05, test: Share = 0.05, **shared: Any
     ) -> None:
         super().__init__(**shared)
-        self.root = Path(root).expanduser()
-        self.cache = Path(cache or os.environ.get("GAN_LIGHTNING_CACHE") or CACHE).expanduser()
+        self.root, self.cache = expand_home(root), cache_folder(cache)
         self.validation, self.test = validation, test
 
     def count(self) -> SplitSizes:

@@ -25,6 +25,8 @@ from torchvision import datasets
 
 from gan_lightning.data.base import Data, DataError, Splits, SplitSizes
 from gan_lightning.data.store import Store
+from gan_lightning.step.types import PathText
+from gan_lightning.storage.home import expand_home
 
 SIDE = 28
 TRAIN_FILE_IMAGES, TEST_FILE_IMAGES = 60_000, 10_000
@@ -38,9 +40,9 @@ class MNIST(Data):
     `download` fetches missing files through torchvision. With `num_classes` 0 the images are unlabelled.
     """
 
-    def __init__(self, root: str = "data", download: bool = False, **shared: Any) -> None:
+    def __init__(self, root: PathText = "data", download: bool = False, **shared: Any) -> None:
         super().__init__(**shared)
-        self.root, self.download = Path(root).expanduser(), download
+        self.root, self.download = expand_home(root), download
 
     @property
     def raw(self) -> Path:

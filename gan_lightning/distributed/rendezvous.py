@@ -15,8 +15,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from gan_lightning.config.compose import quote_value
 from gan_lightning.config.errors import UserError, one_line, print_user_error
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain, differences, resolve
 from gan_lightning.config.world_size import global_rank, is_distributed, world_size
 from gan_lightning.distributed import slurm

@@ -8,7 +8,6 @@ content is replaced.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import Literal, get_args
@@ -25,8 +24,8 @@ from gan_lightning.data.stream import Source
 from gan_lightning.metric.feature.base import Feature, Reading
 from gan_lightning.step.types import Batch
 from gan_lightning.storage import atomic
+from gan_lightning.storage.home import CACHE_VARIABLE, cache_folder, is_writable
 
-CACHE_DIR = "~/.cache/gan_lightning"
 FORMAT = 2  # of the cached files; part of the fingerprint
 MAX_SAMPLES = 50_000
 ENDLESS_SAMPLES = 10_000  # of a source without a length
@@ -102,16 +101,17 @@ def reference_size(source: object) -> int:
 
 
 def read_features(selection: Selection, feature: Feature) -> Reading:
-    """Return the features and logits of the selected samples, from the cache if possible."""
+    """Return the features and logits of the selected samples, from the cache if possible. Raises DataError."""
     threads = torch.get_num_threads()  # features of one number of threads may be rounded otherwise than those of another
     fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer} {threads}".encode())
     for batch in selection.batches():
         fingerprint.update(batch.real.contiguous().numpy().data)
-    folder = Path(os.environ.get("GAN_LIGHTNING_CACHE") or CACHE_DIR).expanduser() / "reference"
+    folder = cache_folder() / "reference"
     path = folder / f"{fingerprint.hexdigest()}.safetensors"
     if (cached := load_reading(path)) is not None:
         return cached
-    folder.mkdir(parents=True, exist_ok=True)
+    if not is_writable(folder):
+        raise DataError(f"{CACHE_VARIABLE}: {folder} can't be written; set {CACHE_VARIABLE}=FOLDER")
     with FileLock(path.with_suffix(".lock")):
         if (cached := load_reading(path)) is not None:  # written by another process during the wait for the lock
             return cached

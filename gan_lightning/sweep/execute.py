@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 from collections import Counter
 
-from gan_lightning.config.compose import Composer, quote_value
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.run.directory import shorten_path
 from gan_lightning.sweep.launcher import launch_jobs
 from gan_lightning.sweep.plan import plan_sweep

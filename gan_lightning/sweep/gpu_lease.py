@@ -7,7 +7,6 @@ those.
 
 from __future__ import annotations
 
-import getpass
 import os
 import tempfile
 import time
@@ -16,6 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from gan_lightning.storage.home import user_name
 
 POLL_SECONDS = 0.5  # between two attempts to lock a free GPU
 
@@ -39,7 +40,7 @@ def lease_gpus(count: int) -> Iterator[None]:
     if not 0 < count <= len(gpus):
         yield
         return
-    folder = Path(tempfile.gettempdir()) / f"gan_lightning-{getpass.getuser()}"
+    folder = Path(tempfile.gettempdir()) / f"gan_lightning-{user_name()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as stack:
         while len(leased := try_locks(folder, gpus, count, stack)) < count:

@@ -22,6 +22,7 @@ from gan_lightning.config import preflight, world_size
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import resolve
 from gan_lightning.config.threads import VARIABLE
+from gan_lightning.distributed.process import prepare_process
 from gan_lightning.distributed.rendezvous import agree_on_config
 from gan_lightning.distributed.stopping import Preempted, exit_on_signal
 from gan_lightning.run.begin import begin_on_rank_zero
@@ -42,6 +43,7 @@ POLL_SECONDS = 0.1  # between two calls of `should_stop`
 
 def job(config: DictConfig) -> None:
     """Train one job of a sweep: the task function of Hydra's launchers. A UserError is printed on stderr, not raised."""
+    prepare_process()
     task = HydraConfig.get()
     overrides = [override for override in task.overrides.task if not override.startswith("hydra.")]
     path = Path(task.runtime.output_dir)
@@ -100,6 +102,7 @@ def child_main(path: Path, environment: dict[str, str]) -> NoReturn:
     multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)  # the first one is the default
     os.environ.clear()
     os.environ.update(environment)
+    prepare_process()
     threading.Thread(target=exit_with_parent, daemon=True).start()
     with exit_on_signal():
         sys.exit(train_run(path))

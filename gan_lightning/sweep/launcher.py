@@ -15,9 +15,10 @@ from typing import Any
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 
-from gan_lightning.config.compose import Composer, quote_value
+from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.hydra_internals import Callbacks
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.threads import VARIABLE
 from gan_lightning.run.directory import Run
 from gan_lightning.sweep.job import NO_REASON, job, mark_dead

@@ -26,6 +26,7 @@ from gan_lightning.config.resolve import Plain
 from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import world_size
 from gan_lightning.storage import atomic
+from gan_lightning.storage.home import expand_home
 from gan_lightning.sweep.report.plan_file import PlanFile, PlannedJob, read_plan_file, write_plan_file
 
 MAX_NAME_BYTES = 255  # of a file name, on all common filesystems
@@ -168,7 +169,7 @@ def sweep_folder(config: DictConfig, template: str) -> str:
     """Return `hydra.sweep.dir` with its interpolations resolved in a job's config. Raises UserError if one fails."""
     try:
         merged = OmegaConf.merge(config, {"hydra": {"sweep": {"dir": template}}})
-        return str(Path(merged.hydra.sweep.dir).expanduser())
+        return str(expand_home(merged.hydra.sweep.dir))
     except Exception as error:  # an interpolation can raise anything
         raise UserError(f"hydra.sweep.dir: {one_line(error)}") from None
 

@@ -21,8 +21,9 @@ from PIL import Image
 from waiting import HANG
 
 from gan_lightning.cli import report
-from gan_lightning.config.compose import Composer, quote_value
+from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.sweep.report import commands, write
 from gan_lightning.sweep.report.collect import Job, collect
 from gan_lightning.sweep.report.curves import read_curves

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_lightning.data.base import DataError
 from gan_lightning.metric.feature.pretrained import image_incompatibility, load_weights
+from gan_lightning.step.types import PathText
 
 
 class Reading(NamedTuple):
@@ -69,7 +70,7 @@ class PretrainedFeature(Feature):
     prefix: ClassVar[str]
     url: ClassVar[str]
 
-    def __init__(self, weights: str | None = None) -> None:
+    def __init__(self, weights: PathText | None = None) -> None:
         super().__init__()
         self.weights, self.digest = weights, ""
         self.network: nn.Module | None = None

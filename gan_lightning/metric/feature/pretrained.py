@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_lightning.data.base import DataError
 from gan_lightning.storage import safe_load
+from gan_lightning.storage.home import expand_home
 
 CHUNK_SIZE = 50  # images per forward pass: at 299×299 their activations are large
 
@@ -21,7 +22,7 @@ def load_weights(weights: str | None, url: str, feature: str) -> tuple[dict[str,
     The file is `weights`, or torch.hub's cached or downloaded copy of `url`. Raises DataError.
     """
     filename = url.rpartition("/")[2]
-    path = Path(weights).expanduser() if weights else Path(torch.hub.get_dir()) / "checkpoints" / filename
+    path = expand_home(weights) if weights else Path(torch.hub.get_dir()) / "checkpoints" / filename
     if not weights and not path.exists():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from gan_lightning.config.compose import quote_value
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.run.directory import shorten_path
 from gan_lightning.sweep.report.collect import Job
 

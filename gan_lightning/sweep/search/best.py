@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
-from gan_lightning.config.compose import Composer, quote_value
+from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import differences, resolve
 from gan_lightning.run.directory import shorten_path
 from gan_lightning.storage import atomic
