@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
 
 # What may change when a run continues: nothing that its weights, its optimizers or the order of its data depend on.
-CHANGEABLE = ("trainer.", "checkpoint.", "callback.", "logger.", "data.root", "data.cache", "data.num_workers", "debug")
+CHANGEABLE = (
+    "trainer.", "checkpoint.", "callback.", "logger.", "data.root", "data.cache", "data.download", "data.num_workers",
+    "feature.weights", "debug",
+)  # fmt: skip
 
 
 def resume(run_dir: str, overrides: list[str]) -> int:
