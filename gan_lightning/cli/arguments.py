@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
@@ -21,13 +22,14 @@ def parse_arguments(model: type[Model], line: list[str]) -> Model:
     """
     if any(argument in ("-h", "--help") for argument in line):
         raise SystemExit(print((model.__doc__ or "").strip()))
-    fields: dict[str, Any] = model.model_fields
+    fields: dict[str, Any] = {field.alias or name: field for name, field in model.model_fields.items()}
     values: Plain = {}
     mistakes: list[str] = []
     for argument in line:
         key, equals, value = argument.partition("=")
         if not equals or key not in fields:
-            mistakes.append(f"{argument}: no such argument; {suggest(key, fields)}")
+            guess = suggest(key, fields).partition("allowed: ")[0]
+            mistakes.append(f"{argument}: no such argument; {guess}allowed: {', '.join(sorted(fields))}")
         else:
             kind = str(fields[key].annotation)
             is_text = kind in ("str", "<class 'str'>") or (kind == "str | None" and value != "null")
@@ -50,3 +52,9 @@ def parse_arguments(model: type[Model], line: list[str]) -> Model:
                 for e in error.errors()
             )
         ) from None
+
+
+def dotted_arguments(request: BaseModel) -> Plain:
+    """Return the arguments whose key has a dot, such as data.root, by that key; paths are strings, None: not given."""
+    values = {field.alias: getattr(request, name) for name, field in type(request).model_fields.items() if field.alias}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items() if "." in key}

@@ -4,59 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-from pydantic import BaseModel, Field
+from typing import TYPE_CHECKING
 
 from gan_lightning.cli.arguments import parse_arguments
-from gan_lightning.cli.exit_codes import exit_codes, require_writable
+from gan_lightning.cli.exit_codes import exit_codes
+from gan_lightning.cli.score_request import Request, check_request, require_output, select_metrics
 from gan_lightning.cli.score_table import score_table
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import Plain
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
     from gan_lightning.data.base import Data
     from gan_lightning.data.stream import Source
     from gan_lightning.metric.base import GenerativeMetric
     from gan_lightning.metric.evaluation import SampleSource
     from gan_lightning.metric.reference import Reference
-
-
-class Request(BaseModel):
-    """Score a trained run, or one folder of images against another.
-
-    gan-evaluate run=RUN_DIR [metric=[fid,…]] [feature=] [num=] [checkpoint=latest] [split=test] [seed=0] [weights=ema]
-    gan-evaluate real=DIR fake=DIR [metric=[fid,kid,precision_recall]] [feature=inception] [num=] [shape=[C,H,W]] [out=]
-
-    metric      options of conf/metric; without it, a run's own
-    feature     an option of conf/feature, what samples are compared by; without it, a run's own
-    num         generated samples; without it, what each metric's option says, or of a folder all, at most 50,000
-    checkpoint  latest, best (by the run's objective on the validation split) or a step
-    split       the real samples to compare with: test, validation or train
-    seed        of the z, which are others than in training, and of which samples are used where not all are
-    weights     ema: the running average's; raw: the generator's own
-    batch_norm  running: by running statistics; batch: by those of 500 samples at a time
-    out         where the scores go: RUN_DIR/scores.json, or for folders nowhere unless asked
-    """
-
-    run: Path | None = None
-    real: Path | None = None
-    fake: Path | None = None
-    metric: list[str] | str | None = None
-    feature: str | None = None
-    num: Annotated[int, Field(ge=1)] | None = None
-    checkpoint: str = "latest"
-    split: Literal["test", "validation", "train"] = "test"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    weights: Literal["ema", "raw"] = "ema"
-    batch_norm: Literal["running", "batch"] = "running"
-    shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = None
-    out: Path | None = None
 
 
 FOLDER_METRICS = ["fid", "kid", "precision_recall"]  # the default metrics of two folders
@@ -79,14 +43,6 @@ def main() -> None:
             print(f"\n{out}")
 
 
-def check_request(request: Request) -> None:
-    """Check that either a run or two folders are requested. Raises UserError."""
-    if request.run is not None and (request.real or request.fake):
-        raise UserError("run=, real=: score a run, or a folder against another; not both")
-    if request.run is None and not (request.real and request.fake):
-        raise UserError("run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR")
-
-
 def evaluate_run(request: Request) -> tuple[Plain, Path]:
     """Score a run's generator at a checkpoint, and return the report and the file to write it to. Raises UserError."""
     from gan_lightning.config.instantiate import build_data
@@ -99,7 +55,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     assert request.run is not None
     run = Run(request.run)
     out = request.out or run.path / "scores.json"
-    require_writable(out, create_folders=False)
+    require_output(out, request.force)
     plain = select_metrics(run.config, request)
     gan, step = load_gan(run, request.checkpoint)
     data = build_data(plain)
@@ -130,50 +86,46 @@ def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
         if not folder.is_dir():
             raise UserError(f"{name}={folder}: {'is a file' if folder.exists() else 'does not exist'}; give a folder of images")
     if request.out is not None:
-        require_writable(request.out, create_folders=False)
+        require_output(request.out, request.force)
     shape = request.shape or first_image_shape(request.real)
     plain = select_metrics(Composer().compose(["metric=none", "feature=inception"]), request, FOLDER_METRICS)
+    cache = None if request.data_cache is None else str(request.data_cache)
     real, fake = (
-        ImageFolder(root=str(root), validation=0.0, test=0.0, sample_shape=tuple(shape), num_classes=0)
+        ImageFolder(root=str(root), cache=cache, validation=0.0, test=0.0, sample_shape=tuple(shape), num_classes=0)
         for root in (request.real, request.fake)
     )
     metrics = build_fitting_metrics(plain, real)
-    protocol: Plain = {"real": str(request.real), "fake": str(request.fake), "shape": shape}
-    protocol |= {"seed": request.seed}
-    generated = load_split(fake, "train")
+    _, generated = load_folder("real", real), load_folder("fake", fake)
+    protocol: Plain = {"real": str(request.real), "fake": str(request.fake), "shape": shape, "seed": request.seed}
     num = request.num or reference_size(generated)
     reference = Reference(real, "train", seed=request.seed)
     return score_samples(metrics, Selection(generated, num, request.seed), reference, num, protocol), request.out
+
+
+def load_folder(name: str, images: Data) -> Source:
+    """Load all images of the folder `real=` or `fake=`. Raises UserError, in the names of this command's arguments."""
+    try:
+        return load_split(images, "train")
+    except UserError as error:
+        renamed = (line.replace("data.root", name).replace("data.sample_shape", "shape") for line in error.lines)
+        raise UserError(*renamed) from None
 
 
 def first_image_shape(folder: Path) -> list[int]:
     """Return the shape [C, H, W] of a folder's first image. Raises UserError."""
     from PIL import Image
 
+    from gan_lightning.data.base import DataError
     from gan_lightning.data.image_folder import list_images
 
     try:
         with Image.open(folder / list_images(folder)[0]) as first:
             return [1 if first.mode in ("1", "L", "I;16") else 3, first.height, first.width]
+    except DataError as error:
+        raise UserError(*(line.replace("data.root", "real") for line in error.lines)) from None
     except (IndexError, OSError) as error:
         why = "it holds no images" if isinstance(error, IndexError) else one_line(error)
         raise UserError(f"real={folder}: the size of its images is unknown ({why}); give shape=[C,H,W]") from None
-
-
-def select_metrics(config: DictConfig, request: Request, default: Sequence[str] = ()) -> Plain:
-    """Return the validated config with the requested metrics and feature extractor in place of its own. Raises UserError."""
-    from gan_lightning.config.validate import validate
-
-    names = [request.metric] if isinstance(request.metric, str) else request.metric or list(default)
-    overrides = [f"metric=[{','.join(names)}]"] if names else []
-    overrides += [f"feature={request.feature}"] if request.feature else []
-    composed = Composer().compose(overrides)
-    for group in [override.partition("=")[0] for override in overrides]:
-        config[group] = composed[group]
-    plain = validate(config)
-    if not plain["metric"]:
-        raise UserError("metric: this run was trained with metric=none; choose: metric=[…]")
-    return plain
 
 
 def build_fitting_metrics(plain: Plain, data: Data) -> dict[str, GenerativeMetric]:

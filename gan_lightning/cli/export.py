@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from gan_lightning.cli.arguments import parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
 from gan_lightning.config.errors import UserError
+from gan_lightning.run import outputs
 from gan_lightning.storage import atomic
 
 if TYPE_CHECKING:
@@ -29,16 +30,18 @@ BATCHES = (1, 3, 64)  # batch sizes of the comparison
 class Request(BaseModel):
     """Write a trained run's generator (its running average) for other programs.
 
-    gan-export run=RUN_DIR out=g.onnx [checkpoint=latest]
+    gan-export run=RUN_DIR out=g.onnx [checkpoint=latest] [force=]
 
     out         g.onnx: inputs z (N, latent_dim) and, where there are classes, labels (N,), output samples, any N; compared
                 with torch through onnxruntime before it is kept. g.safetensors: the weights, with the config as metadata
     checkpoint  latest, best (by the run's objective) or a step
+    force       true: an existing file that gan-export has not written is replaced
     """
 
     run: Path
     out: Path
     checkpoint: str = "latest"
+    force: bool = False
 
 
 def main() -> None:
@@ -47,6 +50,7 @@ def main() -> None:
         request = parse_arguments(Request, sys.argv[1:])
         export = choose_format(request.out)
         require_writable(request.out)
+        outputs.require_replaceable(request.out, "gan-export", outputs.is_export, request.force)
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
         from gan_lightning.training.threads import run_thread_limit
@@ -101,7 +105,9 @@ def export_onnx(sampler: Sampler) -> tuple[bytes, str]:
             verbose=False,
         )
     assert program is not None
-    data = program.model_proto.SerializeToString()
+    model = program.model_proto
+    model.doc_string = f"step {sampler.step} of a run, written by {outputs.EXPORT_SOFTWARE}"
+    data = model.SerializeToString()
     session, worst = InferenceSession(data, providers=["CPUExecutionProvider"]), 0.0
     for n in BATCHES:
         inputs = example_inputs(sampler, n)
@@ -119,7 +125,8 @@ def export_safetensors(sampler: Sampler) -> tuple[bytes, str]:
     from safetensors.torch import save
 
     state = {name: tensor.contiguous() for name, tensor in sampler.generator.state_dict().items()}
-    data = save(state, metadata={"config": json.dumps(sampler.plain), "step": str(sampler.step)})
+    metadata = {"software": outputs.EXPORT_SOFTWARE, "step": str(sampler.step), "config": json.dumps(sampler.plain)}
+    data = save(state, metadata=metadata)
     return data, f"{sum(t.numel() for t in state.values()):,} numbers in {len(state)} tensors"
 
 

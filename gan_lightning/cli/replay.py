@@ -11,48 +11,58 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, Field
 
-from gan_lightning.cli.arguments import parse_arguments
+from gan_lightning.cli.arguments import dotted_arguments, parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
 from gan_lightning.config.world_size import global_rank, is_distributed
 from gan_lightning.distributed.rendezvous import report_user_error
+from gan_lightning.run import outputs
 from gan_lightning.storage import atomic
 
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
+    from gan_lightning.run.relocated import RelocatedRun
     from gan_lightning.training.replay import StepRecord
 
 
 class Request(BaseModel):
     """Train a step of a run again, from the last checkpoint before it, and keep what it was made of.
 
-    gan-replay run=RUN_DIR step=N [out=DIR]
+    gan-replay run=RUN_DIR step=N [out=DIR] [force=] [data.root=] [data.cache=] [data.download=]
 
-    out   a folder for real.png, fake.png (the batch that G and D saw), terms.json (means beside what was logged) and
-          step.safetensors (batch, samples, each sample's terms, every parameter's gradient); without it RUN_DIR/replay/step=N
+    out    a folder for real.png, fake.png (the batch that G and D saw), terms.json (means beside what was logged) and
+           step.safetensors (batch, samples, each sample's terms, every parameter's gradient); without it RUN_DIR/replay/step=N
+    force  true: these four files are written into a folder that holds others
+    data.  root, cache, download: where the data are on this machine, if not where they were when the run was trained
     """
 
     run: Path
     step: Annotated[int, Field(ge=1)]
     out: Path | None = None
+    force: bool = False
+    data_root: Path | None = Field(None, alias="data.root")
+    data_cache: Path | None = Field(None, alias="data.cache")
+    data_download: bool | None = Field(None, alias="data.download")
 
 
 def main() -> None:
     """Run the console script `gan-replay`; exit code 1 if a term differs from its logged value."""
     with exit_codes(report_user_error):
         request = parse_arguments(Request, sys.argv[1:])
-        from gan_lightning.run.directory import Run
+        from gan_lightning.run.relocated import RelocatedRun
         from gan_lightning.training.fit import silence_lightning
         from gan_lightning.training.replay import plan_replay
 
         silence_lightning()
-        run = Run(request.run)
-        folder = request.out or run.path / "replay" / f"step={request.step:08d}"
+        run = RelocatedRun(request.run, dotted_arguments(request))
+        default = run.path / "replay" / f"step={request.step:08d}"
+        folder = request.out or default
+        require_writable(folder, folder=True)
+        outputs.require_replay_folder(folder, folder.resolve() == default.resolve(), request.force)
         if is_distributed():
             replay_in_process(run, request.step, folder)
             return
-        require_writable(folder, folder=True)
         if (processes := plan_replay(run, request.step).processes) > 1:
-            replay_in_ranks(run, request.step, folder, processes)
+            replay_in_ranks(run, request, folder, processes)
         else:
             replay_in_process(run, request.step, folder)
         sys.exit(print_record(run, folder))
@@ -71,12 +81,13 @@ def replay_in_process(run: Run, step: int, folder: Path) -> None:
         write_record(record, logged, folder)
 
 
-def replay_in_ranks(run: Run, step: int, folder: Path, processes: int) -> None:
+def replay_in_ranks(run: RelocatedRun, request: Request, folder: Path, processes: int) -> None:
     """Start this command in as many ranks on this machine; exit with the code of one that fails."""
     from gan_lightning.distributed.launcher import launch_ranks
     from gan_lightning.training.fit import REPORTED
 
-    command = ["gan_lightning.cli.replay", f"run={run.path}", f"step={step}", f"out={folder}"]
+    command = ["gan_lightning.cli.replay", f"run={run.path}", f"step={request.step}", f"out={folder}"]
+    command += [f"force={request.force}", *(f"{key}={value}" for key, value in run.places.items() if value is not None)]
     code, failure = launch_ranks(command, processes)
     if failure is not None and code not in REPORTED:
         print(f"run={run.path}: {failure}", file=sys.stderr)

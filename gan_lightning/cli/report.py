@@ -12,20 +12,22 @@ from gan_lightning.cli.arguments import parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
 from gan_lightning.config.errors import UserError
 from gan_lightning.storage import atomic
-from gan_lightning.sweep.report.write import write_report
+from gan_lightning.sweep.report.write import require_page, write_report
 
 
 class Request(BaseModel):
     """Put a sweep on one page: who was best, what each factor did, curves, samples, what failed, what to type next.
 
-    gan-report run=SWEEP_DIR [out=SWEEP_DIR/report.html]
+    gan-report run=SWEEP_DIR [out=SWEEP_DIR/report.html] [force=]
 
-    run  a sweep's folder, finished or not, or a single run's
-    out  the page; report.md and report.csv are written beside it under the same name
+    run    a sweep's folder, finished or not, or a single run's
+    out    the page; report.md and report.csv are written beside it under the same name
+    force  true: existing files that gan-report has not written are replaced
     """
 
     run: Path
     out: Path | None = None
+    force: bool = False
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
         request: Request = parse_arguments(Request, sys.argv[1:])
         check_request(request)
         start = time.monotonic()
-        path = write_report(request.run, request.out)
+        path = write_report(request.run, request.out, request.force)
         print(f"{path}  {atomic.format_bytes(path.stat().st_size)}, {time.monotonic() - start:.1f} s")
 
 
@@ -43,7 +45,9 @@ def check_request(request: Request) -> None:
     if request.out is not None and request.out.suffix != ".html":
         raise UserError(f"out={request.out}: a page; name it ….html")
     if request.out is not None or request.run.is_dir():
-        require_writable(request.out or request.run / "report.html")
+        page = request.out or request.run / "report.html"
+        require_writable(page)
+        require_page(page, request.force)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ CHANGEABLE = (
     "logger.",
     "data.root",
     "data.cache",
+    "data.download",
     "data.num_workers",
+    "feature.weights",
     "threads",
     "debug",
 )

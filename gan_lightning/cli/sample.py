@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from gan_lightning.cli.arguments import parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
 from gan_lightning.config.errors import UserError
+from gan_lightning.run import outputs
 from gan_lightning.storage import atomic
 from gan_lightning.storage.home import expand_home
 
@@ -26,9 +27,10 @@ IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 class Request(BaseModel):
     """Draw samples from a trained run.
 
-    gan-sample run=RUN_DIR [num=64] [out=grid.png] [labels=[0,1,…]] [truncation=] [seed=0] [checkpoint=latest]
+    gan-sample run=RUN_DIR [num=64] [out=grid.png] [labels=[0,1,…]] [truncation=] [seed=0] [checkpoint=latest] [force=]
 
     out         grid.png: one picture; DIR/: one file a sample; x.npy: float32 (num, *sample_shape), in the network's range
+                a PNG file of gan-sample is replaced; any other file, and the samples in a folder, only with force=true
     labels      the classes asked for, repeated up to num; without it all classes in turn
     truncation  cut a Gaussian prior's tails at this many standard deviations: better samples, less variety
     checkpoint  latest, best (by the run's objective) or a step
@@ -41,13 +43,14 @@ class Request(BaseModel):
     truncation: Annotated[float, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     checkpoint: str = "latest"
+    force: bool = False
 
 
 def main() -> None:
     """Run the console script `gan-sample`."""
     with exit_codes():
         request = parse_arguments(Request, sys.argv[1:])
-        out, folder = check_output(request.out)
+        out, folder = check_output(request.out, request.force)
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
         from gan_lightning.training.threads import run_thread_limit
@@ -59,14 +62,18 @@ def main() -> None:
         print(write_samples(samples, columns, out, folder))
 
 
-def check_output(name: str) -> tuple[Path, bool]:
-    """Return the output's path and whether it is a folder. Raises UserError if it can't be written."""
+def check_output(name: str, force: bool = False) -> tuple[Path, bool]:
+    """Return the output's path and whether it is a folder. Raises UserError if it can't be written, or must not be."""
     out = expand_home(name)
     kind, folder = out.suffix.lower(), name.endswith("/") or out.is_dir()
     if not (folder or kind in (".npy", *IMAGES)):
         allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(IMAGES)
         raise UserError(f"out={name}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
     require_writable(out, folder)
+    if folder:
+        outputs.require_sample_folder(out, force)
+    else:
+        outputs.require_replaceable(out, "gan-sample", outputs.is_sample_picture, force)
     return out, folder
 
 
@@ -113,20 +120,27 @@ def grid_columns(num_classes: int) -> int:
 
 
 def write_samples(samples: Tensor, columns: int, out: Path, folder: bool) -> str:  # (num, *sample_shape)
-    """Write one file per sample into a folder, a .npy file, or an image grid, and return the line to print. Raises OSError."""
+    """Write one file per sample into a folder, a .npy file, or an image grid, and return the line to print. Raises OSError.
+
+    The folder's earlier samples are removed first.
+    """
     from gan_lightning.data import render
 
+    software = outputs.SAMPLE_SOFTWARE
     if folder:
+        outputs.remove_samples(out)
         for i, sample in enumerate(samples):
             if samples.dim() == 4:
-                atomic.write_bytes(out / f"{i:06d}.png", render.encode_image(render.to_array(sample), ".png"), flushed=False)
+                picture = render.encode_image(render.to_array(sample), ".png", software)
+                atomic.write_bytes(out / f"{i:06d}.png", picture, flushed=False)
             else:
                 write_array(sample, out / f"{i:06d}.npy")
         return f"{len(samples)} samples: {out}/"
     if out.suffix.lower() == ".npy":
         write_array(samples, out)
     else:
-        atomic.write_bytes(out, render.encode_image(render.render(samples, columns), out.suffix), flushed=False)
+        picture = render.encode_image(render.render(samples, columns), out.suffix, software)
+        atomic.write_bytes(out, picture, flushed=False)
     return f"{len(samples)} samples: {out}"
 
 

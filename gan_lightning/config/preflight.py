@@ -13,9 +13,10 @@ import torch
 from omegaconf import DictConfig
 
 from gan_lightning.config.errors import UserError, one_line, suggest
-from gan_lightning.config.instantiate import build_bare_trainer, build_data, build_metrics, build_networks
+from gan_lightning.config.instantiate import Networks, build_bare_trainer, build_data, build_metrics, build_networks
 from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.resolve import Plain
+from gan_lightning.config.size_checks import find_size_mistakes
 from gan_lightning.config.targets import import_object
 from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import is_distributed, world_size
@@ -203,4 +204,4 @@ def _shape_mistakes(plain: Plain) -> list[str]:
         if logits.shape != (n // packing,):
             actual, expected = list(logits.shape), n // packing
             return [f"model.discriminator: its logits have shape {actual} for {expected} samples, not [{expected}]"]
-    return []
+        return find_size_mistakes(plain, Networks(generator, discriminator), (z, labels), packed)

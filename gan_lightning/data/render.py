@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -95,10 +96,14 @@ def save_image(image: np.ndarray, path: Path) -> None:
     Image.fromarray(image).save(path)
 
 
-def encode_image(image: np.ndarray, suffix: str) -> bytes:
-    """Return the content of an image file with this suffix, such as .png."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, Image.registered_extensions()[suffix.lower()])
+def encode_image(image: np.ndarray, suffix: str, software: str | None = None) -> bytes:
+    """Return the content of an image file with this suffix, such as .png; a PNG file also names the `software`, if given."""
+    buffer, name = io.BytesIO(), Image.registered_extensions()[suffix.lower()]
+    options = {}
+    if software is not None and name == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Software", software)
+    Image.fromarray(image).save(buffer, name, **options)
     return buffer.getvalue()
 
 

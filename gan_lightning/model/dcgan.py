@@ -42,7 +42,7 @@ class Generator(nn.Module):
     def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 128) -> None:
         super().__init__()
         channels, *size = image_shape(sample_shape, MAX_CHANNELS)
-        h, w, times = doubling(*size)
+        self.doubling = h, w, times = doubling(*size)
         maps = widths(width, times)[::-1]
         self.num_classes = num_classes
         layers: list[nn.Module] = [

@@ -22,7 +22,7 @@ class Generator(nn.Module):
     def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 32) -> None:
         super().__init__()
         channels, *size = image_shape(sample_shape)
-        h, w, times = doubling(*size, least=4)
+        self.doubling = h, w, times = doubling(*size, least=4)
         wide = 2 * width
         self.num_classes = num_classes
         self.start = nn.Sequential(

@@ -6,14 +6,15 @@ import shlex
 import sys
 from pathlib import Path
 
+from gan_lightning.run import outputs
 from gan_lightning.storage import atomic
 
 
-def write_report(path: Path, out: Path | None = None) -> Path:
+def write_report(path: Path, out: Path | None = None, force: bool = False) -> Path:
     """Write the report of a sweep, finished or not, and return the page's path, `out` or `path`/report.html.
 
     The tables are written beside the page as .md and .csv. What can't be read is named on the page. Raises UserError if there
-    are no runs, OSError if the report can't be written.
+    are no runs, or if another file would be replaced, OSError if the report can't be written.
     """
     from gan_lightning.sweep.report.collect import collect
     from gan_lightning.sweep.report.findings import Findings
@@ -22,11 +23,18 @@ def write_report(path: Path, out: Path | None = None) -> Path:
 
     findings = Findings(collect(Path(path)))
     page = out or Path(path) / "report.html"
+    require_page(page, force)
     page.parent.mkdir(parents=True, exist_ok=True)
     for file, text in ((page.with_suffix(".csv"), csv_table(findings)), (page.with_suffix(".md"), markdown(findings))):
         atomic.write_text(file, replace_surrogates(text))
     atomic.write_text(page, replace_surrogates(render_page(findings)))
     return page
+
+
+def require_page(page: Path, force: bool = False) -> None:
+    """Check that no file of another origin would be replaced. Raises UserError unless `force` is given and allowed."""
+    for file in (page, page.with_suffix(".csv"), page.with_suffix(".md")):
+        outputs.require_replaceable(file, "gan-report", outputs.is_report, force)
 
 
 def replace_surrogates(text: str) -> str:

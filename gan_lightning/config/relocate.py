@@ -1,0 +1,22 @@
+"""Paths of a run's config that are others on this machine: of the data, of their cache, of an extractor's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.quoting import quote_value
+
+
+def relocate(config: DictConfig, places: Mapping[str, Any]) -> None:
+    """Set these keys of a config, such as data.root, to their values as they are typed; None: the config's own is kept.
+
+    `validate` refuses a key that the config has no use for.
+    """
+    for key, value in places.items():
+        if value is not None:
+            typed = quote_value(value) if isinstance(value, str) else str(value).lower()
+            OmegaConf.update(config, key, Composer().parse([f"{key}={typed}"])[0].value(), force_add=True)

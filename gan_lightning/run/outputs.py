@@ -1,0 +1,136 @@
+"""What a command may write over: a file that the same command has written before.
+
+Such a file is recognised by its content, and is replaced. Any other existing file is replaced only with `force=true`, and in
+the folder of a run, a sweep or a search not even then. A link counts as the file that it leads to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from gan_lightning.config.errors import UserError
+
+SAMPLE_NAME = re.compile(r"\d{6,}\.(png|npy)")  # of gan-sample's files in a folder
+SAMPLE_SOFTWARE = "gan-sample"  # the text chunk Software of its PNG files
+EXPORT_SOFTWARE = "gan-export"  # in the description of its ONNX files and the metadata of its safetensors files
+MAX_JSON = 2**24  # bytes; a larger file is none of ours
+SCORES_KEYS = {"scores", "protocol", "provenance"}
+REPLAY_NAMES = {"real.png", "fake.png", "step.safetensors", "terms.json"}
+REPLAY_KEYS = {"step", "since", "terms", "logged"}  # of terms.json
+REPORT_MARKS = {  # what the beginning of each of a report's files contains
+    ".html": '<meta name="generator" content="gan-report">',
+    ".md": "\n## Configurations\n",
+    ".csv": "directory,status,reason,step,seconds,images_seen,seed,",
+}
+
+
+def require_replaceable(out: Path, command: str, is_own: Callable[[Path], bool], force: bool) -> None:
+    """Check that nothing is lost if `command` writes the file `out`; `is_own` recognises its files.
+
+    Raises UserError for an existing file that the command has not written, unless `force` is given and the file is outside of
+    the folders of runs, sweeps and searches.
+    """
+    if not out.is_file() or is_own(out):
+        return
+    if (folder := run_folder(out)) is not None:
+        raise UserError(f"out={out}: belongs to the run or sweep {folder}, and is never replaced; choose another name")
+    if not force:
+        raise UserError(f"out={out}: exists, and {command} has not written it; choose another name, or replace it: force=true")
+
+
+def require_sample_folder(out: Path, force: bool) -> None:
+    """Check that gan-sample's files in the folder `out` will be its only samples. Hidden files are not counted.
+
+    Raises UserError if the folder holds anything, unless `force` is given and all of its samples are gan-sample's.
+    """
+    held = visible_files(out)
+    if not held:
+        return
+    foreign = [path for path in held if not is_sample_picture(path)]
+    folder = run_folder(out / "x")
+    if foreign and folder is not None:
+        raise UserError(f"out={out}/: belongs to the run or sweep {folder}, and is never written to; choose another folder")
+    if not force:
+        raise UserError(f"out={out}/: is not empty; choose another folder, or replace the samples in it: force=true")
+    if lost := [path.name for path in foreign if SAMPLE_NAME.fullmatch(path.name)]:
+        why = f"holds {lost[0]}, and whether gan-sample has written it can't be seen"
+        raise UserError(f"out={out}/: {why}; choose another folder")
+
+
+def remove_samples(out: Path) -> None:
+    """Remove the files that gan-sample has written into a folder as single samples. Raises OSError."""
+    for path in visible_files(out):
+        if SAMPLE_NAME.fullmatch(path.name) and is_sample_picture(path):
+            path.unlink()
+
+
+def require_replay_folder(out: Path, is_default: bool, force: bool) -> None:
+    """Check that gan-replay replaces only a record of its own in the folder `out`; `is_default`: the run's place for it.
+
+    Raises UserError for a folder that holds anything else, unless `force` is given and it is not in the folder of a run.
+    """
+    held = visible_files(out)
+    names = {path.name for path in held}
+    if names <= REPLAY_NAMES and (not names or is_default or has_keys(out / "terms.json", REPLAY_KEYS)):
+        return
+    if not is_default and (folder := run_folder(out / "x")) is not None:
+        raise UserError(f"out={out}: belongs to the run or sweep {folder}, and is never written to; choose another folder")
+    if not force:
+        raise UserError(f"out={out}: holds other files; choose another folder, or write into this one: force=true")
+
+
+def run_folder(path: Path) -> Path | None:
+    """Return the run, sweep or search whose folder contains the file, after links were followed; None if there is none."""
+    for folder in path.resolve().parents:
+        marks = ("config.resolved.yaml", "result.json", "checkpoints")  # config.yaml alone could be another program's
+        is_run = (folder / "config.yaml").is_file() and any((folder / mark).exists() for mark in marks)
+        if is_run or any((folder / mark).exists() for mark in ("sweep.json", "study.db", ".search.lock")):
+            return folder
+    return None
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Return the entries of a folder, sorted, without hidden ones; none if there is no folder. Raises OSError."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+
+
+def is_sample_picture(path: Path) -> bool:
+    """Return whether gan-sample has written this picture: only PNG files contain their software's name."""
+    return path.suffix.lower() == ".png" and f"Software\0{SAMPLE_SOFTWARE}".encode() in read_beginning(path)
+
+
+def is_scores(path: Path) -> bool:
+    """Return whether gan-evaluate has written this file."""
+    return has_keys(path, SCORES_KEYS)
+
+
+def is_export(path: Path) -> bool:
+    """Return whether gan-export has written this file: its name is in the description, or in the metadata."""
+    return path.suffix in (".onnx", ".safetensors") and EXPORT_SOFTWARE.encode() in read_beginning(path)
+
+
+def is_report(path: Path) -> bool:
+    """Return whether gan-report has written this page, or this table beside a page."""
+    mark = REPORT_MARKS.get(path.suffix)
+    return mark is not None and mark.encode() in read_beginning(path)
+
+
+def has_keys(path: Path, keys: set[str]) -> bool:
+    """Return whether a file holds a JSON object with all these keys."""
+    try:
+        content = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_JSON else None
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and keys <= content.keys()
+
+
+def read_beginning(path: Path, size: int = 65536) -> bytes:
+    """Return the first bytes of a file; none if it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except OSError:
+        return b""
