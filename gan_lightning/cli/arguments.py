@@ -20,7 +20,7 @@ def parse_arguments(model: type[Model], line: list[str]) -> Model:
     """
     if any(argument in ("-h", "--help") for argument in line):
         raise SystemExit(print((model.__doc__ or "").strip()))
-    fields: dict[str, Any] = model.model_fields
+    fields: dict[str, Any] = {field.alias or name: field for name, field in model.model_fields.items()}
     values: Plain = {}
     mistakes: list[str] = []
     for argument in line:

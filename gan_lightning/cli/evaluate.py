@@ -41,6 +41,7 @@ class Request(BaseModel):
     seed        of the z: other ones than in training
     weights     ema: the running average's; raw: the generator's own
     batch_norm  running: by running statistics; batch: by those of 500 samples at a time
+    data.changed  accept: score the run although its data are not those that it was trained on
     out         where the scores go: RUN_DIR/scores.json, or for folders nowhere unless asked
     """
 
@@ -55,6 +56,7 @@ class Request(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     weights: Literal["ema", "raw"] = "ema"
     batch_norm: Literal["running", "batch"] = "running"
+    data_changed: Literal["accept"] | None = Field(None, alias="data.changed")
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = None
     out: Path | None = None
 
@@ -91,6 +93,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     from gan_lightning.metric.reference import Reference
     from gan_lightning.run.directory import Run
     from gan_lightning.step.seeding import Purpose
+    from gan_lightning.training.data_change import ACCEPT, require_same_data
     from gan_lightning.training.restore import load_gan
 
     assert request.run is not None
@@ -98,6 +101,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     out = request.out or run.path / "scores.json"
     require_writable(out, create_folders=False)
     plain = select_metrics(run.config, request)
+    data_changes = require_same_data(run, plain, request.data_changed is not None, f"add {ACCEPT}")
     gan, step = load_gan(run, request.checkpoint)
     data = build_data(plain)
     metrics = build_fitting_metrics(plain, data)
@@ -108,6 +112,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
         "seed": request.seed,
         "weights": request.weights,
         "batch_norm": f"{request.batch_norm} statistics" if batch_norm_layers(source.network) else "none",
+        **({"data_changed": data_changes} if data_changes else {}),
     }
     reference = Reference(data, request.split, discriminator_function(gan))
     return score_samples(metrics, source, reference, request.num, protocol), out

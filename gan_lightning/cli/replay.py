@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 class Request(BaseModel):
     """Train a step of a run again, from the last checkpoint before it, and keep what it was made of.
 
-    gan-replay run=RUN_DIR step=N [out=DIR]
+    gan-replay run=RUN_DIR step=N [out=DIR] [data.changed=accept]
 
     out   a folder for real.png, fake.png (the batch that G and D saw), terms.json (means beside what was logged) and
           step.safetensors (batch, samples, each sample's terms, every parameter's gradient); without it RUN_DIR/replay/step=N
+    data.changed  accept: replay the step although the data are not those that the run was trained on
     """
 
     run: Path
     step: Annotated[int, Field(ge=1)]
     out: Path | None = None
+    data_changed: Literal["accept"] | None = Field(None, alias="data.changed")
 
 
 def main() -> None:
@@ -41,6 +43,7 @@ def main() -> None:
     with exit_codes(report_user_error):
         request = parse_arguments(Request, sys.argv[1:])
         from gan_lightning.run.directory import Run
+        from gan_lightning.training.data_change import ACCEPT, require_same_data
         from gan_lightning.training.fit import silence_lightning
         from gan_lightning.training.replay import plan_replay
 
@@ -51,7 +54,9 @@ def main() -> None:
             replay_in_process(run, request.step, folder)
             return
         require_writable(folder, folder=True)
-        if (processes := plan_replay(run, request.step).processes) > 1:
+        plan = plan_replay(run, request.step)
+        require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}")
+        if (processes := plan.processes) > 1:
             replay_in_ranks(run, request.step, folder, processes)
         else:
             replay_in_process(run, request.step, folder)
@@ -93,6 +98,9 @@ def print_record(run: Run, folder: Path) -> int:
     for change in run.result.get("continued", []):
         if step <= change["step"]:
             print(f"\nthe config has changed since, at step {change['step']}: {'; '.join(change['changed'])}")
+    for change in run.result.get("data_changed", []):
+        if step <= change["step"]:
+            print(f"\nthe data have changed since, at step {change['step']}: {'; '.join(change['changed'])}")
     print(f"\n{folder}")
     return int(not all(same_value(means[name], value) for name, value in logged.items()))
 

@@ -7,21 +7,21 @@ A data set that was written for another project needs no copy on disk and may be
 from __future__ import annotations
 
 import operator
-import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
-from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from gan_lightning.data.base import Data, DataError, Share, Splits, require_training_share
+from gan_lightning.data.dataset_fingerprint import fingerprint_datasets, item_names
 from gan_lightning.data.decode import decode, require_image_shape
-from gan_lightning.data.store import split_indices
+from gan_lightning.data.fingerprint import Fingerprint
+from gan_lightning.data.global_rng import seeded_rng
+from gan_lightning.data.split import split_by_name
 from gan_lightning.data.stream import batch_positions
 from gan_lightning.step.seeding import Purpose, derive_seed
 from gan_lightning.step.types import Batch
@@ -45,8 +45,8 @@ class UserDataset(Data):
 
     x is a PIL image, which `decode` converts to `sample_shape`; a uint8 array or tensor (C, H, W), (H, W, C) or (H, W) of
     exactly that size, scaled to [-1, 1]; or floats of exactly `sample_shape`, which are not changed: images in [-1, 1].
-    y is an integer below `num_classes`; with `num_classes` 0 labels are ignored. `validation` and `test` are shares of
-    `dataset`, each used unless that split has a data set of its own.
+    y is an integer below `num_classes`; with `num_classes` 0 labels are ignored. `validation` and `test` are approximate
+    shares of `dataset`, each used unless that split has a data set of its own.
     """
 
     def __init__(
@@ -71,12 +71,18 @@ class UserDataset(Data):
             source.check()
         return Splits(*sources)
 
+    def fingerprint(self) -> Fingerprint:
+        named = {"dataset": self.dataset, "validation_dataset": self.validation_dataset, "test_dataset": self.test_dataset}
+        datasets = {name: dataset for name, dataset in named.items() if dataset is not None}
+        return fingerprint_datasets(type(self).__name__, datasets, self.num_classes)
+
     def parts(self) -> list[SplitPart]:
         """Return the items of train, validation and test. Raises DataError unless each data set can be indexed."""
         validation = self.validation if self.validation_dataset is None else 0.0
         test = self.test if self.test_dataset is None else 0.0
         require_training_share(validation, test)
-        train, *shares = split_indices(dataset_length("data.dataset", self.dataset), validation, test)
+        dataset_length("data.dataset", self.dataset)
+        train, *shares = split_by_name(item_names(self.dataset), validation, test)
         parts = [SplitPart("data.dataset", self.dataset, train)]
         datasets = {"data.validation_dataset": self.validation_dataset, "data.test_dataset": self.test_dataset}
         for (key, dataset), share in zip(datasets.items(), shares, strict=True):
@@ -232,13 +238,3 @@ def layouts(x: Tensor) -> Iterator[Tensor]:  # (C, H, W), (H, W, C) or (H, W)
         yield x.permute(2, 0, 1)
     if x.dim() == 2:
         yield x.unsqueeze(0)
-
-
-@contextmanager
-def seeded_rng(seed: int) -> Iterator[None]:
-    """Seed the global generators of torch, NumPy and `random` inside the block, and restore their states after it."""
-    with isolate_rng(include_cuda=False):
-        torch.default_generator.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 (the generator that data sets use)
-        random.seed(seed)
-        yield

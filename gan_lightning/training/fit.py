@@ -29,6 +29,7 @@ from gan_lightning.run.directory import Run, shorten_path
 from gan_lightning.run.provenance import provenance
 from gan_lightning.storage import atomic
 from gan_lightning.storage.safe_load import UnsafeFileError
+from gan_lightning.training.data_change import ACCEPT, record_data, require_same_data
 from gan_lightning.training.outcome import outcome_of
 from gan_lightning.training.replay import fork
 from gan_lightning.training.summary import describe_start, summary
@@ -49,6 +50,7 @@ class ConfigChange(NamedTuple):
     config: DictConfig
     lines: list[str]  # `key: old → new`
     overrides: list[str]
+    accepts_data: bool = False  # whether the run goes on if its data have changed
 
 
 def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
@@ -63,13 +65,14 @@ def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
     with ExitStack() as stack:
         stack.enter_context(record_failure())
 
-        def lock_and_find_step() -> int | None:
+        def lock_and_find_step() -> tuple[int | None, list[str]]:
             stack.enter_context(run.locked())
-            stack.enter_context(run.status_recorded())
-            return resume_step(run, plain)
+            data_changes = require_same_data(run, plain, change is not None and change.accepts_data)
+            stack.enter_context(run.status_recorded())  # after the comparison: a refused command leaves the result as it was
+            return resume_step(run, plain), data_changes
 
-        step = broadcast_from_rank_zero("newest", lock_and_find_step)
-        trainer = fit(run, plain, change, step)
+        step, data_changes = broadcast_from_rank_zero("newest", lock_and_find_step)
+        trainer = fit(run, plain, change, step, data_changes)
         outcome = outcome_of(run, trainer)
         if global_rank() == 0:
             run.record(status=outcome.status, step=trainer.global_step, reason=outcome.reason)
@@ -79,10 +82,10 @@ def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
     return outcome.exit_code
 
 
-def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None) -> pl.Trainer:
+def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None, data_changes: list[str]) -> pl.Trainer:
     """Build the data, the Trainer and the GAN, fit from the checkpoint of step `resume`, and return the Trainer.
 
-    Raises UserError and WriteError.
+    `data_changes` are what the user accepts of the data. Raises UserError and WriteError.
     """
     checkpoint = None if resume is None else run.checkpoint_path(resume)
     start, first = resume or 0, global_rank() == 0
@@ -97,6 +100,7 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None)
         if first:
             run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size)
             save_config_change(run, change, start)
+            record_data(run, plain, data, data_changes, start)
         print(describe_start(run, plain, gan, device), flush=True)
         trainer.fit(gan, data, ckpt_path=None if checkpoint is None else str(checkpoint))
     return trainer
@@ -153,11 +157,14 @@ def record_failure() -> Iterator[None]:
 
 def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
     """Train in as many processes as `plain` asks for, record which rank failed and why, and return the exit code."""
+    accepts_data = change is not None and change.accepts_data
     with run.locked():
+        require_same_data(run, plain, accepts_data)
         save_config_change(run, change, max(run.checkpoints, default=run.first_step))
         resume_step(run, plain)
         run.record(processes=world_size(plain))
-    code, failure = launch_ranks(["gan_lightning.cli.train", f"run={run.path}"], world_size(plain))
+    command = ["gan_lightning.cli.train", f"run={run.path}", *([ACCEPT] if accepts_data else [])]
+    code, failure = launch_ranks(command, world_size(plain))
     if failure is not None and not failure.startswith("rank 0: " if code in REPORTED else "none"):
         run.record(status="failed", reason=failure)
     if failure is not None and code not in REPORTED:
