@@ -50,6 +50,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     from gan_lightning.metric.reference import Reference
     from gan_lightning.run.directory import Run
     from gan_lightning.step.seeding import Purpose
+    from gan_lightning.training.data_change import ACCEPT, require_same_data
     from gan_lightning.training.restore import load_gan
 
     assert request.run is not None
@@ -57,6 +58,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     out = request.out or run.path / "scores.json"
     require_output(out, request.force)
     plain = select_metrics(run.config, request)
+    data_changes = require_same_data(run, plain, request.data_changed is not None, f"add {ACCEPT}")
     gan, step = load_gan(run, request.checkpoint)
     data = build_data(plain)
     metrics = build_fitting_metrics(plain, data)
@@ -67,6 +69,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
         "seed": request.seed,
         "weights": request.weights,
         "batch_norm": f"{request.batch_norm} statistics" if batch_norm_layers(source.network) else "none",
+        **({"data_changed": data_changes} if data_changes else {}),
     }
     reference = Reference(data, request.split, discriminator_function(gan), request.seed)
     return score_samples(metrics, source, reference, request.num, protocol), out

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 class Request(BaseModel):
     """Train a step of a run again, from the last checkpoint before it, and keep what it was made of.
 
-    gan-replay run=RUN_DIR step=N [out=DIR] [force=] [data.root=] [data.cache=] [data.download=]
+    gan-replay run=RUN_DIR step=N [out=DIR] [force=] [data.root=] [data.cache=] [data.download=] [data.changed=accept]
 
     out    a folder for real.png, fake.png (the batch that G and D saw), terms.json (means beside what was logged) and
            step.safetensors (batch, samples, each sample's terms, every parameter's gradient); without it RUN_DIR/replay/step=N
     force  true: these four files are written into a folder that holds others
-    data.  root, cache, download: where the data are on this machine, if not where they were when the run was trained
+    data.  root, cache, download: where the data are on this machine, if not where they were when the run was trained;
+           changed=accept: the step is replayed although the data are not those that the run was trained on
     """
 
     run: Path
@@ -42,6 +43,7 @@ class Request(BaseModel):
     data_root: Path | None = Field(None, alias="data.root")
     data_cache: Path | None = Field(None, alias="data.cache")
     data_download: bool | None = Field(None, alias="data.download")
+    data_changed: Literal["accept"] | None = Field(None, alias="data.changed")
 
 
 def main() -> None:
@@ -49,6 +51,7 @@ def main() -> None:
     with exit_codes(report_user_error):
         request = parse_arguments(Request, sys.argv[1:])
         from gan_lightning.run.relocated import RelocatedRun
+        from gan_lightning.training.data_change import ACCEPT, require_same_data
         from gan_lightning.training.fit import silence_lightning
         from gan_lightning.training.replay import plan_replay
 
@@ -61,7 +64,9 @@ def main() -> None:
         if is_distributed():
             replay_in_process(run, request.step, folder)
             return
-        if (processes := plan_replay(run, request.step).processes) > 1:
+        plan = plan_replay(run, request.step)
+        require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}")
+        if (processes := plan.processes) > 1:
             replay_in_ranks(run, request, folder, processes)
         else:
             replay_in_process(run, request.step, folder)
@@ -104,6 +109,9 @@ def print_record(run: Run, folder: Path) -> int:
     for change in run.result.get("continued", []):
         if step <= change["step"]:
             print(f"\nthe config has changed since, at step {change['step']}: {'; '.join(change['changed'])}")
+    for change in run.result.get("data_changed", []):
+        if step <= change["step"]:
+            print(f"\nthe data have changed since, at step {change['step']}: {'; '.join(change['changed'])}")
     print(f"\n{folder}")
     return int(not all(same_value(means[name], value) for name, value in logged.items()))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_lightning.cli.changed_data import require_parents_data, take_acceptance
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import quote_value
@@ -52,6 +53,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     if not run_dir:
         raise UserError("run=: empty; give the directory of a run: run=RUN_DIR")
     run = Run(expand_home(run_dir))
+    accepts_data, overrides = take_acceptance(overrides)
     config = change_config(run, overrides)
 
     def check() -> Plain:
@@ -68,7 +70,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
         return 0
     for change in changes:
         print(f"changed: {change}")
-    return train(run, plain, ConfigChange(config, changes, overrides))
+    return train(run, plain, ConfigChange(config, changes, overrides, accepts_data))
 
 
 def change_config(run: Run, overrides: list[str]) -> DictConfig:
@@ -115,7 +117,7 @@ def expand_fork(line: list[str]) -> list[str]:
     UserError.
     """
     fork = dict(argument.split("=", 1) for argument in line if argument.startswith(("fork=", "step=")))
-    rest = [argument for argument in line if not argument.startswith(("fork=", "step="))]
+    accepts_data, rest = take_acceptance([argument for argument in line if not argument.startswith(("fork=", "step="))])
     parent = open_parent(fork["fork"], fork.get("step", ""))
     switches = parse_switches(rest)
     composer, inherited = Composer(switches.config_dir, switches.config_name), parent.result.get("overrides", [])
@@ -126,6 +128,7 @@ def expand_fork(line: list[str]) -> list[str]:
         cure = "what concerns Hydra itself is typed"
         raise UserError(f"fork={fork['fork']}: its result.json contains {of_hydra.input_line}; {cure}")
     typed = composer.parse(switches.overrides)
+    require_parents_data(parent, typed, accepts_data)
     keys = {"fork", *(o.key_or_group for o in typed)}
     groups = [o.key_or_group.replace("/", ".") for o in typed if composer.is_group(o)]
     unchanged = [

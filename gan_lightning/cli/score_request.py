@@ -52,6 +52,7 @@ class Request(BaseModel):
     split: Literal["test", "validation", "train"] = "test"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     weights: Literal["ema", "raw"] = "ema"
+    data_changed: Literal["accept"] | None = Field(None, alias="data.changed")
     batch_norm: Literal["running", "batch"] = "running"
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = None
     out: Path | None = None

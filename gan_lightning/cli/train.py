@@ -12,6 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from gan_lightning.cli.changed_data import refuse_acceptance
 from gan_lightning.cli.exit_codes import exit_codes
 from gan_lightning.cli.resume import expand_fork, is_fork, resume
 from gan_lightning.config.compose import Composer, config_dir
@@ -48,6 +49,7 @@ def run_command() -> None:
             line = expand_fork(line)
         if run_dir is not None:
             sys.exit(resume(run_dir, [argument for argument in line if not argument.startswith("run=")]))
+        refuse_acceptance(line)
         switches = parse_switches(line)
         composer = Composer(switches.config_dir, switches.config_name)
         multirun = switches.multirun or "hydra.mode=MULTIRUN" in switches.overrides

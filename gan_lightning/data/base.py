@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch.utils.data import DataLoader
 
+from gan_lightning.data.fingerprint import Fingerprint
 from gan_lightning.data.stream import Source, Stream
 from gan_lightning.step.types import Batch, Count, NumClasses, Shape
 
@@ -94,6 +95,10 @@ class Data(pl.LightningDataModule):
     @abstractmethod
     def load(self) -> Splits:
         """Read the data; called once per process. Raises DataError."""
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Return what the set consists of, to be compared when a run goes on; None if its config says all. Raises DataError."""
+        return None
 
     @property
     def splits(self) -> Splits:

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
@@ -20,6 +21,7 @@ from gan_lightning.data.base import DataError, Seed, Share, Splits, require_trai
 from gan_lightning.data.cartoon_face_drawing import FACTORS, draw_face, sample_face
 from gan_lightning.data.decoded_cache import Listing, one_writer
 from gan_lightning.data.image_folder import ImageFolder
+from gan_lightning.data.store import split_indices
 from gan_lightning.step.types import PathText
 
 SIDES = (32, 64, 128)
@@ -59,6 +61,13 @@ class CartoonFaces(ImageFolder):
             raise DataError(f"data.num_classes: the faces have no classes, not {self.num_classes}; allowed: 0")
         require_training_share(self.validation, self.test)
         return Listing([Path(file_name(i)) for i in range(self.num_faces)], None, [])
+
+    def split(self, listing: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the indices of train, validation and test: exact shares, since the config alone determines the set."""
+        return split_indices(len(listing.files), self.validation, self.test)
+
+    def fingerprint(self) -> None:
+        """Return None: the config determines the set."""
 
     def load(self) -> Splits:
         self.listing()

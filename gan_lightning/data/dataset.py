@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import logging
 import operator
-import random
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Subset
 
 from gan_lightning.data.base import Data, DataError, Share, Splits, SplitSizes, require_training_share
+from gan_lightning.data.dataset_fingerprint import fingerprint_datasets, item_names
+from gan_lightning.data.fingerprint import Fingerprint
+from gan_lightning.data.global_rng import isolate_rng, seed_all
 from gan_lightning.data.item import Range, is_float, split_item, to_sample
 from gan_lightning.data.selection import seeded_order
-from gan_lightning.data.store import split_indices
+from gan_lightning.data.split import split_by_name
 from gan_lightning.data.stream import batch_positions
 from gan_lightning.step.seeding import Purpose, derive_seed
 from gan_lightning.step.types import Batch, FiniteFloat
@@ -47,8 +48,8 @@ class UserDataset(Data):
     x is a PIL image, which `decode` converts to `sample_shape`; a uint8 array or tensor (C, H, W), (H, W, C) or (H, W) of
     exactly that size, scaled to [-1, 1]; or floats of exactly `sample_shape`, which are not changed: images in [-1, 1]. With
     `range` floats are scaled: its two values become -1 and 1.
-    y is an integer below `num_classes`; with `num_classes` 0 labels are ignored. `validation` and `test` are shares of
-    `dataset`, each used unless that split has a data set of its own.
+    y is an integer below `num_classes`; with `num_classes` 0 labels are ignored. `validation` and `test` are
+    approximate shares of `dataset`, each used unless that split has a data set of its own.
     """
 
     def __init__(
@@ -77,6 +78,11 @@ class UserDataset(Data):
             sources[0].check_sign()
         return Splits(*sources)
 
+    def fingerprint(self) -> Fingerprint:
+        named = {"dataset": self.dataset, "validation_dataset": self.validation_dataset, "test_dataset": self.test_dataset}
+        datasets = {name: dataset for name, dataset in named.items() if dataset is not None}
+        return fingerprint_datasets(type(self).__name__, datasets, self.num_classes)
+
     def parts(self) -> list[SplitPart]:
         """Return the items of train, validation and test. Raises DataError unless each data set can be indexed."""
         if self.range is not None and self.range[0] >= self.range[1]:
@@ -84,7 +90,8 @@ class UserDataset(Data):
         validation = self.validation if self.validation_dataset is None else 0.0
         test = self.test if self.test_dataset is None else 0.0
         require_training_share(validation, test)
-        train, *shares = split_indices(dataset_length("data.dataset", self.dataset), validation, test)
+        dataset_length("data.dataset", self.dataset)
+        train, *shares = split_by_name(item_names(self.dataset), validation, test)
         parts = [SplitPart("data.dataset", self.dataset, train)]
         datasets = {"data.validation_dataset": self.validation_dataset, "data.test_dataset": self.test_dataset}
         for (key, dataset), share in zip(datasets.items(), shares, strict=True):
@@ -111,7 +118,7 @@ class DatasetSource:
     def batch(self, seed: int, i: int, n: int, rank: int = 0, world_size: int = 1, batches_per_step: int = 1) -> Batch:
         """Return batch i of one rank, in the order that `stream` defines. Raises DataError."""
         positions = batch_positions(seed, i, n, rank, world_size, len(self), batches_per_step)
-        with isolate_rng(include_cuda=False):
+        with isolate_rng():
             seed_all(derive_seed(Purpose.REAL, seed, i, rank))
             return self._collate([self.item(int(position)) for position in positions])
 
@@ -128,7 +135,7 @@ class DatasetSource:
 
     def _read(self, positions: Tensor, read: Callable[[int], Any]) -> list[Any]:
         found = []
-        with isolate_rng(include_cuda=False):
+        with isolate_rng():
             for position in positions.tolist():
                 seed_all(derive_seed(Purpose.REAL, 0, NO_STEP, position))
                 found.append(read(position))
@@ -232,10 +239,3 @@ def known_targets(dataset: Dataset[Any]) -> Tensor | None:  # -> (N,)
         return targets.long() if targets.shape == (len(dataset),) else None  # type: ignore[arg-type]
     except (AttributeError, TypeError, ValueError, RuntimeError):
         return None
-
-
-def seed_all(seed: int) -> None:
-    """Seed the global generators of torch, NumPy and `random`, which data sets draw from."""
-    torch.default_generator.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 (the generator that data sets use)
-    random.seed(seed)

@@ -1,7 +1,7 @@
 """Any folder of images as data, each image decoded once to the requested size.
 
-`decode` holds the rules of conversion, `decoded_cache` stores the result. The split into train, validation and test is one
-fixed shuffle of the files in the order of their names.
+`decode` holds the rules of conversion, `decoded_cache` stores the result, `split` assigns each file to train, validation or
+test by its name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 from gan_lightning.data.base import Data, DataError, Share, Splits, SplitSizes, require_training_share
 from gan_lightning.data.decode import SUFFIXES, require_image_shape
 from gan_lightning.data.decoded_cache import DecodedCache, Listing
-from gan_lightning.data.store import Store, split_indices
+from gan_lightning.data.fingerprint import Fingerprint, file_entries
+from gan_lightning.data.split import split_by_name
+from gan_lightning.data.store import Store
 from gan_lightning.step.types import PathText
 from gan_lightning.storage.home import cache_folder, expand_home
 
@@ -31,8 +33,8 @@ class ImageFolder(Data):
 
     The decoded images are stored in `cache` (default: the environment variable GAN_LIGHTNING_CACHE, else
     ~/.cache/gan_lightning), under a fingerprint of the files' names, sizes and modification times, of `sample_shape`,
-    `num_classes` and the rules of decoding. The cache may be deleted at any time. `validation` and `test` are shares of the
-    images.
+    `num_classes` and the rules of decoding. The cache may be deleted at any time. `validation` and `test` are the approximate
+    shares of the images.
     """
 
     def __init__(
@@ -43,12 +45,24 @@ class ImageFolder(Data):
         self.validation, self.test = validation, test
 
     def count(self) -> SplitSizes:
-        return SplitSizes(*map(len, split_indices(len(self.listing().files), self.validation, self.test)))
+        return SplitSizes(*map(len, self.split(self.listing())))
 
     def load(self) -> Splits:
         cache = self.decoded_cache()
         samples, labels = cache.load(), cache.listing.labels
-        return Splits(*(Store(samples, labels, index) for index in split_indices(len(samples), self.validation, self.test)))
+        return Splits(*(Store(samples, labels, index) for index in self.split(cache.listing)))
+
+    def split(self, listing: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the indices of train, validation and test."""
+        return split_by_name((file.as_posix() for file in listing.files), self.validation, self.test)
+
+    def fingerprint(self) -> Fingerprint | None:
+        listing = self.listing()
+        names = [file.as_posix() for file in listing.files]
+        labels = [None] * len(names) if listing.labels is None else listing.labels.tolist()
+        entries = file_entries([os.path.join(self.root, name) for name in names], names, labels)  # noqa: PTH118 (fast)
+        kind, counts = type(self).__name__, {"images": len(names)}
+        return Fingerprint(kind=kind, counts=counts, classes=listing.classes, entries=entries, probes={})
 
     def decoded_cache(self) -> DecodedCache:
         """Return the cache of the images in their current state; nothing is decoded yet. Raises DataError."""

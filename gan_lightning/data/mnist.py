@@ -24,6 +24,7 @@ from torch.nn.functional import interpolate, pad
 from torchvision import datasets
 
 from gan_lightning.data.base import Data, DataError, Splits, SplitSizes
+from gan_lightning.data.fingerprint import Entry, Fingerprint, hash_bytes
 from gan_lightning.data.store import Store
 from gan_lightning.step.types import PathText
 from gan_lightning.storage.home import expand_home
@@ -76,6 +77,15 @@ class MNIST(Data):
         num_train, _ = cut(len(images))
         train, validation = np.arange(num_train), np.arange(num_train, len(images))
         return Splits(Store(images, labels, train), Store(images, labels, validation), Store(test_images, test_labels))
+
+    def fingerprint(self) -> Fingerprint:
+        self.provide_files()
+        entries = {}
+        for path in (self.raw / name for name in FILES):
+            with read_errors(path):
+                content = path.read_bytes()
+            entries[path.name] = Entry(len(content), None, hash_bytes(content))
+        return Fingerprint(kind=type(self).__name__, counts={"files": len(FILES)}, classes=[], entries=entries, probes={})
 
     def missing_files(self) -> list[str]:
         """Return the names of those of the four files that exist neither unpacked nor packed."""

@@ -3,6 +3,7 @@
 config.yaml            the composed config, interpolations kept
 config.resolved.yaml   the same with all of them resolved
 result.json            status, step, scores, provenance
+data.json.gz           the fingerprint of the data, unless the config says all of them
 checkpoints/           step=00000500.ckpt …
 samples/               step=00000500.png …
 events.out.tfevents.…  TensorBoard
@@ -30,7 +31,7 @@ from gan_lightning.run.result import finite, read_result
 from gan_lightning.storage import atomic
 
 OWN_FILES = re.compile(
-    r"config(\.resolved)?\.yaml|result\.json|\.lock\.owner|step=\d+\.ckpt|probe"
+    r"config(\.resolved)?\.yaml|result\.json|data\.json\.gz|\.lock\.owner|step=\d+\.ckpt|probe"
 )  # written by the lock's holder
 UNCOMPARED = ("name", "debug")  # keys that may differ between a run's config and the one asked for
 

@@ -130,6 +130,7 @@ def train_run(path: Path) -> int:
             return train(run, preflight.validate_and_preflight(run.config))
     except UserError as error:
         print(*error.lines, sep="\n", file=sys.stderr)
+        mark_dead(run, one_line(error))
         return error.code
     except Exception as error:
         traceback.print_exc()

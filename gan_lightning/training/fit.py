@@ -29,6 +29,7 @@ from gan_lightning.run.directory import Run, shorten_path
 from gan_lightning.run.provenance import provenance
 from gan_lightning.storage import atomic
 from gan_lightning.storage.safe_load import UnsafeFileError
+from gan_lightning.training.data_change import ACCEPT, record_data, require_same_data
 from gan_lightning.training.outcome import outcome_of
 from gan_lightning.training.replay import fork
 from gan_lightning.training.summary import describe_start, summary
@@ -50,6 +51,15 @@ class ConfigChange(NamedTuple):
     config: DictConfig
     lines: list[str]  # `key: old → new`
     overrides: list[str]
+    accepts_data: bool = False  # whether the run goes on if its data have changed
+
+
+class Start(NamedTuple):
+    """Hold what rank 0 decides before a run starts or continues."""
+
+    checkpoint: int | None  # the step of the checkpoint to continue from; None: from the beginning
+    threads: int  # of the CPU, in each process
+    data_changes: list[str]  # what the user accepts of the data
 
 
 def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
@@ -64,15 +74,16 @@ def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
     with ExitStack() as stack:
         stack.enter_context(record_failure())
 
-        def lock_and_find_step() -> int | None:
+        def lock_and_find_step() -> tuple[int | None, list[str]]:
             stack.enter_context(run.locked())
-            stack.enter_context(run.status_recorded())
-            return resume_step(run, plain)
+            data_changes = require_same_data(run, plain, change is not None and change.accepts_data)
+            stack.enter_context(run.status_recorded())  # after the comparison: a refused command leaves the result as it was
+            return resume_step(run, plain), data_changes
 
-        step = broadcast_from_rank_zero("newest", lock_and_find_step)
+        step, data_changes = broadcast_from_rank_zero("newest", lock_and_find_step)
         threads = broadcast_from_rank_zero("threads", lambda: run_threads(run, plain))
         with thread_limit(threads):
-            trainer = fit(run, plain, change, step, threads)
+            trainer = fit(run, plain, change, Start(step, threads, data_changes))
         outcome = outcome_of(run, trainer)
         if global_rank() == 0:
             run.record(status=outcome.status, step=trainer.global_step, reason=outcome.reason)
@@ -82,13 +93,13 @@ def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
     return outcome.exit_code
 
 
-def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None, threads: int) -> pl.Trainer:
-    """Build the data, the Trainer and the GAN, fit from the checkpoint of step `resume`, and return the Trainer.
+def fit(run: Run, plain: Plain, change: ConfigChange | None, begin: Start) -> pl.Trainer:
+    """Build the data, the Trainer and the GAN, fit from the checkpoint of `begin`, and return the Trainer.
 
     Raises UserError and WriteError.
     """
-    checkpoint = None if resume is None else run.checkpoint_path(resume)
-    start, first = resume or 0, global_rank() == 0
+    checkpoint = None if begin.checkpoint is None else run.checkpoint_path(begin.checkpoint)
+    start, first = begin.checkpoint or 0, global_rank() == 0
     if checkpoint is not None and first:
         print(f"going on from step {start}: {run.path}")
         csv_metrics.archive(run.path, start)
@@ -98,9 +109,10 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, resume: int | None,
         gan = build_gan(plain)
         device = trainer.strategy.root_device.type
         if first:
-            run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size, threads=threads)
+            run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size, threads=begin.threads)
             save_config_change(run, change, start)
-        print(describe_start(run, plain, gan, device, threads), flush=True)
+            record_data(run, plain, data, begin.data_changes, start)
+        print(describe_start(run, plain, gan, device, begin.threads), flush=True)
         with first_exception():
             trainer.fit(gan, data, ckpt_path=None if checkpoint is None else str(checkpoint))
     return trainer
@@ -157,11 +169,14 @@ def record_failure() -> Iterator[None]:
 
 def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
     """Train in as many processes as `plain` asks for, record which rank failed and why, and return the exit code."""
+    accepts_data = change is not None and change.accepts_data
     with run.locked():
+        require_same_data(run, plain, accepts_data)
         save_config_change(run, change, max(run.checkpoints, default=run.first_step))
         resume_step(run, plain)
         run.record(processes=world_size(plain), threads=run_threads(run, plain))
-    code, failure = launch_ranks(["gan_lightning.cli.train", f"run={run.path}"], world_size(plain))
+    command = ["gan_lightning.cli.train", f"run={run.path}", *([ACCEPT] if accepts_data else [])]
+    code, failure = launch_ranks(command, world_size(plain))
     if failure is not None and not failure.startswith("rank 0: " if code in REPORTED else "none"):
         run.record(status="failed", reason=failure)
     if failure is not None and code not in REPORTED:

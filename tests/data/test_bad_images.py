@@ -280,7 +280,7 @@ def test_a_real_process_says_them(tmp_path):
     [
         (0, 2, "images holds no images (.bmp .gif .jpeg .jpg .png .tif .tiff .webp), nor do its subfolders; set data.root"),
         (1, 2, "data.batch_size: 2 samples can't be served from 1 training samples; at most 1 can"),
-        (30, 64, "data.batch_size: 64 samples can't be served from 28 training samples; at most 28 can"),
+        (30, 64, "data.batch_size: 64 samples can't be served from 29 training samples; at most 29 can"),
     ],
 )
 def test_too_few_images_say_both_numbers_and_the_cure(command, tmp_path, count, batch, said):

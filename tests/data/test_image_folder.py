@@ -74,11 +74,12 @@ def decoded(monkeypatch):
 
 def test_every_image_is_in_one_split(root):
     data = folder(root, validation=0.1, test=0.25)
-    assert data.count().train == 13
     train, validation, test = (values(part) for part in data.splits)
-    assert (len(train), len(validation), len(test)) == (13, 2, 5)
+    assert data.count().train == len(train)
+    assert validation
+    assert test
     assert sorted(train + validation + test) == [10 * i for i in range(20)]
-    assert train == sorted(train) != list(range(0, 130, 10))  # shuffled, then in order
+    assert train == sorted(train)
 
 
 def test_a_batch_is_images_in_the_range_of_the_game(root):
@@ -159,8 +160,8 @@ def test_the_second_time_nothing_is_decoded(root, decoded):
 
 
 def test_shares_of_the_split_are_not_decoded_anew(root, decoded):
-    folder(root, validation=0.1).load()
-    assert len(folder(root, validation=0.5).splits.validation) == 10
+    fewer = values(folder(root, validation=0.1).splits.validation)
+    assert {*fewer} < {*values(folder(root, validation=0.5).splits.validation)}
     assert len(decoded) == 20
 
 

@@ -28,6 +28,7 @@ from gan_lightning.sweep.search.space import CORNERS, Space
 from gan_lightning.sweep.search.study import Study
 from gan_lightning.sweep.search.trial import Attempt
 from gan_lightning.sweep.search.types import Objective, Outcome, SearchSettings
+from gan_lightning.training.data_change import ChangedDataError
 
 THREE = ("optimizer.lr=interval(0,1)", "gan.x=interval(0,1)", "loss=a,b,c")
 TINY = (
@@ -421,6 +422,21 @@ def test_a_run_that_is_worse_than_the_others_is_stopped_and_saved(mylab, tmp_pat
     assert stopped["status"] == "stopped"
     assert 20 <= stopped["step"] <= 25
     assert (tmp_path / "s" / "trials" / "5" / "checkpoints" / f"step={stopped['step']:08d}.ckpt").exists()
+
+
+def test_data_that_have_changed_end_the_worker_and_release_the_trial(mylab, tmp_path, monkeypatch):
+    """The scores of the next trials could not be compared with those of the earlier ones."""
+
+    def refuse(run, plain):
+        raise ChangedDataError(f"run={run.path}: the data are not those that it was trained on")
+
+    monkeypatch.setattr("gan_lightning.sweep.search.trial.require_same_data", refuse)
+    study = make_study(tmp_path, mylab, ("metric.given.value=interval(1,2)",), 3)
+    with study.joined(None, {}):
+        with pytest.raises(ChangedDataError):
+            study.work(Attempt(study))
+        (trial,) = study.trials
+    assert (trial.state, trial.user_attrs["worker"]) == (TrialState.RUNNING, "")
 
 
 @pytest.mark.parametrize("prune", [True, False])

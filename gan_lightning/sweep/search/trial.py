@@ -22,6 +22,7 @@ from gan_lightning.sweep.job import run_in_subprocess
 from gan_lightning.sweep.plan import Job, Plan
 from gan_lightning.sweep.search.study import Study
 from gan_lightning.sweep.search.types import Outcome
+from gan_lightning.training.data_change import ChangedDataError, require_same_data
 
 PRUNED = "pruned"  # the trial's attribute that keeps why its run was stopped, for a worker that takes it over
 
@@ -35,7 +36,8 @@ class Attempt:
     def __call__(self, trial: Trial) -> Outcome:
         """Train a trial to its end and return its outcome.
 
-        Raises WriteError if the disk fails: the trial is not the cause, and the next ones would fail, too.
+        Raises WriteError if the disk fails, and ChangedDataError if the data are not those that a begun trial was trained on:
+        the trial is not the cause, and the next ones would fail, too, or give scores that can't be compared.
         """
         point, total = self.space.suggest(trial), self.study.settings.trials
         overrides, directory = self.space.overrides(point), self.study.directory(trial.number)
@@ -46,8 +48,9 @@ class Attempt:
             with self.study.lock():
                 Plan(self.study.folder, [], [], [Job(overrides, directory, plain)]).save()
             run = Run.begin(self.study.folder / directory, config, overrides)
+            require_same_data(run, plain)
             return self.train(trial, run, plain)
-        except WriteError:
+        except (WriteError, ChangedDataError):
             raise
         except UserError as error:
             print(*error.lines, sep="\n", file=sys.stderr)

@@ -1,0 +1,93 @@
+"""The comparison of a run's data with those that it was trained on: a changed set is refused unless the user accepts it.
+
+The new set is accepted by `data.changed=accept` for one command. Training then stores its fingerprint, and the change in
+`data_changed` of result.json; gan-evaluate and gan-replay leave the run as it is.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.instantiate import build_data
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.validate import validate
+from gan_lightning.data.base import Data, DataError
+from gan_lightning.data.fingerprint import Fingerprint
+from gan_lightning.run import data_record
+from gan_lightning.run.directory import Run
+
+ACCEPT = "data.changed=accept"
+FREE = ("batch_size", "num_workers", "cache", "validation", "test")  # keys of data that don't choose the set
+
+
+class ChangedDataError(UserError):
+    """Signal that the data are not those that a run was trained on."""
+
+
+def require_same_data(run: Run, plain: Plain, accepted: bool = False, cure: str | None = None) -> list[str]:
+    """Compare the data of `plain` with the run's record, and return the changes, which are printed, if they are `accepted`.
+
+    A run without a record is not compared. `cure` is what to type; None: the command that trains the run further. Raises
+    ChangedDataError, with a line per kind of change, unless `accepted`; UserError if the data can't be read.
+    """
+    if not (run.path / data_record.NAME).exists():
+        return []
+    changes = find_changes(run, read_fingerprint(build_data(plain)))
+    if changes and not accepted:
+        cure = cure or f"gan-train {shlex.quote(f'run={run.path}')} {ACCEPT}"
+        head = f"run={run.path}: the data are not those that it was trained on; to go on with them as they are: {cure}"
+        raise ChangedDataError(head, *(f"changed: {line}" for line in changes))
+    for line in changes:
+        print(f"changed: {line}")
+    return changes
+
+
+def find_changes(run: Run, now: Fingerprint | None) -> list[str]:
+    """Return a line per kind of change from the run's record to `now`; a damaged record is one, a missing one is none."""
+    try:
+        before = data_record.load(run.path)
+    except data_record.DamagedRecordError as error:
+        return [f"what the data were is not known: {error}"]
+    return [] if before is None or now is None else before.differences(now)
+
+
+def read_fingerprint(data: Data) -> Fingerprint | None:
+    """Return the fingerprint of the data. Raises UserError if they can't be read."""
+    try:
+        return data.fingerprint()
+    except DataError as error:
+        raise UserError(*error.lines) from None
+
+
+def record_data(run: Run, plain: Plain, data: Data, changes: list[str], step: int) -> None:
+    """Store the fingerprint of a run that has none, or whose accepted `changes` replace it, and append them to result.json.
+
+    For a new fork the changes are those since its parent was trained. Raises OSError and DataError.
+    """
+    known = (run.path / data_record.NAME).exists()
+    if known and not changes:
+        return
+    fingerprint = data.fingerprint()
+    if fingerprint is None:
+        return
+    if not known and plain["fork"]:
+        changes = changes_since_parent(plain, fingerprint)
+    if changes:
+        run.record(data_changed=[*run.result.get("data_changed", []), {"step": step, "changed": changes}])
+    data_record.save(run.path, fingerprint)
+
+
+def changes_since_parent(plain: Plain, now: Fingerprint) -> list[str]:
+    """Return the changes since a fork's parent was trained; none if the fork's config chooses another set, or without it."""
+    try:
+        parent = Run(plain["fork"]["run"])
+        before = validate(parent.config)
+    except UserError:  # the parent is gone; the fork has its own checkpoint
+        return []
+    return find_changes(parent, now) if chosen_set(before) == chosen_set(plain) else []
+
+
+def chosen_set(plain: Plain) -> Plain:
+    """Return the part of a data config that chooses the set."""
+    return {key: value for key, value in plain["data"].items() if key not in FREE}
