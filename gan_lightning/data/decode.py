@@ -4,7 +4,8 @@ Pillow's `convert("RGB")` alone saturates 16-bit greys, drops alpha and ignores 
 
 - The image is turned upright by its EXIF orientation; an EXIF block that can't be read is ignored.
 - Of an animation or a file with several pages the first frame is taken; of an open image, its current frame.
-- 16-bit greys are scaled, 65535 → 255, as 16-bit colours are; 32-bit floats have no defined scale and are rejected.
+- 16-bit greys are scaled, 65535 → 255, as 16-bit colours are; 32-bit floats have no defined scale and are rejected. A range
+  of values gives all of them a scale (`wide_values`); a PGM or PPM is scaled by its own largest value, unless it is given.
 - Palettes are expanded; CMYK, YCbCr and 1-bit images are converted. A transparent palette entry or key colour becomes alpha.
 - C = 1 is luminance (ITU-R 601-2), C = 3 RGB; alpha is composited over white. C = 4 is RGBA, opaque without alpha.
 - A file that ends after its last pixel is accepted. One that ends before it is rejected, as is a file of more than
@@ -14,6 +15,8 @@ Pillow's `convert("RGB")` alone saturates 16-bit greys, drops alpha and ignores 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from stat import S_ISREG
 
@@ -21,10 +24,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gan_lightning.data.base import DataError
+from gan_lightning.data.decode_memory import MemoryBudget, estimate_bytes
+from gan_lightning.data.image_formats import FORMATS
+from gan_lightning.data.wide_colours import LARGEST, convert_wide_colours
+from gan_lightning.data.wide_values import SIXTEEN_BITS, WideValues
 
 RULES = 1  # increment it when the rules above change: images decoded by other rules are then decoded anew
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 BACKGROUND = "white"
 
@@ -38,13 +43,19 @@ def require_image_shape(sample_shape: tuple[int, ...]) -> None:
         )
 
 
-def decode(image: Path | Image.Image, sample_shape: tuple[int, ...]) -> np.ndarray:  # -> (C, H, W) uint8
-    """Convert an image file, or an open image, to `sample_shape` (C, H, W). Raises DataError, naming the file."""
+def decode(
+    image: Path | Image.Image, sample_shape: tuple[int, ...], wide: WideValues | None = None, memory: MemoryBudget | None = None
+) -> np.ndarray:  # -> (C, H, W) uint8
+    """Convert an image file, or an open image, to `sample_shape` (C, H, W). Raises DataError, naming the file.
+
+    `wide` converts values with more than 8 bits and keeps a summary of them; `memory` delays a file until it may be decoded.
+    """
     channels, height, width = sample_shape
     name = (getattr(image, "filename", "") or "an image") if isinstance(image, Image.Image) else image
+    wide = wide or WideValues()
     try:
-        upright = apply_exif(image) if isinstance(image, Image.Image) else read_image(image, 2 * max(height, width))
-        pixels = np.asarray(cover_crop(convert_mode(upright, MODES[channels]), height, width))
+        with open_upright(image, 2 * max(height, width), wide, memory) as upright:
+            pixels = np.asarray(cover_crop(convert_mode(upright, MODES[channels], wide), height, width))
     except UnidentifiedImageError:
         raise DataError(f"{name}: not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from None
     except OSError as error:
@@ -56,17 +67,29 @@ def decode(image: Path | Image.Image, sample_shape: tuple[int, ...]) -> np.ndarr
     return np.ascontiguousarray(pixels.reshape(height, width, channels).transpose(2, 0, 1))
 
 
-def read_image(path: Path, min_side: int) -> Image.Image:
-    """Return the upright image; a JPEG with sides far above `min_side` is decoded at 1/2, 1/4 or 1/8 of its size.
+@contextmanager
+def open_upright(
+    source: Path | Image.Image, min_side: int, wide: WideValues, memory: MemoryBudget | None
+) -> Iterator[Image.Image]:
+    """Open an image file, decoded and turned upright, or a copy of an open image.
 
-    Raises ValueError unless `path` is a regular file, and what Pillow raises for a broken one.
+    A JPEG with sides far above `min_side` is decoded at 1/2, 1/4 or 1/8 of its size. Raises ValueError unless the file is a
+    regular one, and what Pillow raises for a broken one.
     """
-    if not S_ISREG(path.stat().st_mode):  # opening a pipe would block
+    if isinstance(source, Image.Image):
+        yield apply_exif(source)
+        return
+    if not S_ISREG(source.stat().st_mode):  # opening a pipe would block
         raise ValueError("no file that can be read from its start to its end")
     # opened as a file first: Pillow maps an uncompressed TIFF that it opens by its path, and scrambles a rotated one
-    with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
-        image.draft(None, (min_side, min_side))
-        return apply_exif(image)
+    with source.open("rb") as file:
+        stored = Image.open(file, formats=FORMATS)
+        full_size = stored.size
+        stored.draft(None, (min_side, min_side))
+        with memory.reserve(estimate_bytes(stored, full_size)) if memory else nullcontext():
+            upright = apply_exif(convert_wide_colours(stored, file, wide))
+            del stored  # and its pixels
+            yield upright
 
 
 def apply_exif(image: Image.Image) -> Image.Image:
@@ -78,10 +101,10 @@ def apply_exif(image: Image.Image) -> Image.Image:
         return image.copy()
 
 
-def convert_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Convert any image to mode L, RGB or RGBA. Raises ValueError if its pixels have more than 16 bits."""
+def convert_mode(image: Image.Image, mode: str, wide: WideValues) -> Image.Image:
+    """Convert any image to mode L, RGB or RGBA. Raises ValueError if its values have no scale."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = to_eight_bits(image)
+        image = to_eight_bits(image, wide)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if mode != "RGBA":
@@ -91,17 +114,21 @@ def convert_mode(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Convert 16-bit grey to 8-bit grey, with alpha if one of its values is declared transparent.
+def to_eight_bits(image: Image.Image, wide: WideValues) -> Image.Image:
+    """Convert grey with more than 8 bits to 8-bit grey, with alpha if one of its values is declared transparent.
 
-    Raises ValueError if the pixels are floats or beyond 16 bits.
+    Raises ValueError if the values have no scale.
     """
-    wide = np.asarray(image)
-    if wide.dtype.kind == "f" or (wide.size and (wide.min() < 0 or wide.max() > 65535)):
-        raise ValueError(f"its {image.mode} pixels are beyond 16 bits and have no scale; save it with 8 or 16 bits")
-    grey = Image.fromarray(((wide.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    values, declared = np.asarray(image), image.info.get(LARGEST, SIXTEEN_BITS)
+    if wide.value_range is not None and declared != SIXTEEN_BITS:
+        values = np.rint(values * (declared / SIXTEEN_BITS))  # as in the file: Pillow has scaled them
+    grey = Image.fromarray(wide.to_bytes(values, image.mode))
+    if wide.value_range is None and declared != SIXTEEN_BITS:
+        wide.note(0, SIXTEEN_BITS)  # the file itself says what its white is
+    else:
+        wide.note(float(values.min()), float(values.max()))
     if isinstance(key := image.info.get("transparency"), int):
-        grey.putalpha(Image.fromarray(np.where(wide == key, 0, 255).astype(np.uint8)))
+        grey.putalpha(Image.fromarray(np.where(np.asarray(image) == key, 0, 255).astype(np.uint8)))
     return grey
 
 

@@ -12,20 +12,21 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from gan_lightning.data.base import DataError
-from gan_lightning.data.decode import RULES, decode
+from gan_lightning.data.cache_record import damage, read_wide_summary, write_record
+from gan_lightning.data.decode import RULES
+from gan_lightning.data.decode_files import decode_files
+from gan_lightning.data.notices import print_notice
+from gan_lightning.data.wide_values import ValueRange, WideSummary, WideValues
 
 MEBIBYTE = 2**20
-BLOCK = 64  # images that a thread decodes before it reports
 
 log = logging.getLogger("gan_lightning")
 
@@ -36,23 +37,36 @@ class Listing(NamedTuple):
     files: list[Path]  # relative to the root, in order
     labels: np.ndarray | None  # (M,) int64
     classes: list[str]  # the names of labels 0, 1, …; empty: unlabelled
+    splits: np.ndarray | None = None  # (M,) of 0, 1, 2: train, validation, test; None: the folder has no splits of its own
 
 
 class DecodedCache:
     """Decode the images of `root` once, and map the result into memory from then on.
 
     The array is stored in a subfolder of `cache` that is named by the fingerprint: a hash of everything that the pixels and
-    labels depend on.
+    labels depend on. An array that was altered is decoded anew (`cache_record`).
     """
 
-    def __init__(self, cache: Path, root: Path, listing: Listing, sample_shape: tuple[int, ...], num_classes: int) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        root: Path,
+        listing: Listing,
+        sample_shape: tuple[int, ...],
+        num_classes: int,
+        value_range: ValueRange | None = None,
+    ) -> None:
         self.root, self.listing, self.sample_shape, self.num_classes = root, listing, sample_shape, num_classes
+        self.value_range = value_range
         self.shape = (len(listing.files), *sample_shape)
         self.fingerprint = self._fingerprint()
         self.folder = cache.absolute() / "image_folder" / self.fingerprint
 
     def load(self) -> np.ndarray:  # -> (M, C, H, W) uint8
-        """Return the decoded images, decoded first if they are missing or damaged. Raises DataError."""
+        """Return the decoded images, decoded first if they are missing or damaged. Raises DataError.
+
+        Values with more than 8 bits that do not fit `value_range` are named on stderr.
+        """
         samples = self.open()
         if samples is None:
             with one_writer(self.folder):
@@ -64,15 +78,32 @@ class DecodedCache:
             raise DataError(
                 f"data.cache: {self.folder} was written and can't be read back; check the disk, or set data.cache=FOLDER"
             )
+        notice = self.wide_summary().notice(self.root.absolute(), len(samples), self.value_range)
+        if notice:
+            print_notice(notice)
         return samples
 
+    def wide_summary(self) -> WideSummary:
+        """Return the summary of the images' values with more than 8 bits, as decoding found it."""
+        return read_wide_summary(self.folder)
+
     def open(self) -> np.ndarray | None:  # -> (M, C, H, W) uint8
-        """Return the decoded images, or None if they are missing or damaged."""
-        try:
-            samples = np.load(self.folder / "samples.npy", mmap_mode="r")
-        except (OSError, ValueError, EOFError):
+        """Return the decoded images, or None if they are missing or damaged; a damaged array is named on stderr."""
+        array = self.folder / "samples.npy"
+        if not array.exists():
             return None
-        return samples if samples.shape == self.shape and samples.dtype == np.uint8 else None
+        why = damage(array)
+        if why is None:
+            try:
+                samples = np.load(array, mmap_mode="r")
+            except (OSError, ValueError, EOFError) as error:
+                why = str(error)
+            else:
+                if samples.shape == self.shape and samples.dtype == np.uint8:
+                    return samples
+                why = f"it holds {samples.dtype} of shape {list(samples.shape)}"
+        print_notice(f"data.cache: {array} is not used: {why}; decoding the images anew")
+        return None
 
     def write(self) -> None:
         """Decode all images into a temporary folder, then rename it: a killed process leaves no partial result.
@@ -91,15 +122,16 @@ class DecodedCache:
             "sample_shape": self.sample_shape,
             "num_classes": self.num_classes,
             "classes": self.listing.classes,
+            "range": self.value_range,
             "rules": RULES,
             "fingerprint": self.fingerprint,
         }
         try:
             partial.mkdir()
-            self.decode_all(partial / "samples.npy")
+            summary = self.decode_into(partial / "samples.npy")
             if self.listing.labels is not None:
                 np.save(partial / "labels.npy", self.listing.labels)  # for other programs; the labels come from the listing
-            (partial / "fingerprint.json").write_text(json.dumps(recipe, indent=2) + "\n")
+            write_record(partial / "samples.npy", recipe, summary)
             partial.replace(self.folder)
         except OSError as error:
             raise DataError(f"data.cache: {partial} can't be written ({error.strerror}); set data.cache=FOLDER") from error
@@ -118,42 +150,25 @@ class DecodedCache:
             )
         return size
 
-    def decode_all(self, target: Path) -> None:
-        """Decode the images into one array on disk, in threads. Raises one DataError for all images that are broken."""
-        files = self.listing.files
+    def decode_into(self, target: Path) -> WideSummary:
+        """Decode the images into one array on disk, and return the summary of their values with more than 8 bits.
+
+        Raises one DataError for all images that are broken.
+        """
         samples = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=self.shape)
         if hasattr(os, "posix_fallocate"):  # a full disk raises OSError now, instead of SIGBUS while images are decoded
             with target.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, target.stat().st_size)
-
-        def decode_block(start: int) -> list[str]:
-            mistakes = []
-            for i, file in enumerate(files[start : start + BLOCK], start):
-                try:
-                    samples[i] = decode(self.root / file, self.sample_shape)
-                except DataError as error:
-                    mistakes.append(str(error))
-            return mistakes
-
-        broken: list[str] = []
-        threads = min(32, os.cpu_count() or 1)
-        hidden = len(files) <= 2000
-        with ThreadPoolExecutor(threads) as pool, tqdm(total=len(files), unit=" images", mininterval=1, disable=hidden) as bar:
-            try:
-                for mistakes in pool.map(decode_block, range(0, len(files), BLOCK)):
-                    broken += mistakes
-                    bar.update(min(BLOCK, len(files) - bar.n))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        wide = WideValues(self.value_range)
+        decode_files(self.root, self.listing.files, samples, wide, self.folder.with_name(f"{self.fingerprint}.errors.txt"))
         samples.flush()
-        if broken:
-            head = f"data.root: {len(broken)} of {len(files)} images can't be decoded; repair or remove them"
-            raise DataError("\n".join([head, *(f"data.root: {line}" for line in broken)]))
+        return wide.summary
 
     def _fingerprint(self) -> str:
         # relative names and times of change: a copy of the folder that kept its times has the same fingerprint
-        digest = hashlib.sha256(json.dumps([RULES, self.sample_shape, self.num_classes]).encode())
+        digest = hashlib.sha256(json.dumps([RULES, self.sample_shape, self.num_classes, self.value_range]).encode())
+        digest.update(json.dumps(self.listing.classes).encode())
+        digest.update(b"" if self.listing.labels is None else self.listing.labels.tobytes())
         for file in self.listing.files:
             try:
                 status = (self.root / file).stat()

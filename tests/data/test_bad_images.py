@@ -14,6 +14,7 @@ from waiting import HANG
 
 from gan_lightning.data.base import DataError
 from gan_lightning.data.image_folder import ImageFolder
+from gan_lightning.data.image_formats import SUFFIXES
 
 NOISE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 BAR = np.zeros((32, 32), dtype=np.uint8)  # white above, black below
@@ -212,7 +213,11 @@ def test_all_bad_images_are_named_at_once(tmp_path):
         folder(tmp_path).load()
     head, *lines = error.value.lines
     assert head.startswith(f"data.root: {len(names)} of {len(names) + len(CONVERTED)} images ")
-    assert [line.partition("images/")[2].partition(":")[0] for line in lines] == sorted(names)
+    *lines, last = lines  # more than twenty: the others are in a file
+    assert [line.partition("images/")[2].partition(":")[0] for line in lines] == sorted(names)[:20]
+    assert last.startswith(f"data.root: and {len(names) - 20} more; all {len(names)} are listed in {tmp_path}/cache/")
+    listed = Path(last.rpartition(" in ")[2]).read_text().splitlines()
+    assert [line.partition("images/")[2].partition(":")[0] for line in listed] == sorted(names)
 
 
 def test_a_decoder_that_takes_all_would_be_seen(tmp_path, monkeypatch):
@@ -278,7 +283,11 @@ def test_a_real_process_says_them(tmp_path):
 @pytest.mark.parametrize(
     ("count", "batch", "said"),
     [
-        (0, 2, "images holds no images (.bmp .gif .jpeg .jpg .png .tif .tiff .webp), nor do its subfolders; set data.root"),
+        (
+            0,
+            2,
+            f"images holds no images ({' '.join(sorted(SUFFIXES))}), nor do its subfolders; set data.root",
+        ),
         (1, 2, "data.batch_size: 2 samples can't be served from 1 training samples; at most 1 can"),
         (30, 64, "data.batch_size: 64 samples can't be served from 29 training samples; at most 29 can"),
     ],

@@ -1,6 +1,7 @@
 """A folder of images: what is found, what is refused, and that it is decoded once, whoever asks and however often."""
 
 import contextlib
+import hashlib
 import json
 import logging
 import multiprocessing
@@ -15,9 +16,10 @@ import torch
 from PIL import Image
 from waiting import HANG
 
-from gan_lightning.data import decoded_cache
+from gan_lightning.data import decode_files, decoded_cache
 from gan_lightning.data.base import DataError
 from gan_lightning.data.image_folder import ImageFolder
+from gan_lightning.data.image_formats import SUFFIXES
 
 SHAPE = (1, 4, 6)
 
@@ -62,13 +64,13 @@ def everything(data):
 @pytest.fixture
 def decoded(monkeypatch):
     """The names of all files that are decoded from here on."""
-    names, decode = [], decoded_cache.decode
+    names, decode = [], decode_files.decode
 
-    def watched(path, sample_shape):
+    def watched(path, *rest):
         names.append(path.name)
-        return decode(path, sample_shape)
+        return decode(path, *rest)
 
-    monkeypatch.setattr(decoded_cache, "decode", watched)
+    monkeypatch.setattr(decode_files, "decode", watched)
     return names
 
 
@@ -214,12 +216,21 @@ def test_the_cache_says_what_it_holds(classes):
     data.load()
     (place,) = (path for path in (classes.parent / "cache" / "image_folder").iterdir() if path.is_dir())
     assert sorted(path.name for path in place.iterdir()) == ["fingerprint.json", "labels.npy", "samples.npy"]
-    assert json.loads((place / "fingerprint.json").read_text()) == {
+    record = json.loads((place / "fingerprint.json").read_text())
+    array = (place / "samples.npy").stat()
+    assert record.pop("samples.npy") == {
+        "bytes": array.st_size,
+        "mtime_ns": array.st_mtime_ns,
+        "blake2b": hashlib.blake2b((place / "samples.npy").read_bytes()).hexdigest(),
+    }
+    assert record == {
         "root": str(classes),
         "count": 9,
         "sample_shape": [1, 4, 6],
         "num_classes": 3,
         "classes": ["ant", "bee", "cow"],
+        "range": None,
+        "wide_values": None,
         "rules": decoded_cache.RULES,
         "fingerprint": place.name,
     }
@@ -240,7 +251,7 @@ def test_where_the_cache_lies(root, monkeypatch, tmp_path):
 def test_the_size_is_told_before_the_work(root, monkeypatch, caplog, capsys):
     messages = []
     monkeypatch.setattr(
-        decoded_cache, "decode", lambda path, shape: messages.append(caplog.messages[-1]) or np.zeros(shape, np.uint8)
+        decode_files, "decode", lambda path, shape, *_: messages.append(caplog.messages[-1]) or np.zeros(shape, np.uint8)
     )
     with caplog.at_level(logging.INFO, logger="gan_lightning"):
         folder(root, sample_shape=(3, 512, 512)).load()
@@ -250,7 +261,7 @@ def test_the_size_is_told_before_the_work(root, monkeypatch, caplog, capsys):
 
 
 def test_many_images_show_their_progress(root, monkeypatch, capsys):
-    monkeypatch.setattr(decoded_cache, "decode", lambda path, shape: np.zeros(shape, np.uint8))
+    monkeypatch.setattr(decode_files, "decode", lambda path, shape, *_: np.zeros(shape, np.uint8))
     for i in range(2001):
         (root / f"many{i}.png").touch()
     folder(root).load()
@@ -356,7 +367,7 @@ def test_roots_that_hold_nothing(tmp_path):
     assert "data.root: " in (said := mistakes(tmp_path / "nowhere", 0))
     assert "nowhere does not exist; set data.root" in said
     assert "faces.zip is a file, not a folder; unpack it" in mistakes(tmp_path / "faces.zip", 0)
-    assert "empty holds no images (.bmp .gif .jpeg .jpg .png .tif .tiff .webp)" in mistakes(tmp_path / "empty", 0)
+    assert f"empty holds no images ({' '.join(sorted(SUFFIXES))}), nor do its subfolders" in mistakes(tmp_path / "empty", 0)
 
 
 @pytest.mark.parametrize("shape", [(64,), (2, 64, 64), (64, 64, 3)])
@@ -389,7 +400,7 @@ def load_at_once(root, start, results):
 
 
 def in_threads(root, counter, monkeypatch, workers=4):
-    monkeypatch.setattr(decoded_cache, "decode", lambda path, shape: slow_and_counted(path, shape, counter))
+    monkeypatch.setattr(decode_files, "decode", lambda path, shape, *_: slow_and_counted(path, shape, counter))
     start, results = threading.Barrier(workers), []
     threads = [threading.Thread(target=load_at_once, args=(root, start, results)) for _ in range(workers)]
     for thread in threads:
@@ -428,7 +439,7 @@ forked = pytest.mark.skipif(
 
 @forked
 def test_eight_processes_that_start_at_once_decode_once(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(decoded_cache, "decode", lambda path, shape: slow_and_counted(path, shape, tmp_path / "counter"))
+    monkeypatch.setattr(decode_files, "decode", lambda path, shape, *_: slow_and_counted(path, shape, tmp_path / "counter"))
     context = multiprocessing.get_context("fork")
     start = context.Barrier(8)
 
@@ -454,7 +465,7 @@ def test_a_process_that_is_killed_while_it_decodes_leaves_no_half(root, monkeypa
 
     def work():
         monkeypatch.setattr(
-            decoded_cache, "decode", lambda path, shape: os._exit(9) if path.name == "11.png" else np.ones(shape)
+            decode_files, "decode", lambda path, shape, *_: os._exit(9) if path.name == "11.png" else np.ones(shape)
         )
         folder(root).load()
 

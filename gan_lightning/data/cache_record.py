@@ -1,0 +1,64 @@
+"""What a cache of decoded images says of itself, `fingerprint.json`, and whether its array is still what was written.
+
+An array of at most 1 GiB is compared by its checksum, which takes about a second a GiB; a larger one by its size and its time
+of modification. Once in a process is enough, because an array that is changed gets another time of change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from gan_lightning.data.wide_values import WideSummary
+
+CHECKED_BYTES = 2**30  # of the largest array whose checksum is compared
+NAME = "fingerprint.json"
+
+_intact: set[tuple[str, int, int, int]] = set()  # arrays that this process has compared
+
+
+def checksum(path: Path) -> str:
+    """Return the BLAKE2b hash of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def write_record(array: Path, recipe: dict[str, Any], wide: WideSummary) -> None:
+    """Write the record beside an array that is complete: the recipe of its content and what it is compared by."""
+    status = array.stat()
+    compared: dict[str, Any] = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+    compared["blake2b"] = checksum(array) if status.st_size <= CHECKED_BYTES else None
+    values = {"images": wide.images, "smallest": wide.smallest, "largest": wide.largest} if wide.images else None
+    text = json.dumps(recipe | {"wide_values": values, "samples.npy": compared}, indent=2)
+    (array.parent / NAME).write_text(text + "\n")
+
+
+def damage(array: Path) -> str | None:
+    """Return how an array differs from its record, in a few words; None: it is what was written."""
+    try:
+        status = array.stat()
+        compared = json.loads((array.parent / NAME).read_text())["samples.npy"]
+        size, modified, digest = compared["bytes"], compared["mtime_ns"], compared["blake2b"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its record is missing or damaged"
+    if status.st_size != size:
+        return f"it has {status.st_size} bytes instead of {size}"
+    if status.st_size > CHECKED_BYTES or digest is None:
+        return None if status.st_mtime_ns == modified else "it was modified after it was written"
+    key = (str(array), status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    if key not in _intact:
+        if checksum(array) != digest:
+            return "its checksum is another than when it was written"
+        _intact.add(key)
+    return None
+
+
+def read_wide_summary(folder: Path) -> WideSummary:
+    """Return the summary of the values with more than 8 bits; an empty one if the record holds none that can be read."""
+    try:
+        values = json.loads((folder / NAME).read_text())["wide_values"]
+        return WideSummary(int(values["images"]), float(values["smallest"]), float(values["largest"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return WideSummary()
