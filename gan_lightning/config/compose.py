@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, errors
 
 from gan_lightning.config import hydra_policy
-from gan_lightning.config.config_files import find_cause, find_misplaced_option, find_package_mistakes
+from gan_lightning.config.config_files import find_cause, find_misplaced_option, find_package_mistake, find_package_mistakes
 from gan_lightning.config.errors import UserError, one_line, suggest
 from gan_lightning.config.hydra_internals import (
     BasicSweeper,
@@ -112,9 +112,9 @@ class Composer:
                 f"{group}={option}: no such option; {suggest(option, error.options or self.options(group))}"
             ) from None
         except (HydraException, errors.OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
-            raise UserError(*(self._package_mistakes(parsed) or find_cause(error, self.extra_dir))) from None
+            raise UserError(*(self._package_mistakes(parsed, None) or find_cause(error, self.extra_dir))) from None
         OmegaConf.set_struct(config, False)
-        if OmegaConf.is_dict(config.get("experiment")) and (mistakes := self._package_mistakes(parsed)):
+        if mistakes := self._package_mistakes(parsed, config):
             raise UserError(*mistakes)
         hydra = config.pop("hydra")
         if lines := list(hydra_policy.find_policy_mistakes(hydra, {o.key_or_group for o in parsed})):
@@ -128,10 +128,18 @@ class Composer:
         paths += [o.value() for o in choices if o.key_or_group == "hydra.searchpath" and not o.is_delete()]
         return [line for path in paths if (line := hydra_policy.find_searchpath_mistake(path))]
 
-    def _package_mistakes(self, choices: list[Override]) -> list[str]:
-        """Return the mistakes in the first lines of the experiments in the user's own folder."""
-        experiment = next((str(o.value()) for o in reversed(choices) if o.key_or_group == "experiment"), "")
-        return find_package_mistakes(self.extra_dir, experiment) if self.extra_dir else []
+    def _package_mistakes(self, choices: list[Override], config: DictConfig | None) -> list[str]:
+        """Return the mistake in the first line of the chosen experiment, if it lies in the user's own folder.
+
+        Otherwise return those of all experiments there, unless their keys have come to their places in `config`.
+        """
+        if self.extra_dir is None:
+            return []
+        chosen = next((str(o.value()) for o in reversed(choices) if o.key_or_group == "experiment"), "")
+        if line := find_package_mistake(self.extra_dir / "experiment" / f"{chosen}.yaml"):
+            return [line]
+        astray = config is None or OmegaConf.is_dict(config.get("experiment"))
+        return list(find_package_mistakes(self.extra_dir)) if astray else []
 
     def refuse_new(self, overrides: list[str]) -> None:
         """Reject keys that the config does not have and that are typed without a plus, as Hydra does. Raises UserError."""

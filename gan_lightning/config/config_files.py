@@ -70,16 +70,19 @@ def find_file_mistakes(folder: Path) -> Iterator[str]:
             yield line
 
 
-def find_package_mistakes(folder: Path, experiment: str) -> list[str]:
-    """Return an error line for an experiment of a folder without its `@package` line, or else for all such experiments."""
-    chosen, *others = folder / "experiment" / f"{experiment}.yaml", *sorted((folder / "experiment").glob("*.yaml"))
-    lines = [line for path in (chosen, *others) if path.is_file() and (line := find_package_mistake(path))]
-    return lines[:1] if chosen.is_file() and find_package_mistake(chosen) else lines
+def find_package_mistakes(folder: Path) -> Iterator[str]:
+    """Yield an error line for each experiment below a folder whose first line is not PACKAGE."""
+    for path in sorted((folder / "experiment").glob("*.yaml")):
+        if line := find_package_mistake(path):
+            yield line
 
 
 def find_package_mistake(path: Path) -> str | None:
-    """Return an error line if an experiment's first line is not `# @package _global_` as Hydra reads it, otherwise None."""
-    content = path.read_bytes()
+    """Return an error line if an experiment's first line is not PACKAGE as Hydra reads it; None, too, if there is no file."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
     if content.startswith(codecs.BOM_UTF8):
         return f"{path}: line 1: begins with a byte order mark; save it as UTF-8 without one"
     first = next((line.strip() for line in content.decode(errors="replace").splitlines() if line.strip()), "")

@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_lightning.config.config_files import find_file_mistake
 from gan_lightning.config.errors import UserError, WriteError, one_line
 from gan_lightning.config.resolve import Plain, differences, resolve
 from gan_lightning.config.threads import AUTO
@@ -97,7 +98,8 @@ class Run:
         try:
             found = OmegaConf.load(self.path / "config.yaml")
         except Exception as error:  # a damaged file fails in many ways
-            raise UserError(f"run={self.path}: config.yaml can't be read: {one_line(error)}") from None
+            line = find_file_mistake(self.path / "config.yaml")
+            raise UserError(line or f"run={self.path}: config.yaml can't be read: {one_line(error)}") from None
         if not isinstance(found, DictConfig):
             raise UserError(f"run={self.path}: config.yaml is no config")
         return found
