@@ -10,9 +10,10 @@ COLUMNS = ("real", "generated", "excess")
 
 def score_table(report: Plain) -> str:
     """Return the table of scores, followed by the protocol."""
-    rows = [("", *COLUMNS)]
+    columns = [column for column in COLUMNS if any(column in row for row in report["scores"].values())]
+    rows = [("", *columns)]
     for name, row in report["scores"].items():
-        rows.append((name, *(format_score(row[column]) if column in row else "" for column in COLUMNS)))
+        rows.append((name, *(format_score(row[column]) if column in row else "" for column in columns)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = [
         "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
@@ -37,7 +38,8 @@ def protocol_lines(protocol: Plain) -> dict[str, str]:
         for name, used in protocol["compared_with"].items()
         if (n := used.get("reference", reference["samples"])) < reference["samples"]
     ]
-    against = f"{reference['samples']}{of} real samples of the {reference['split']} split{chosen}"
+    place = protocol.get("real", f"the {reference['split']} split")
+    against = f"{reference['samples']}{of} real samples of {place}{chosen}"
     lines = {
         "samples": ", ".join(samples),
         "against": "; ".join([against, *fewer]),
