@@ -43,7 +43,7 @@ def main() -> None:
     with exit_codes(report_user_error):
         request = parse_arguments(Request, sys.argv[1:])
         from gan_lightning.run.directory import Run
-        from gan_lightning.training.data_change import ACCEPT, require_same_data
+        from gan_lightning.training.data_change import ACCEPT, print_changes, require_same_data
         from gan_lightning.training.fit import silence_lightning
         from gan_lightning.training.replay import plan_replay
 
@@ -55,7 +55,7 @@ def main() -> None:
             return
         require_writable(folder, folder=True)
         plan = plan_replay(run, request.step)
-        require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}")
+        print_changes(require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}"))
         if (processes := plan.processes) > 1:
             replay_in_ranks(run, request.step, folder, processes)
         else:
