@@ -50,7 +50,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     from gan_lightning.metric.reference import Reference
     from gan_lightning.run.directory import Run
     from gan_lightning.step.seeding import Purpose
-    from gan_lightning.training.data_change import ACCEPT, require_same_data
+    from gan_lightning.training.data_change import ACCEPT, print_changes, require_same_data
     from gan_lightning.training.restore import load_gan
 
     assert request.run is not None
@@ -58,7 +58,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     out = request.out or run.path / "scores.json"
     require_output(out, request.force)
     plain = select_metrics(run.config, request)
-    data_changes = require_same_data(run, plain, request.data_changed is not None, f"add {ACCEPT}")
+    data_changes = print_changes(require_same_data(run, plain, request.data_changed is not None, f"add {ACCEPT}"))
     gan, step = load_gan(run, request.checkpoint)
     data = build_data(plain)
     metrics = build_fitting_metrics(plain, data)

@@ -51,7 +51,7 @@ def main() -> None:
     with exit_codes(report_user_error):
         request = parse_arguments(Request, sys.argv[1:])
         from gan_lightning.run.relocated import RelocatedRun
-        from gan_lightning.training.data_change import ACCEPT, require_same_data
+        from gan_lightning.training.data_change import ACCEPT, print_changes, require_same_data
         from gan_lightning.training.fit import silence_lightning
         from gan_lightning.training.replay import plan_replay
 
@@ -65,7 +65,7 @@ def main() -> None:
             replay_in_process(run, request.step, folder)
             return
         plan = plan_replay(run, request.step)
-        require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}")
+        print_changes(require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}"))
         if (processes := plan.processes) > 1:
             replay_in_ranks(run, request, folder, processes)
         else:

@@ -10,13 +10,15 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.quoting import quote_value
 
+PLACES = ("data.root", "data.cache", "data.download", "feature.weights")
+
 
 def relocate(config: DictConfig, places: Mapping[str, Any]) -> None:
-    """Set these keys of a config, such as data.root, to their values as they are typed; None: the config's own is kept.
+    """Set those keys of a config that are PLACES to their values as they are typed; None: the config's own is kept.
 
     `validate` refuses a key that the config has no use for.
     """
-    for key, value in places.items():
-        if value is not None:
+    for key in PLACES:
+        if (value := places.get(key)) is not None:
             typed = quote_value(value) if isinstance(value, str) else str(value).lower()
             OmegaConf.update(config, key, Composer().parse([f"{key}={typed}"])[0].value(), force_add=True)

@@ -26,7 +26,7 @@ class ChangedDataError(UserError):
 
 
 def require_same_data(run: Run, plain: Plain, accepted: bool = False, cure: str | None = None) -> list[str]:
-    """Compare the data of `plain` with the run's record, and return the changes, which are printed, if they are `accepted`.
+    """Compare the data of `plain` with the run's record, and return the changes if they are `accepted`.
 
     A run without a record is not compared. `cure` is what to type; None: the command that trains the run further. Raises
     ChangedDataError, with a line per kind of change, unless `accepted`; UserError if the data can't be read.
@@ -38,6 +38,11 @@ def require_same_data(run: Run, plain: Plain, accepted: bool = False, cure: str 
         cure = cure or f"gan-train {shlex.quote(f'run={run.path}')} {ACCEPT}"
         head = f"run={run.path}: the data are not those that it was trained on; to go on with them as they are: {cure}"
         raise ChangedDataError(head, *(f"changed: {line}" for line in changes))
+    return changes
+
+
+def print_changes(changes: list[str]) -> list[str]:
+    """Print the accepted changes, and return them."""
     for line in changes:
         print(f"changed: {line}")
     return changes
@@ -61,9 +66,10 @@ def read_fingerprint(data: Data) -> Fingerprint | None:
 
 
 def record_data(run: Run, plain: Plain, data: Data, changes: list[str], step: int) -> None:
-    """Store the fingerprint of a run that has none, or whose accepted `changes` replace it, and append them to result.json.
+    """Store the fingerprint of a run that has none, or whose accepted `changes` replace it.
 
-    For a new fork the changes are those since its parent was trained. Raises OSError and DataError.
+    The changes are printed and appended to `data_changed` of result.json; of a new fork they are those since its parent was
+    trained. Raises OSError and DataError.
     """
     known = (run.path / data_record.NAME).exists()
     if known and not changes:
@@ -73,7 +79,7 @@ def record_data(run: Run, plain: Plain, data: Data, changes: list[str], step: in
         return
     if not known and plain["fork"]:
         changes = changes_since_parent(plain, fingerprint)
-    if changes:
+    if print_changes(changes):
         run.record(data_changed=[*run.result.get("data_changed", []), {"step": step, "changed": changes}])
     data_record.save(run.path, fingerprint)
 

@@ -79,8 +79,8 @@ def files(run):
 def reported(root):
     """The names of the files in the test split."""
     data = ImageFolder(root=str(root), sample_shape=(1, 8, 8), num_classes=0, test=0.3)
-    listing = data.listing()
-    return {listing.files[i].name for i in data.split(listing)[2]}
+    files = data.listing().files
+    return {files[i].name for i in data.splits.test.index}
 
 
 def test_one_more_image_is_refused_and_moves_no_other(command, flat, tmp_path):
