@@ -70,7 +70,8 @@ def check_request(request: Request) -> None:
     if request.run is None and not (request.real and request.fake):
         raise UserError("run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR")
     if request.run is None and (request.data_root, request.data_download) != (None, None):
-        raise UserError("data.root=, data.download=: of a run; two folders are given by real= and fake=")
+        key = "data.download" if request.data_root is None else "data.root"
+        raise UserError(f"{key}: replaces a run's; the folders are given by real=DIR and fake=DIR")
 
 
 def require_output(out: Path, force: bool) -> None:

@@ -26,7 +26,7 @@ class Doubling(NamedTuple):
         near = near_size(*self.size)
         if near is None or self.height * self.width <= MAX_CELLS:
             return None
-        start = doubling(*near)
+        start = doubling(*near, least=4)  # as large as any model begins
         return near if 4 * start.height * start.width <= self.height * self.width else None
 
 

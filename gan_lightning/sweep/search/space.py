@@ -194,7 +194,8 @@ def from_range(key: str, typed: str, sweep: RangeSweep) -> Dimension:
         raise UserError(f"{key}={typed}: it is empty; range(first,end,step) goes up to its end, without it")
     log = "log" in sweep.tags
     if log and sweep.step != 1:
-        cure = f"tag(log,interval({sweep.start},{sweep.stop}))"
+        interval = f"tag(log,interval({sweep.start},{sweep.stop}))"
+        cure = f"int({interval})" if isinstance(sweep.range(), range) else interval
         raise UserError(f"{key}={typed}: steps are even, a logarithmic scale is not; use {cure}")
     low, high = sorted((start, start + (count - 1) * step))
     if isinstance(sweep.range(), range):
