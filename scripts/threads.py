@@ -3,7 +3,7 @@
 python scripts/threads.py [--rounds 7] [--seconds 0.5]
 
 Each model trains in turn on one thread and on two: first alone on the machine, then beside one other process per CPU that
-computes on one thread all the time, as other jobs do. The script prints a table of ratios of two threads to one, of wall time
+computes on one thread all the time, as other jobs do. The script prints tables of ratios of two threads to one, of wall time
 and of CPU time: medians over the rounds.
 """
 
@@ -56,11 +56,11 @@ def training_step(plain: Plain) -> Callable[[], None]:
 
 
 def measure(step: Callable[[], None], threads: int, seconds: float) -> tuple[float, float]:
-    """Return wall and CPU seconds per step, over at least two steps and about so many seconds."""
+    """Return wall and CPU seconds per step, over at least one step and about so many seconds."""
     torch.set_num_threads(threads)
     step()
     steps, wall, cpu = 0, time.perf_counter(), time.process_time()
-    while steps < 2 or time.perf_counter() - wall < seconds:
+    while not steps or time.perf_counter() - wall < seconds:
         step()
         steps += 1
     return (time.perf_counter() - wall) / steps, (time.process_time() - cpu) / steps
@@ -82,26 +82,23 @@ def other_job() -> None:
 
 
 def main() -> None:
-    """Measure all models, alone and beside other jobs, and print the table."""
+    """Measure all models, alone and beside other jobs, and print two tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5)
     arguments = parser.parse_args()
     plains = {name: validate(Composer().compose([*line, "metric=none"])) for name, line in MODELS.items()}
-    rows = {name: [f"{forward_flops(plain) / 1e9:.3f}"] for name, plain in plains.items()}
     for load in (0, available_cpus()):
+        print(f"\n| networks, beside {load} other processes | GFLOP forward | wall | CPU |\n|---|---|---|---|")
         others = [multiprocessing.get_context("spawn").Process(target=other_job, daemon=True) for _ in range(load)]
         for process in others:
             process.start()
         time.sleep(10 if others else 0)  # they import torch
         for name, plain in plains.items():
-            rows[name] += [f"{ratio:.2f}" for ratio in ratios(training_step(plain), arguments.rounds, arguments.seconds)]
+            wall, cpu = ratios(training_step(plain), arguments.rounds, arguments.seconds)
+            print(f"| {name} | {forward_flops(plain) / 1e9:.3f} | {wall:.2f} | {cpu:.2f} |", flush=True)
         for process in others:
             process.terminate()
-    print("| networks | GFLOP forward | wall, alone | CPU, alone | wall, beside others | CPU, beside others |")
-    print("|---|---|---|---|---|---|")
-    for name, cells in rows.items():
-        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import warnings
 from abc import abstractmethod
 from typing import Annotated, Any, NamedTuple
 
@@ -54,7 +55,9 @@ class Loader(DataLoader[Batch]):
 
     def __iter__(self) -> Any:
         try:
-            return super().__iter__()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Got pickle error")  # the DataError says it
+                return super().__iter__()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             if not self.num_workers or multiprocessing.get_start_method() == "fork":
                 raise

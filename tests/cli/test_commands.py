@@ -79,7 +79,7 @@ def test_the_last_lines_say_what_to_do(command):
     assert done.code == 0
     first, *table = done.out.strip().splitlines()
     assert first.startswith("digits_fast: generator ")
-    assert first.endswith("1 steps of 16 samples on cpu → here")
+    assert first.endswith("1 steps of 16 samples on cpu, 1 thread → here")
     rows = dict(line.strip().split("  ", 1) for line in table if line)
     assert {"status", "time", "class_accuracy", "samples", "TensorBoard", "next"} <= rows.keys()
     assert rows["TensorBoard"].strip() == "tensorboard --logdir here"
