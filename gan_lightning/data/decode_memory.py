@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 SHARE = 0.25  # of the memory of this machine or of this process's control group
-DECODER_BYTES = {"WEBP": 4, "AVIF": 8, "JPEG2000": 16}  # a pixel in the decoder's own buffers, beside Pillow's image
+DECODER_BYTES = {"WEBP": 4, "AVIF": 4, "JPEG2000": 8}  # a pixel in the decoder's own buffers, beside Pillow's image
 PROGRESSIVE_BYTES = 6  # a pixel of a progressive JPEG: all coefficients of the full size, 2 bytes in each of 3 channels
 CONVERTED_BYTES = 4  # a pixel of the image in the mode of the samples, and of the background of a transparent one
 WIDE_BYTES = 8  # a pixel with more than 8 bits, while it is converted

@@ -21,8 +21,7 @@ COLOURS = ("RGB;16", "RGBA;16", "RGBX;16", "LA;16")  # Pillow's raw modes, witho
 def convert_wide_colours(image: ImageFile.ImageFile, file: BinaryIO, wide: WideValues) -> Image.Image:
     """Return an image whose colours have 16 bits as one of 8 bits; any other image is returned as it is, not yet read.
 
-    Without a range the high byte is taken. Raises ValueError if the low byte can't be read, and what Pillow raises for a
-    broken file.
+    Without a range the high byte is taken. Raises what Pillow raises for a broken file.
     """
     raw, *more = decoder_arguments(image)
     if image.format == "PPM":
@@ -34,18 +33,22 @@ def convert_wide_colours(image: ImageFile.ImageFile, file: BinaryIO, wide: WideV
         extrema = np.array(image.getextrema())[:3]  # (3, 2), of the high bytes
         wide.note(256 * int(extrema.min()), 256 * int(extrema.max()) + 255)
         return image
+    if str(raw).startswith("LA"):  # 4 bytes a pixel, in this order
+        high_low_alpha = np.asarray(reopen(image, file, "RGBA"))
+        values = high_low_alpha[..., :1].astype(np.uint16) * 256 + high_low_alpha[..., 1:2]
+        return to_image(values.repeat(3, axis=2), high_low_alpha[..., 2:3], image, wide)
+    high, low = np.asarray(image), np.asarray(reopen(image, file, str(raw)[:-1] + OTHER_ORDER[str(raw)[-1]]))
+    return to_image(high[..., :3].astype(np.uint16) * 256 + low[..., :3], high[..., 3:], image, wide)
+
+
+def reopen(image: ImageFile.ImageFile, file: BinaryIO, raw: str) -> ImageFile.ImageFile:
+    """Return the same image, read by another raw mode."""
     file.seek(0)
     other = Image.open(file, formats=[image.format or ""])
-    other_raw = str(raw)[:-1] + OTHER_ORDER[str(raw)[-1]]
     for i, tile in enumerate(other.tile):
-        other.tile[i] = tile._replace(args=(other_raw, *tile.args[1:]) if isinstance(tile.args, tuple) else other_raw)
-    try:
-        other.load()
-    except ValueError:  # Pillow has no such raw mode, as for grey with alpha
-        raise ValueError("data.range can't be applied to its 16-bit grey with alpha; save it without alpha") from None
-    high, low = np.asarray(image), np.asarray(other)
-    values = high[..., :3].astype(np.uint16) * 256 + low[..., :3]
-    return to_image(values, high[..., 3:], image, wide)
+        other.tile[i] = tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw)
+    other.load()
+    return other
 
 
 def decoder_arguments(image: ImageFile.ImageFile) -> tuple[Any, ...]:

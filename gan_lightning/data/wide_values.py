@@ -71,10 +71,9 @@ class WideSummary(NamedTuple):
             )
         parts = []
         if self.images < total:
-            parts.append(f"{total - self.images:,} of {total:,} images have 8 bits, to which it does not apply")
+            parts.append(f"it does not apply to {total - self.images:,} of {total:,} images, which have 8 bits")
         if self.smallest < value_range.black or self.largest > value_range.white:
-            reach = f"{self.smallest:g} to {self.largest:g}"
-            parts.append(f"the values of the others are {reach}, and those outside become black or white")
+            parts.append(f"values reach from {self.smallest:g} to {self.largest:g}, and those outside become black or white")
         return f"data.range: {value_range} in {root}: {'; '.join(parts)}" if parts else None
 
 

@@ -318,3 +318,35 @@ def test_a_number_that_is_none_in_a_data_set_of_ones_own(command, tmp_path, monk
         assert done.code == 2, done.err
         assert done.err.strip() == f"data.dataset: item {at} holds 3072 values that are not finite; repair or leave it out"
     sys.modules.pop("nanlab")
+
+
+def many(tmp_path, count):
+    (tmp_path / "images").mkdir(exist_ok=True)
+    for i in range(count):
+        (tmp_path / "images" / f"{i:04}.png").write_text("no image")
+
+
+def test_twenty_bad_images_are_twenty_lines(command, tmp_path):
+    many(tmp_path, 20)
+    done = command("gan-train", *LINE, "data.batch_size=2")
+    assert (done.code, len(done.err.splitlines())) == (2, 21)
+
+
+def test_three_hundred_bad_images_are_twenty_lines_a_count_and_a_file(command, tmp_path):
+    many(tmp_path, 300)
+    done = command("gan-train", *LINE, "data.batch_size=2")
+    head, *lines, last = done.err.splitlines()
+    assert (done.code, head) == (2, "data.root: 300 of 300 images can't be decoded; repair or remove them")
+    assert [line.partition("images/")[2][:8] for line in lines] == [f"{i:04}.png" for i in range(20)]
+    assert last.startswith("data.root: and 280 more; all 300 are listed in ")
+    listed = Path(last.rpartition(" in ")[2]).read_text().splitlines()
+    assert [line.partition("images/")[2].partition(":")[0] for line in listed] == [f"{i:04}.png" for i in range(300)]
+
+
+def test_the_file_is_in_the_current_folder_where_the_cache_takes_none(tmp_path, monkeypatch):
+    from gan_lightning.data.decode_files import broken_files_error
+
+    monkeypatch.chdir(tmp_path)
+    error = broken_files_error([f"{i}.png: broken" for i in range(21)], 30, tmp_path / "nowhere" / "errors.txt")
+    assert error.lines[-1] == f"data.root: and 1 more; all 21 are listed in {tmp_path}/errors.txt"
+    assert (tmp_path / "errors.txt").read_text().splitlines()[20] == "20.png: broken"
