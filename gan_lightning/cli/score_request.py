@@ -24,7 +24,8 @@ class Request(BaseModel):
     """Score a trained run, or one folder of images against another.
 
     gan-evaluate run=RUN_DIR [metric=[fid,…]] [feature=] [num=] [checkpoint=latest] [split=test] [seed=0] [weights=ema]
-                 [data.root=] [data.cache=] [data.download=] [feature.weights=] [out=RUN_DIR/scores.json] [force=]
+                 [data.root=] [data.cache=] [data.download=] [data.changed=accept] [feature.weights=] [out=RUN_DIR/scores.json]
+                 [force=]
     gan-evaluate real=DIR fake=DIR [metric=[fid,kid,precision_recall]] [feature=inception] [num=] [shape=[C,H,W]] [out=]
                  [data.cache=] [feature.weights=] [force=]
 
@@ -38,7 +39,8 @@ class Request(BaseModel):
     batch_norm  running: by running statistics; batch: by those of 500 samples at a time
     out         where the scores go: RUN_DIR/scores.json, or for folders nowhere unless asked
     force       true: an existing file that gan-evaluate has not written is replaced
-    data.       root, cache, download: where the data are on this machine, if not where they were when the run was trained
+    data.       root, cache, download: where the data are on this machine, if not where they were when the run was trained;
+                changed=accept: the run is scored although the data are not those that it was trained on
     feature.    weights: the file with the weights of feature=inception or feature=dinov2
     """
 
@@ -52,7 +54,6 @@ class Request(BaseModel):
     split: Literal["test", "validation", "train"] = "test"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     weights: Literal["ema", "raw"] = "ema"
-    data_changed: Literal["accept"] | None = Field(None, alias="data.changed")
     batch_norm: Literal["running", "batch"] = "running"
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = None
     out: Path | None = None
@@ -60,6 +61,7 @@ class Request(BaseModel):
     data_root: Path | None = Field(None, alias="data.root")
     data_cache: Path | None = Field(None, alias="data.cache")
     data_download: bool | None = Field(None, alias="data.download")
+    data_changed: Literal["accept"] | None = Field(None, alias="data.changed")
     feature_weights: Path | None = Field(None, alias="feature.weights")
 
 
@@ -69,8 +71,8 @@ def check_request(request: Request) -> None:
         raise UserError("run=, real=: score a run, or a folder against another; not both")
     if request.run is None and not (request.real and request.fake):
         raise UserError("run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR")
-    if request.run is None and (request.data_root, request.data_download) != (None, None):
-        key = "data.download" if request.data_root is None else "data.root"
+    of_runs = ("data.root", request.data_root), ("data.download", request.data_download), ("data.changed", request.data_changed)
+    if request.run is None and (key := next((key for key, value in of_runs if value is not None), None)):
         raise UserError(f"{key}: replaces a run's; the folders are given by real=DIR and fake=DIR")
 
 
