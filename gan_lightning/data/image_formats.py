@@ -36,6 +36,7 @@ UNREAD_SUFFIXES = frozenset(UNREAD.split()) | {
     if kind.startswith("image/")
 } - SUFFIXES  # fmt: skip
 UNREAD_SUFFIXES |= frozenset(suffix for text in READERS.values() for suffix in text.split()) - SUFFIXES
+KNOWN_SUFFIXES = SUFFIXES.union(UNREAD_SUFFIXES, *NAMED_TYPES.types_map, NAMED_TYPES.encodings_map)
 
 FIRST_BYTES = 32
 SIGNATURES = (  # of the formats above and of those that people most often have without a suffix
@@ -57,9 +58,7 @@ def is_unread_image(name: str) -> bool:
 
 def has_known_suffix(name: str) -> bool:
     """Return whether the suffix says what kind of file it is, so that its first bytes need not be read."""
-    suffix = Path(name).suffix.lower()
-    kinds = (*NAMED_TYPES.types_map, NAMED_TYPES.encodings_map)
-    return suffix in SUFFIXES | UNREAD_SUFFIXES or any(suffix in kind for kind in kinds)
+    return Path(name).suffix.lower() in KNOWN_SUFFIXES
 
 
 def begins_like_an_image(path: Path) -> bool:

@@ -15,7 +15,7 @@ from gan_lightning.data.notices import abbreviate
 
 MAX_SNIFFED = 1000  # files with no known suffix whose first bytes are read
 MAX_LINES = 20  # of one error
-OWN_FILES = ({"config.yaml", "result.json"}, {"sweep.json"})  # a folder that has one of these sets is a run's or a sweep's
+OWN_FILES = ({"config.yaml", "result.json"}, {"sweep.json"}, {"fingerprint.json", "samples.npy"})  # of a run, a sweep, a cache
 OWN_FOLDERS = ("samples", "replay", "checkpoints", "report")  # what a run writes below its folder
 
 
@@ -25,7 +25,7 @@ class ImageListing:
     files    the images
     unread   files of formats that are not read, or images by their first bytes without a suffix that says so
     in_runs  images in the folders of runs and sweeps
-    runs     these folders; of a `root` that is itself one, only the folders that a run writes below it
+    runs     these folders; of a `root` that is itself one (`.`), only what the run wrote into OWN_FOLDERS is left out
 
     Raises one DataError for all folders that can't be read.
     """
@@ -79,17 +79,16 @@ class ImageListing:
         names = {entry.name for entry in entries}
         own = into is self.files and any(files <= names for files in OWN_FILES)
         if own and folder != self.root:
-            self.runs.append(folder.relative_to(self.root))
             into = self.in_runs
+        before = len(self.in_runs)
         for entry in entries:
             if Path(entry.path).is_dir():  # not entry.is_dir(): it raises for a link to itself
-                below = into
-                if own and folder == self.root and entry.name in OWN_FOLDERS:
-                    self.runs.append(Path(entry.name))
-                    below = self.in_runs
+                below = self.in_runs if own and entry.name in OWN_FOLDERS else into
                 self._visit(folder / entry.name, ancestors | {identity}, below)
             else:
                 self._sort_in(folder / entry.name, into)
+        if own and len(self.in_runs) > before:
+            self.runs.append(folder.relative_to(self.root))
 
     def _sort_in(self, path: Path, into: list[Path]) -> None:
         if is_read(path.name):

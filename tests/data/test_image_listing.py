@@ -130,7 +130,13 @@ def test_a_run_in_the_folder_is_no_data(root):
 def test_a_root_that_is_itself_a_run_reads_all_but_what_the_run_wrote(root):
     run_folder(root)
     assert names(ImageListing(root).files) == [f"{i}.png" for i in range(6)]
-    assert "2 in the folders of runs and sweeps (replay, samples)" in left_out(root)
+    assert "2 in the folders of runs and sweeps (.)" in left_out(root)
+
+
+def test_the_cache_in_the_folder_is_no_data(root):
+    arguments = {"root": str(root), "cache": str(root / "cache"), "sample_shape": (1, 16, 16), "num_classes": 0}
+    ImageFolder(**arguments).load()
+    assert (len(ImageListing(root).files), left_out(root)) == (6, None)
 
 
 def test_the_samples_of_a_run_can_be_scored(root):
