@@ -94,7 +94,7 @@ def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
     plain = select_metrics(Composer().compose(["metric=none", "feature=inception"]), request, FOLDER_METRICS)
     cache = None if request.data_cache is None else str(request.data_cache)
     real, fake = (
-        ImageFolder(str(root), cache, 0.0, 0.0, split_folders=False, sample_shape=tuple(shape), num_classes=0)
+        ImageFolder(str(root), cache, 0.0, 0.0, request.data_range, False, sample_shape=tuple(shape), num_classes=0)
         for root in (request.real, request.fake)
     )
     metrics = build_fitting_metrics(plain, real)

@@ -27,7 +27,7 @@ class Request(BaseModel):
                  [data.root=] [data.cache=] [data.download=] [data.changed=accept] [feature.weights=] [out=RUN_DIR/scores.json]
                  [force=]
     gan-evaluate real=DIR fake=DIR [metric=[fid,kid,precision_recall]] [feature=inception] [num=] [shape=[C,H,W]] [out=]
-                 [data.cache=] [feature.weights=] [force=]
+                 [data.cache=] [data.range=] [feature.weights=] [force=]
 
     metric      options of conf/metric; without it, a run's own
     feature     an option of conf/feature, what samples are compared by; without it, a run's own
@@ -40,7 +40,8 @@ class Request(BaseModel):
     out         where the scores go: RUN_DIR/scores.json, or for folders nowhere unless asked
     force       true: an existing file that gan-evaluate has not written is replaced
     data.       root, cache, download: where the data are on this machine, if not where they were when the run was trained;
-                changed=accept: the run is scored although the data are not those that it was trained on
+                changed=accept: the run is scored although the data are not those that it was trained on;
+                range: of two folders, the values that become black and white in images with more than 8 bits
     feature.    weights: the file with the weights of feature=inception or feature=dinov2
     """
 
@@ -60,6 +61,7 @@ class Request(BaseModel):
     force: bool = False
     data_root: Path | None = Field(None, alias="data.root")
     data_cache: Path | None = Field(None, alias="data.cache")
+    data_range: list[float] | None = Field(None, alias="data.range")
     data_download: bool | None = Field(None, alias="data.download")
     data_changed: Literal["accept"] | None = Field(None, alias="data.changed")
     feature_weights: Path | None = Field(None, alias="feature.weights")
@@ -74,6 +76,8 @@ def check_request(request: Request) -> None:
     of_runs = ("data.root", request.data_root), ("data.download", request.data_download), ("data.changed", request.data_changed)
     if request.run is None and (key := next((key for key, value in of_runs if value is not None), None)):
         raise UserError(f"{key}: replaces a run's; the folders are given by real=DIR and fake=DIR")
+    if request.run is not None and request.data_range is not None:
+        raise UserError("data.range: is that of the run's config; it can be given for real=DIR and fake=DIR")
 
 
 def require_output(out: Path, force: bool) -> None:

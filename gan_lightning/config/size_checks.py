@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.config.instantiate import Networks
-from gan_lightning.config.memory import gpu_memory, machine_memory
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.world_size import global_rank, world_size
 from gan_lightning.model.layer.doubling import Doubling
 from gan_lightning.storage.atomic import format_bytes
+from gan_lightning.storage.memory import gpu_memory, machine_memory
 
 FLOAT = 4  # bytes
 SMALLEST_GPU = 2**31  # bytes; what fits into this is not compared with the GPU's memory

@@ -5,14 +5,15 @@ An image just under the limit of pixels takes gigabytes, and as many are decoded
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from PIL import Image
 
+from gan_lightning.storage.memory import machine_memory
+
+DEFAULT_MEMORY = 2**33  # bytes, where the system does not say
 SHARE = 0.25  # of the memory of this machine or of this process's control group
 DECODER_BYTES = {"WEBP": 4, "AVIF": 4, "JPEG2000": 8}  # a pixel in the decoder's own buffers, beside Pillow's image
 PROGRESSIVE_BYTES = 6  # a pixel of a progressive JPEG: all coefficients of the full size, 2 bytes in each of 3 channels
@@ -60,32 +61,4 @@ def estimate_bytes(image: Image.Image, full_size: tuple[int, int]) -> int:
 
 def default_budget() -> MemoryBudget:
     """Return a budget of SHARE of the memory that this process may use."""
-    return MemoryBudget(int(SHARE * memory_limit()))
-
-
-def memory_limit() -> int:
-    """Return the bytes of memory of this machine, or those that a control group of this process allows, if they are fewer."""
-    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([installed, *control_group_limits()])
-
-
-def control_group_limits(proc: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
-    """Yield the memory limits in bytes of this process's control groups, of version 2 or 1, and of the groups around them."""
-    try:
-        lines = proc.read_text().splitlines()
-    except OSError:  # not Linux
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        top, name = (mount / "memory", "memory.limit_in_bytes") if controllers else (mount, "memory.max")
-        group = top / path.lstrip("/")
-        for folder in (group, *group.parents):
-            if folder.is_relative_to(top):
-                try:
-                    text = (folder / name).read_text().strip()
-                except OSError:  # the path of another namespace, or the root group
-                    continue
-                if text.isdigit():
-                    yield int(text)
+    return MemoryBudget(int(SHARE * (machine_memory() or DEFAULT_MEMORY)))

@@ -51,10 +51,7 @@ class WideSummary(NamedTuple):
     largest: float = -math.inf
 
     def notice(self, root: Path, total: int, value_range: ValueRange | None) -> str | None:
-        """Return one line if the range does not fit the values of the `total` images below `root`; None: it does.
-
-        Raises DataError if a range is given and no image has more than 8 bits, because it would change nothing.
-        """
+        """Return one line if the range does not fit the values of the `total` images below `root`; None: it does."""
         if value_range is None:
             if not self.images or not 0 < self.largest < DARK:
                 return None
@@ -64,15 +61,10 @@ class WideSummary(NamedTuple):
                 f"{self.largest:g} of {SIXTEEN_BITS}, so they are almost black; if they have {bits} bits, "
                 f"set data.range=[0,{2**bits - 1}]"
             )
-        if not self.images:
-            raise DataError(
-                f"data.range: {value_range} is for images with more than 8 bits, but all {total:,} images in {root} have 8; "
-                "leave it out: data.range=null"
-            )
         parts = []
         if self.images < total:
             parts.append(f"it does not apply to {total - self.images:,} of {total:,} images, which have 8 bits")
-        if self.smallest < value_range.black or self.largest > value_range.white:
+        if self.images and (self.smallest < value_range.black or self.largest > value_range.white):
             parts.append(f"values reach from {self.smallest:g} to {self.largest:g}, and those outside become black or white")
         return f"data.range: {value_range} in {root}: {'; '.join(parts)}" if parts else None
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from gan_lightning.cli import train
-from gan_lightning.config import memory, size_checks
+from gan_lightning.config import size_checks
 from gan_lightning.model.layer.doubling import Doubling, doubling, near_size
 
 MIB = 2**20
@@ -139,28 +139,3 @@ def test_a_gpu_has_its_own_memory(monkeypatch):
     for accelerator, need, expected in (("gpu", 2**33, 3 * MIB), ("gpu", 2**20, None), ("cpu", 2**33, 5 * MIB)):
         trainer = {"accelerator": accelerator, "devices": 1}
         assert size_checks.memory_limit({"trainer": trainer}, need)[0] == expected
-
-
-@pytest.mark.parametrize("text", ["0::/job\n", "5:cpu,memory:/x\n4:memory:/job\n"])
-def test_a_control_group_limits_memory(monkeypatch, tmp_path, text):
-    """Version 2 and version 1; the smallest limit of all groups that contain the process."""
-    root = tmp_path / "memory" if ":memory:" in text else tmp_path
-    (root / "job").mkdir(parents=True)
-    name = "memory.limit_in_bytes" if ":memory:" in text else "memory.max"
-    (root / name).write_text("max\n")
-    (root / "job" / name).write_text(f"{64 * MIB}\n")
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
-    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "cgroup")
-    (tmp_path / "cgroup").write_text(text)
-    assert memory.machine_memory() == 64 * MIB
-    (root / "job" / name).write_text("max\n")
-    assert memory.machine_memory() > 64 * MIB
-
-
-def test_the_memory_of_this_machine():
-    assert memory.machine_memory() > 2**28
-
-
-def test_no_gpu_no_answer(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert memory.gpu_memory() is None

@@ -8,8 +8,9 @@ from PIL import Image
 from waiting import HANG
 
 from gan_lightning.data import decode_files
-from gan_lightning.data.decode_memory import MemoryBudget, control_group_limits, default_budget, estimate_bytes, memory_limit
+from gan_lightning.data.decode_memory import MemoryBudget, default_budget, estimate_bytes
 from gan_lightning.data.image_folder import ImageFolder
+from gan_lightning.storage.memory import machine_memory
 
 
 class Watched(MemoryBudget):
@@ -124,18 +125,5 @@ def test_a_jpeg_that_is_read_at_a_fraction_takes_that_fraction(tmp_path):
     assert estimate_bytes(progressive, (800, 400)) == 12 * 100 * 50 + 6 * 800 * 400  # all of its coefficients are kept
 
 
-def test_the_limit_is_that_of_the_control_group_or_of_one_around_it(tmp_path):
-    (tmp_path / "job" / "step").mkdir(parents=True)
-    (tmp_path / "job" / "memory.max").write_text("1000000\n")
-    (tmp_path / "job" / "step" / "memory.max").write_text("max\n")
-    (tmp_path / "proc").write_text("0::/job/step\n")
-    assert list(control_group_limits(tmp_path / "proc", tmp_path)) == [1_000_000]
-    (tmp_path / "memory" / "old").mkdir(parents=True)
-    (tmp_path / "memory" / "old" / "memory.limit_in_bytes").write_text("2000000\n")
-    (tmp_path / "proc").write_text("12:cpu,cpuacct:/\n5:memory:/old\n")
-    assert list(control_group_limits(tmp_path / "proc", tmp_path)) == [2_000_000]
-    assert list(control_group_limits(tmp_path / "nowhere", tmp_path)) == []
-
-
 def test_the_budget_is_a_share_of_the_memory_there_is():
-    assert 2**20 < default_budget().limit < memory_limit() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert 2**20 < default_budget().limit < machine_memory()
