@@ -99,7 +99,7 @@ class DecodedCache:
             self.decode_all(partial / "samples.npy")
             if self.listing.labels is not None:
                 np.save(partial / "labels.npy", self.listing.labels)  # for other programs; the labels come from the listing
-            (partial / "fingerprint.json").write_text(json.dumps(recipe, indent=2) + "\n")
+            (partial / "fingerprint.json").write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
             partial.replace(self.folder)
         except OSError as error:
             raise DataError(f"data.cache: {partial} can't be written ({error.strerror}); set data.cache=FOLDER") from error
