@@ -102,7 +102,7 @@ def replay_in_ranks(run: RelocatedRun, request: Request, folder: Path, processes
 
 def print_record(run: Run, folder: Path) -> int:
     """Print the written record, and return the exit code: 1 if a term differs from its logged value."""
-    record = json.loads((folder / "terms.json").read_text())
+    record = json.loads((folder / "terms.json").read_text(encoding="utf-8"))
     step, since, means, logged = (record[key] for key in ("step", "since", "terms", "logged"))
     print(f"step {step}, from {f'the checkpoint of step {since}' if since else 'the beginning'}\n")
     print(term_table(means, logged))

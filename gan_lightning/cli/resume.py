@@ -16,7 +16,7 @@ from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain, resolve
 from gan_lightning.config.switches import parse_switches
-from gan_lightning.config.text_keys import quote_changes
+from gan_lightning.config.text_keys import quote_changes, quote_line
 from gan_lightning.config.world_size import world_size
 from gan_lightning.distributed.rendezvous import agree_on_config
 from gan_lightning.storage.home import expand_home
@@ -54,6 +54,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
         raise UserError("run=: empty; give the directory of a run: run=RUN_DIR")
     run = Run(expand_home(run_dir))
     accepts_data, overrides = take_acceptance(overrides)
+    overrides = quote_changes(run.config, overrides)
     config = change_config(run, overrides)
 
     def check() -> Plain:
@@ -78,7 +79,6 @@ def change_config(run: Run, overrides: list[str]) -> DictConfig:
     if switches := [override for override in overrides if override.startswith("-")]:
         raise UserError(*(f"{switch}: run= takes no switches, only values such as trainer.max_steps=" for switch in switches))
     config, composer = run.config, Composer()
-    overrides = quote_changes(config, overrides)
     for override, text in zip(composer.parse(overrides), overrides, strict=True):
         key = override.key_or_group
         if composer.is_group(override) or override.is_delete() or not key.startswith(CHANGEABLE):
@@ -127,6 +127,7 @@ def expand_fork(line: list[str]) -> list[str]:
     if of_hydra := next((o for o in parsed if o.key_or_group.startswith("hydra")), None):
         cure = "what concerns Hydra itself is typed"
         raise UserError(f"fork={fork['fork']}: its result.json contains {of_hydra.input_line}; {cure}")
+    typed = composer.parse(quote_line(composer, [*inherited, *switches.overrides], sweep=False)[len(inherited) :])
     typed = composer.parse(switches.overrides)
     require_parents_data(parent, typed, accepts_data)
     keys = {"fork", *(o.key_or_group for o in typed)}

@@ -104,7 +104,7 @@ def file_name(index: int) -> str:
 def export_faces(folder: Path, count: int, side: int, face_seed: int = 0) -> None:
     """Write a new folder of `count` PNG files and factors.csv, which has one row of factor values per file."""
     folder.mkdir(parents=True)
-    with (folder / "factors.csv").open("w", newline="") as file:
+    with (folder / "factors.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["file", *FACTORS])
         for i in tqdm(range(count), unit=" faces", mininterval=1, disable=count <= 2000):

@@ -71,8 +71,8 @@ def seeded_order(total: int, strata: Tensor | None, seed: int) -> Tensor:  # (to
     return shuffled[((rank + offset[stratum]) / counts[stratum]).argsort(stable=True)]
 
 
-def select_by_class(source: Source, n: int, num_classes: int, seed: int = 0) -> list[Tensor]:
-    """Return at most n samples (≤ n, *sample_shape) of each of the classes 0 … num_classes − 1, seeded, without replacement.
+def select_by_class(source: Source, n: int, num_classes: int, seed: int = 0) -> list[Tensor]:  # -> (≤ n, *sample_shape) each
+    """Return at most n samples of each of the classes 0 … num_classes − 1, seeded, without replacement.
 
     If the source does not know its labels, samples are read until enough are found, at most MAX_SEARCH · n · num_classes.
     """

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -78,8 +79,8 @@ class Run:
             raise unusable(folder, error) from None
         run = cls(folder)
         if changed := run.changes(config):
-            cure = "choose another name= or folder, or go on with it: gan-train run="
-            raise UserError(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}{path}")
+            cure = f"choose another name= or folder, or go on with it: {run.resume_command}"
+            raise UserError(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}")
         return run
 
     @staticmethod
@@ -108,6 +109,11 @@ class Run:
         """Return `key: old → new` for every key in which `config` differs from this run's. Raises UserError."""
         lines = differences({"threads": AUTO} | resolve(self.config), resolve(config))  # a key that earlier versions lack
         return [line for line in lines if line.partition(": ")[0] not in UNCOMPARED]
+
+    @property
+    def resume_command(self) -> str:
+        """Return the command that continues this run, quoted for a shell."""
+        return shlex.join(["gan-train", f"run={self.path}"])
 
     @property
     def first_step(self) -> int:
@@ -163,7 +169,7 @@ class Run:
     def write_error(self, what: str) -> WriteError:
         """Return the error that ends a run on a failing disk, with the command that continues it."""
         newest = f"the newest checkpoint: step {max(self.checkpoints)}" if self.checkpoints else "there is no checkpoint"
-        return WriteError(f"run={self.path}: {what}; {newest}; to go on: gan-train run={self.path}")
+        return WriteError(f"run={self.path}: {what}; {newest}; to go on: {self.resume_command}")
 
     @contextmanager
     def status_recorded(self) -> Iterator[None]:

@@ -63,7 +63,7 @@ class Owner(NamedTuple):
 def boot_id() -> str:
     """Return the boot id of the running kernel; empty if it has none."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
 

@@ -166,7 +166,9 @@ def short_hash(text: str) -> str:
 
 
 def sweep_folder(config: DictConfig, template: str) -> str:
-    """Return `hydra.sweep.dir` with its interpolations resolved in a job's config. Raises UserError if one fails."""
+    """Return `hydra.sweep.dir` with its interpolations resolved in a job's config. Raises UserError if it is empty or fails."""
+    if not template:
+        raise UserError("hydra.sweep.dir=: empty; give a folder")
     try:
         merged = OmegaConf.merge(config, {"hydra": {"sweep": {"dir": template}}})
         return str(expand_home(merged.hydra.sweep.dir))

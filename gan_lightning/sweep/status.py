@@ -41,7 +41,7 @@ def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
         return JobStatus(job, Kind.NEW, {})
     run = Run(path)
     if load_config_copy(path) != job.plain and (changed := run.changes(composer.compose(job.overrides))):
-        cure = f"choose another hydra.sweep.dir=, or go on with it: gan-train run={path}"
+        cure = f"choose another hydra.sweep.dir=, or go on with it: {run.resume_command}"
         raise UserError(f"{path}: holds a run with another config ({'; '.join(changed)}); {cure}")
     result = run.result
     if (owner := lock.read_owner(path)) is not None and owner.busy():

@@ -242,6 +242,7 @@ def test_where_the_cache_lies(root, monkeypatch, tmp_path):
     assert folder(root).cache == root.parent / "cache"
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "elsewhere"))
     assert folder(root, cache=None).cache == tmp_path / "elsewhere"
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("GAN_LIGHTNING_CACHE")
     assert folder(root, cache=None).cache == tmp_path / "home" / ".cache" / "gan_lightning"
