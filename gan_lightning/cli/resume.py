@@ -128,7 +128,6 @@ def expand_fork(line: list[str]) -> list[str]:
         cure = "what concerns Hydra itself is typed"
         raise UserError(f"fork={fork['fork']}: its result.json contains {of_hydra.input_line}; {cure}")
     typed = composer.parse(quote_line(composer, [*inherited, *switches.overrides], sweep=False)[len(inherited) :])
-    typed = composer.parse(switches.overrides)
     require_parents_data(parent, typed, accepts_data)
     keys = {"fork", *(o.key_or_group for o in typed)}
     groups = [o.key_or_group.replace("/", ".") for o in typed if composer.is_group(o)]

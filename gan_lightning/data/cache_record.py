@@ -32,14 +32,14 @@ def write_record(array: Path, recipe: dict[str, Any], wide: WideSummary) -> None
     compared["blake2b"] = checksum(array) if status.st_size <= CHECKED_BYTES else None
     values = {"images": wide.images, "smallest": wide.smallest, "largest": wide.largest} if wide.images else None
     text = json.dumps(recipe | {"wide_values": values, "samples.npy": compared}, indent=2)
-    (array.parent / NAME).write_text(text + "\n")
+    (array.parent / NAME).write_text(text + "\n", encoding="utf-8")
 
 
 def damage(array: Path) -> str | None:
     """Return how an array differs from its record, in a few words; None: it is what was written."""
     try:
         status = array.stat()
-        compared = json.loads((array.parent / NAME).read_text())["samples.npy"]
+        compared = json.loads((array.parent / NAME).read_text(encoding="utf-8"))["samples.npy"]
         size, modified, digest = compared["bytes"], compared["mtime_ns"], compared["blake2b"]
     except (OSError, ValueError, KeyError, TypeError):
         return "its record is missing or damaged"
@@ -58,7 +58,7 @@ def damage(array: Path) -> str | None:
 def read_wide_summary(folder: Path) -> WideSummary:
     """Return the summary of the values with more than 8 bits; an empty one if the record holds none that can be read."""
     try:
-        values = json.loads((folder / NAME).read_text())["wide_values"]
+        values = json.loads((folder / NAME).read_text(encoding="utf-8"))["wide_values"]
         return WideSummary(int(values["images"]), float(values["smallest"]), float(values["largest"]))
     except (OSError, ValueError, KeyError, TypeError):
         return WideSummary()
