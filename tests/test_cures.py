@@ -5,11 +5,11 @@ import re
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
+from cure_cases import CASES, SWEEP
 from kinds import kinds
 from PIL import Image
 from tiny_gan import trained
@@ -19,11 +19,14 @@ PACKAGE = Path(__file__).parent.parent / "gan_lightning"
 # ── the cures in the package's strings ───────────────────────────────────────────────────────────────────────────────────
 HEAD = re.compile(r"\S+: ")  # what the message is about
 BEGINS = re.compile(  # what a cure begins with; a string of settings alone is one
-    r"\b(?:use|set|give|by|needs|choose|correct|smaller|such as|alone) |(?<=[a-z\]]): (?=['+]*[a-z_.]+=|['+]*\{)|gan-\w+ |^(?=['a-z_.]+=\S* )"
+    r"\b(?:use|set|give|by|it needs|choose|correct|smaller|such as|alone) |gan-\w+ |"
+    r"(?<=[a-z\]]): (?=['+]*[a-z_.]+=|['+]*\{)|^(?=['a-z_.]+=\S* )"
 )
 SETTING = re.compile(r"(?<![\w.{}\[])([a-z_]+(?:[./][a-z_]+)*)=(?!=)")  # trainer=ddp
 NAMED = re.compile(r"(?:use|set|smaller|correct|,|or) ([a-z_]+(?:\.[a-z_]+)+)(?![\w.=(])")  # set data.root to a folder
-COMPUTED = re.compile(r"(?:use|choose|give|option:|it:|again:|own:|needed:|them:) ['+]*(\{[^}]*\})(?![×\w])")  # use {new}
+COMPUTED = re.compile(
+    r"(?:use|choose|give|option:|add it:|allow it:|again:|own:|needed:|them:) ['+]*(\{[^}]*\})(?![×\w])"
+)  # use {new}
 REFUSALS = ("no such argument", "no such key", "no such option", "not in this config", "what may change", "not an option here")
 
 
@@ -58,146 +61,6 @@ def found(package):
 
 
 # ── one case for each: a line that is refused, what it says, and lines that follow its cure ──────────────────────────────
-@dataclass(frozen=True)
-class Case:
-    """`then` is what the cured lines may say instead; without it they end well. `fits`: gan-train trains, instead of loading."""
-
-    covers: str
-    refused: str
-    says: str
-    cured: tuple[str, ...] = ()
-    then: str = ""
-    fits: bool = False
-    env: dict = field(default_factory=dict)
-    cured_env: dict = field(default_factory=dict)
-
-    def __str__(self):
-        return self.covers.partition(";")[0]
-
-
-DIGITS, FOLDER = (
-    "gan-train experiment=digits_fast metric=none",
-    "gan-train experiment=anime_faces metric=none data.batch_size=4",
-)
-TRAINER = "gan-train experiment=digits_fast metric=none trainer.accelerator=cpu"
-SWEEP = "gan-train -m experiment=digits_fast metric=none"
-SEARCH = "gan-search trials=1 experiment=digits_fast"
-OWN = "gan-train experiment=digits_fast metric=none data=dataset data.sample_shape=[1,8,8] data.batch_size=4 data.dataset={_target_:mylab.%s}"
-TRUST = {"GAN_LIGHTNING_PACKAGES": "mylab"}
-LINE = "gan-train experiment=optimal_discriminator metric=none trainer.max_steps=1 trainer.accelerator=cpu"
-CASES = [
-    # gan-evaluate, gan-replay and gan-train run=
-    Case("cli.evaluate: shape", "gan-evaluate real=broken fake=images feature=raw metric=fid", "give shape=[C,H,W]",
-         ("gan-evaluate real=broken fake=images feature=raw metric=fid shape=[1,8,8]",), then="1 of 1 images can't be decoded"),
-    Case("cli.evaluate: split", "gan-evaluate run=run metric=nearest_neighbour num=50 split=train", "use split=test",
-         ("gan-evaluate run=run metric=nearest_neighbour num=50 split=test",
-          "gan-evaluate run=run metric=nearest_neighbour num=50 split=validation")),
-    Case("cli.score_request: run; cli.score_request: real; cli.score_request: fake", "gan-evaluate", "give run=RUN_DIR, or real=DIR",
-         ("gan-evaluate run=run metric=class_accuracy num=50", "gan-evaluate real=images fake=images metric=fid feature=raw")),
-    Case("cli.score_request: real; cli.score_request: fake", "gan-evaluate real=images fake=images data.root=x", "given by real=DIR and fake=DIR",
-         ("gan-evaluate real=images fake=images metric=fid feature=raw",)),
-    Case("training.restore: checkpoint", "gan-sample run=damaged num=2", "checkpoint=1", ("gan-sample run=damaged num=2 checkpoint=1",)),
-    Case("cli.score_request: metric", "gan-evaluate run=run", "choose: metric=[…]", ("gan-evaluate run=run metric=[class_accuracy] num=50",)),
-    Case("data.image_folder: data.root", "gan-evaluate run=moved metric=fid feature=raw num=4", "set data.root to a folder",
-         ("gan-evaluate run=moved metric=fid feature=raw num=4 data.root=images",)),
-    Case("data.image_folder: data.root", "gan-replay run=moved step=1", "set data.root to a folder", ("gan-replay run=moved step=1 data.root=images",)),
-    Case("data.image_folder: data.root", "gan-train run=moved trainer.max_steps=2", "set data.root to a folder",
-         ("gan-train run=moved trainer.max_steps=2 data.root=images",), fits=True),
-    Case("data.decoded_cache: data.cache", "gan-evaluate run=moved metric=fid feature=raw num=4 data.root=images", "set data.cache=FOLDER",
-         ("gan-evaluate run=moved metric=fid feature=raw num=4 data.root=images data.cache=kept",), env={"GAN_LIGHTNING_CACHE": "/dev/null/x"}),
-    Case("data.decoded_cache: data.cache", "gan-evaluate real=images fake=images metric=fid feature=raw", "set data.cache=FOLDER",
-         ("gan-evaluate real=images fake=images metric=fid feature=raw data.cache=kept",), env={"GAN_LIGHTNING_CACHE": "/dev/null/x"}),
-    Case("data.decoded_cache: data.cache", "gan-replay run=moved step=1 data.root=images", "set data.cache=FOLDER",
-         ("gan-replay run=moved step=1 data.root=images data.cache=kept",), env={"GAN_LIGHTNING_CACHE": "/dev/null/x"}),
-    Case("metric.feature.pretrained: feature.weights", "gan-evaluate run=run metric=fid feature=inception feature.weights=nowhere.pth",
-         "given by feature.weights=PATH", ("gan-evaluate run=run metric=fid feature=inception feature.weights=weights.pth",),
-         then="holds other weights than"),
-    Case("metric.feature.pretrained: feature.weights", "gan-evaluate real=images fake=images feature=dinov2 metric=fid feature.weights=nowhere.pth",
-         "given by feature.weights=PATH", ("gan-evaluate real=images fake=images feature=dinov2 metric=fid feature.weights=weights.pth",),
-         then="holds other weights than"),
-    Case("data.mnist: data.download", "gan-evaluate run=mnist metric=fid feature=raw num=4", "set data.download=true",
-         ("gan-evaluate run=mnist metric=fid feature=raw num=4 data.download=true",), then="could not be fetched"),
-    Case("run.outputs: force", "gan-sample run=run num=2 out=mine.npy", "force=true", ("gan-sample run=run num=2 out=mine.npy force=true",)),
-    Case("run.outputs: force", "gan-sample run=run num=2 out=notes/", "force=true", ("gan-sample run=run num=2 out=notes/ force=true",)),
-    Case("run.outputs: force", "gan-replay run=run step=1 out=notes", "force=true", ("gan-replay run=run step=1 out=notes force=true",)),
-    Case("cli.resume: run; cli.resume: trainer.max_steps", "gan-train run=run", "to go on: gan-train run=run trainer.max_steps=4",
-         ("gan-train run=run trainer.max_steps=4",), fits=True),
-    Case("cli.resume: trainer.max_steps", "gan-train run=run -m", "such as trainer.max_steps=", ("gan-train run=run trainer.max_steps=3",), fits=True),
-    Case("config.compose: run", "gan-train --experimental-rerun x", "to go on with a run: gan-train run=RUN_DIR", ("gan-train run=run",)),
-    Case("run.directory: run; run.directory: name", f"{DIGITS} hydra.run.dir=run seed=3", "choose another name=",
-         (f"{DIGITS} name=other seed=3 trainer.max_steps=1", "gan-train run=run"), fits=True),
-    Case("training.summary: num; training.summary: out", f"{DIGITS} hydra.run.dir=x trainer.max_steps=1", "gan-sample run=x num=64 out=grid.png",
-         ("gan-sample run=x num=64 out=grid.png",), fits=True),
-    Case("config.validate: fork; config.validate: step", f"{DIGITS} +fork.x=1", "gan-train fork=RUN_DIR step=N", ("gan-train fork=run step=2",)),
-    # gan-train: the line
-    Case("config.compose: {o.input_line}", f"{DIGITS} trainer.benchmark=true", "to add it: +trainer.benchmark=true", (f"{DIGITS} +trainer.benchmark=true",)),
-    Case("config.compose: {group}", "gan-train experiment=digits_fast metric=fid,kid", "to combine them: 'metric=[fid,kid]'",
-         ("gan-train experiment=digits_fast 'metric=[fid,kid]'",)),
-    Case("config.compose: {new}", f"{DIGITS} prior=coins", "use prior=binary_gaussian", (f"{DIGITS} prior=binary_gaussian",)),
-    Case("config.node_checks: {path}", f"{DIGITS} +data.workers=0", "use data.num_workers", (f"{DIGITS} data.num_workers=0",)),
-    Case("config.resolve: {key}", f"{DIGITS} data=image_folder", "it is needed: data.root=…", (f"{FOLDER} data=image_folder data.root=images",)),
-    Case("config.resolve: {TRUST_VARIABLE}", f"{DIGITS} 'name=${{oc.env:SECRET}}'", "to allow it: GAN_LIGHTNING_VARIABLES=SECRET",
-         (f"{DIGITS} 'name=${{oc.env:SECRET}}'",), env={"SECRET": "x"}, cured_env={"GAN_LIGHTNING_VARIABLES": "SECRET"}),
-    Case("config.targets: {TRUST_VARIABLE}", OWN % "Labelled", "of your own: GAN_LIGHTNING_PACKAGES=mylab", (OWN % "Labelled",), cured_env=TRUST),
-    Case("config.validate: {option}", f"{DIGITS} optimizer.generator=3", "to choose an option: optimizer=…", (f"{DIGITS} optimizer=adam",)),
-    Case("cli.arguments: {e['loc'][0]}", "gan-sample num=2", "it is needed: run=…", ("gan-sample num=2 run=run",)),
-    # gan-train: what does not fit together
-    Case("config.preflight: model.num_classes", f"{DIGITS} model.num_classes=3", "use model.num_classes=10, or 0",
-         (f"{DIGITS} model.num_classes=10", f"{DIGITS} model.num_classes=0")),
-    Case("config.preflight: model.num_classes", f"{DIGITS} model.generator.num_classes=0", "set model.num_classes alone", (f"{DIGITS} model.num_classes=0",)),
-    Case("config.preflight: model.num_classes", f"{DIGITS} gan.packing=2", "use model.num_classes=0", (f"{DIGITS} gan.packing=2 model.num_classes=0",)),
-    Case("config.preflight: metric", "gan-train experiment=digits_fast model.num_classes=0", "use metric=none", (f"{DIGITS} model.num_classes=0",)),
-    Case("config.preflight: trainer", f"{TRAINER} trainer.devices=2", "use trainer=ddp", (f"{TRAINER} trainer=ddp trainer.devices=2",)),
-    Case("config.preflight: gan.accumulate_grad_batches", f"{TRAINER} +trainer.accumulate_grad_batches=2", "use gan.accumulate_grad_batches",
-         (f"{TRAINER} gan.accumulate_grad_batches=2",)),
-    Case("config.preflight: hydra.run.dir", f"{TRAINER} +trainer.default_root_dir=x", "use hydra.run.dir", (f"{TRAINER} hydra.run.dir=x",)),
-    Case("config.preflight: checkpoint.every_n_steps", f"{TRAINER} +trainer.enable_checkpointing=false", "use checkpoint.every_n_steps",
-         (f"{TRAINER} checkpoint.every_n_steps=100000",)),
-    Case("config.preflight: callback.scalars.every_n_steps", f"{TRAINER} +trainer.log_every_n_steps=5", "use callback.scalars.every_n_steps",
-         (f"{TRAINER} callback.scalars.every_n_steps=5",)),
-    Case("config.preflight: trainer.max_steps", f"{TRAINER} +trainer.max_epochs=5", "use trainer.max_steps", (f"{TRAINER} trainer.max_steps=5",)),
-    Case("config.size_checks: data.sample_shape", f"{FOLDER} data.root=images data.sample_shape=[3,100,100] model=dcgan_small",
-         "data.sample_shape=[3,96,96]", (f"{FOLDER} data.root=images data.sample_shape=[3,96,96] model=dcgan_small",)),
-    Case("config.size_checks: data.sample_shape; config.size_checks: model.width; config.size_checks: data.batch_size",
-         f"{FOLDER} data.root=images data.sample_shape=[3,8,8] model=dcgan model.width=1000000", "choose a smaller data.sample_shape, model.width",
-         (f"{FOLDER} data.root=images data.sample_shape=[3,8,8] model=dcgan model.width=1",)),
-    # gan-train: the data
-    Case("data.image_folder: data.num_classes", f"{FOLDER} data.root=images data.num_classes=2", "set data.num_classes=0", (f"{FOLDER} data.root=images data.num_classes=0",)),
-    Case("data.decoded_cache: data.sample_shape", f"{FOLDER} data.root=images data.sample_shape=[3,2000000,2000000] model=mlp model.width=1",
-         "choose a smaller data.sample_shape", (f"{FOLDER} data.root=images data.sample_shape=[3,8,8]",)),
-    Case("data.cartoon_faces: data.cache", "gan-train experiment=cartoon_faces metric=none data.count=20 data.batch_size=4 data.cache=/dev/null/x",
-         "set data.cache=FOLDER", ("gan-train experiment=cartoon_faces metric=none data.count=20 data.batch_size=4 data.cache=kept",)),
-    Case("data.mnist: data.root", f"{DIGITS} data=mnist data.download=true data.root=/dev/null/x", "set data.root=FOLDER",
-         (f"{DIGITS} data=mnist data.download=true data.root=kept",), then="could not be fetched"),
-    Case("data.dataset: data.num_classes", f"{OWN % 'Unlabelled'} data.num_classes=2", "set data.num_classes=0", (OWN % "Unlabelled",), env=TRUST),
-    Case("data.dataset: data.num_classes", f"{OWN % 'Labelled'} data.num_classes=2", "correct the labels or data.num_classes",
-         (f"{OWN % 'Labelled'} data.num_classes=6",), env=TRUST),
-    # gan-train: metrics and callbacks
-    Case("metric.class_accuracy: metric", f"{DIGITS} data=digits_8_unlabelled metric=class_accuracy", "use metric=none", (f"{DIGITS} data=digits_8_unlabelled",)),
-    Case("metric.distance: metric; metric.distance: data", f"{DIGITS} metric=distance", "such as data=dirac or data=ring; use metric=none",
-         (DIGITS, "gan-train experiment=ring metric=distance data=ring", "gan-train experiment=dirac data=dirac")),
-    Case("metric.mode_coverage: metric; metric.mode_coverage: data", f"{DIGITS} metric=mode_coverage", "such as data=ring or data=grid; use metric=none",
-         (DIGITS, "gan-train experiment=ring metric=mode_coverage data=grid", "gan-train experiment=ring data=ring")),
-    Case("metric.mode_coverage: metric", "gan-train experiment=dirac metric=mode_coverage", "use metric=distance", ("gan-train experiment=dirac metric=distance",)),
-    Case("metric.factor_coverage: feature", f"{DIGITS} metric=factor_coverage feature=raw", "such as feature=digits", (f"{DIGITS} metric=factor_coverage feature=digits",)),
-    Case("metric.inception_score: feature", f"{DIGITS} metric=inception_score feature=raw", "such as feature=digits", (f"{DIGITS} metric=inception_score feature=digits",)),
-    Case("callback.trajectory: model", "gan-train experiment=dirac model=mlp trainer.max_steps=1", "use model=dirac", ("gan-train experiment=dirac model=dirac trainer.max_steps=1",), fits=True),
-    Case("callback.optimal_discriminator: model; callback.optimal_discriminator: data; callback.optimal_discriminator: prior; "
-         "callback.optimal_discriminator: gan.packing", f"{LINE} prior=uniform", "it needs data=line, model=normal, prior=gaussian and gan.packing=1",
-         (f"{LINE} data=line model=normal prior=gaussian gan.packing=1",), fits=True),
-    # sweeps and searches
-    Case("sweep.plan: hydra.sweep.dir", f"{SWEEP} seed=0,1 hydra.sweep.subdir=x", "use hydra.sweep.dir=", (f"{SWEEP} seed=0,1 hydra.sweep.dir=x",)),
-    Case("sweep.status: hydra.sweep.dir; sweep.status: run", f"{SWEEP} seed=5 hydra.sweep.dir=swept", "choose another hydra.sweep.dir=, or go on with it: gan-train run=swept/",
-         (f"{SWEEP} seed=5 hydra.sweep.dir=other", "gan-train run=swept/seed=5")),
-    Case("sweep.search.objectives: objective", "gan-search trials=1 experiment=digits_fast metric=fid,class_accuracy", "give objective=",
-         ("gan-search trials=1 experiment=digits_fast metric=[fid,class_accuracy] loss=hinge,minimax objective=fid",)),
-    Case("sweep.search.objectives: metric", f"{SEARCH} metric=none loss=hinge,minimax", "such as metric=fid", (f"{SEARCH} metric=fid loss=hinge,minimax",)),
-    Case("sweep.search.space: loss; sweep.search.space: optimizer.lr", SEARCH, "such as 'optimizer.lr=interval(1e-4,1e-2)' or loss=a,b",
-         (f"{SEARCH} loss=hinge,minimax", f"{SEARCH} study=other 'optimizer.lr=interval(1e-4,1e-2)'")),
-    Case("sweep.search.space: {cure}", f"{SEARCH} 'gan.latent_dim=tag(log,range(1,9,2))'", "use int(tag(log,interval(1,9)))",
-         (f"{SEARCH} 'gan.latent_dim=int(tag(log,interval(1,9)))'",)),
-    Case("sweep.search.study: study", f"{SEARCH} seed=0,1 study=lost", "choose another study=", (f"{SEARCH} seed=0,1 study=other",)),
-]  # fmt: skip
 APART = {  # no cure of a mistake, or one that another test follows
     "config.preflight: {cure}": "the cure is one of model.num_classes",
     "distributed.rendezvous: trainer": "test_the_number_of_processes",
@@ -211,7 +74,8 @@ APART = {  # no cure of a mistake, or one that another test follows
 }
 LABELLED = """
 import numpy as np
-class Labelled:
+from torch.utils.data import Dataset
+class Labelled(Dataset):
     def __len__(self): return 40
     def __getitem__(self, i): return np.zeros((1, 8, 8), np.uint8), 5
 class Unlabelled(Labelled):
@@ -284,7 +148,7 @@ def typed(command, places, tmp_path, monkeypatch):
             if re.search(rf"[=./ :]{place.stem}\b", text) and not (tmp_path / place.name).exists():
                 (shutil.copytree if place.is_dir() else shutil.copy)(place, tmp_path / place.name)
         if "swept" in text and not (tmp_path / "swept").exists():
-            shutil.copytree(places / "run", tmp_path / "swept" / "seed=5")
+            shutil.copytree(places / "run", tmp_path / "swept" / "metric=none,seed=5")
         if "lost" in text and not (tmp_path / "search").exists():
             shutil.copytree(places / "run", tmp_path / "search" / "lost" / "trials" / "0")
         with monkeypatch.context() as patch:

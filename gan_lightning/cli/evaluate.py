@@ -56,7 +56,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     assert request.run is not None
     run = Run(request.run)
     out = request.out or run.path / "scores.json"
-    require_output(out, request.force)
+    require_output(out, request)
     plain = select_metrics(run.config, request)
     data_changes = print_changes(require_same_data(run, plain, request.data_changed is not None, f"add {ACCEPT}"))
     gan, step = load_gan(run, request.checkpoint)
@@ -89,7 +89,7 @@ def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:
         if not folder.is_dir():
             raise UserError(f"{name}={folder}: {'is a file' if folder.exists() else 'does not exist'}; give a folder of images")
     if request.out is not None:
-        require_output(request.out, request.force)
+        require_output(request.out, request)
     shape = request.shape or first_image_shape(request.real)
     plain = select_metrics(Composer().compose(["metric=none", "feature=inception"]), request, FOLDER_METRICS)
     cache = None if request.data_cache is None else str(request.data_cache)

@@ -50,7 +50,7 @@ def main() -> None:
         request = parse_arguments(Request, sys.argv[1:])
         export = choose_format(request.out)
         require_writable(request.out)
-        outputs.require_replaceable(request.out, "gan-export", outputs.is_export, request.force)
+        outputs.require_replaceable(request.out, "gan-export", outputs.is_export, request.run, request.force)
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
         from gan_lightning.training.threads import run_thread_limit

@@ -60,7 +60,7 @@ def main() -> None:
         default = run.path / "replay" / f"step={request.step:08d}"
         folder = request.out or default
         require_writable(folder, folder=True)
-        outputs.require_replay_folder(folder, folder.resolve() == default.resolve(), request.force)
+        outputs.require_replay_folder(folder, run.path, folder.resolve() == default.resolve(), request.force)
         if is_distributed():
             replay_in_process(run, request.step, folder)
             return

@@ -47,7 +47,7 @@ def check_request(request: Request) -> None:
     if request.out is not None or request.run.is_dir():
         page = request.out or request.run / "report.html"
         require_writable(page)
-        require_page(page, request.force)
+        require_page(page, request.run, request.force)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main() -> None:
     """Run the console script `gan-sample`."""
     with exit_codes():
         request = parse_arguments(Request, sys.argv[1:])
-        out, folder = check_output(request.out, request.force)
+        out, folder = check_output(request)
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
         from gan_lightning.training.threads import run_thread_limit
@@ -62,18 +62,18 @@ def main() -> None:
         print(write_samples(samples, columns, out, folder))
 
 
-def check_output(name: str, force: bool = False) -> tuple[Path, bool]:
+def check_output(request: Request) -> tuple[Path, bool]:
     """Return the output's path and whether it is a folder. Raises UserError if it can't be written, or must not be."""
-    out = expand_home(name)
+    name, out = request.out, expand_home(request.out)
     kind, folder = out.suffix.lower(), name.endswith("/") or out.is_dir()
     if not (folder or kind in (".npy", *IMAGES)):
         allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(IMAGES)
         raise UserError(f"out={name}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
     require_writable(out, folder)
     if folder:
-        outputs.require_sample_folder(out, force)
+        outputs.require_sample_folder(out, request.run, request.force)
     else:
-        outputs.require_replaceable(out, "gan-sample", outputs.is_sample_picture, force)
+        outputs.require_replaceable(out, "gan-sample", outputs.is_sample_picture, request.run, request.force)
     return out, folder
 
 

@@ -80,10 +80,10 @@ def check_request(request: Request) -> None:
         raise UserError("data.range: is that of the run's config; it can be given for real=DIR and fake=DIR")
 
 
-def require_output(out: Path, force: bool) -> None:
+def require_output(out: Path, request: Request) -> None:
     """Check, before any work, that the scores can be written. Raises UserError, also if another file would be replaced."""
     require_writable(out, create_folders=False)
-    outputs.require_replaceable(out, "gan-evaluate", outputs.is_scores, force)
+    outputs.require_replaceable(out, "gan-evaluate", outputs.is_scores, request.run, request.force)
 
 
 def select_metrics(config: DictConfig, request: Request, default: Sequence[str] = ()) -> Plain:

@@ -20,44 +20,75 @@ MAX_JSON = 2**24  # bytes; a larger file is none of ours
 SCORES_KEYS = {"scores", "protocol", "provenance"}
 REPLAY_NAMES = {"real.png", "fake.png", "step.safetensors", "terms.json"}
 REPLAY_KEYS = {"step", "since", "terms", "logged"}  # of terms.json
-REPORT_MARKS = {  # what the beginning of each of a report's files contains
-    ".html": '<meta name="generator" content="gan-report">',
-    ".md": "\n## Configurations\n",
-    ".csv": "directory,status,reason,step,seconds,images_seen,seed,",
+RUN_MARKS = (  # what the folder of a run, a sweep or a search holds; config.yaml alone could be another program's
+    ("config.yaml", "config.resolved.yaml"),
+    ("config.yaml", "result.json"),
+    ("sweep.json",),
+    ("study.db", "trials"),
+    (".search.lock", "trials"),
+)
+REPORT_MARKS = {  # what the beginning of each of a report's files contains: one of these
+    ".html": ('<meta name="generator" content="gan-report">', "default-src 'none'; style-src 'unsafe-inline'; img-src data:"),
+    ".md": ("\n## Configurations\n",),
+    ".csv": ("directory,status,reason,step,seconds,images_seen,seed,",),
 }
 
 
-def require_replaceable(out: Path, command: str, is_own: Callable[[Path], bool], force: bool) -> None:
-    """Check that nothing is lost if `command` writes the file `out`; `is_own` recognises its files.
+def require_replaceable(out: Path, command: str, is_own: Callable[[Path], bool], run: Path | None, force: bool) -> None:
+    """Check that nothing is lost if `command` writes the file `out` for a `run`, if any; `is_own` recognises its files.
 
-    Raises UserError for an existing file that the command has not written, unless `force` is given and the file is outside of
-    the folders of runs, sweeps and searches.
+    Raises UserError for an existing file that the command has not written, or has written for another run, unless it is outside
+    of the folders of runs, sweeps and searches and either `force` is given or it is empty, as one that mktemp has made.
     """
-    if not out.is_file() or is_own(out):
+    if not out.is_file():
         return
-    if (folder := run_folder(out)) is not None:
+    if (folder := foreign_folder(out, run)) is None and is_own(out):
+        return
+    if folder := folder or run_folder(out):
         raise UserError(f"out={out}: belongs to the run or sweep {folder}, and is never replaced; choose another name")
-    if not force:
+    if out.stat().st_size and not force:
         raise UserError(f"out={out}: exists, and {command} has not written it; choose another name, or replace it: force=true")
 
 
-def require_sample_folder(out: Path, force: bool) -> None:
-    """Check that gan-sample's files in the folder `out` will be its only samples. Hidden files are not counted.
+def require_sample_folder(out: Path, run: Path, force: bool) -> None:
+    """Check that the samples of a `run` will be the only ones in the folder `out`. Hidden files are not counted.
 
     Raises UserError if the folder holds anything, unless `force` is given and all of its samples are gan-sample's.
     """
     held = visible_files(out)
     if not held:
         return
-    foreign = [path for path in held if not is_sample_picture(path)]
-    folder = run_folder(out / "x")
-    if foreign and folder is not None:
+    others = [path for path in held if not is_sample_picture(path)]
+    if folder := foreign_folder(out / "x", run) or (run_folder(out / "x") if others else None):
         raise UserError(f"out={out}/: belongs to the run or sweep {folder}, and is never written to; choose another folder")
     if not force:
         raise UserError(f"out={out}/: is not empty; choose another folder, or replace the samples in it: force=true")
-    if lost := [path.name for path in foreign if SAMPLE_NAME.fullmatch(path.name)]:
+    if lost := [path.name for path in others if SAMPLE_NAME.fullmatch(path.name)]:
         why = f"holds {lost[0]}, and whether gan-sample has written it can't be seen"
         raise UserError(f"out={out}/: {why}; choose another folder")
+
+
+def require_replay_folder(out: Path, run: Path, is_default: bool, force: bool) -> None:
+    """Check that gan-replay replaces only a record of its own in the folder `out`; `is_default`: the run's place for it.
+
+    Raises UserError for a folder that holds anything else, unless `force` is given and it is not in the folder of a run.
+    """
+    held = visible_files(out)
+    names = {path.name for path in held}
+    is_own = names <= REPLAY_NAMES and (not names or is_default or has_keys(out / "terms.json", REPLAY_KEYS))
+    folder = foreign_folder(out / "x", run)
+    if is_own and (folder is None or not names):
+        return
+    if not is_default and (folder := folder or run_folder(out / "x")):
+        raise UserError(f"out={out}: belongs to the run or sweep {folder}, and is never written to; choose another folder")
+    if not force:
+        raise UserError(f"out={out}: holds other files; choose another folder, or write into this one: force=true")
+
+
+def foreign_folder(path: Path, run: Path | None) -> Path | None:
+    """Return the run or sweep whose folder contains the file, unless `run` is that or belongs to it; None if there is none."""
+    folder = run_folder(path)
+    return folder if folder is not None and (run is None or not run.resolve().is_relative_to(folder)) else None
 
 
 def remove_samples(out: Path) -> None:
@@ -67,27 +98,10 @@ def remove_samples(out: Path) -> None:
             path.unlink()
 
 
-def require_replay_folder(out: Path, is_default: bool, force: bool) -> None:
-    """Check that gan-replay replaces only a record of its own in the folder `out`; `is_default`: the run's place for it.
-
-    Raises UserError for a folder that holds anything else, unless `force` is given and it is not in the folder of a run.
-    """
-    held = visible_files(out)
-    names = {path.name for path in held}
-    if names <= REPLAY_NAMES and (not names or is_default or has_keys(out / "terms.json", REPLAY_KEYS)):
-        return
-    if not is_default and (folder := run_folder(out / "x")) is not None:
-        raise UserError(f"out={out}: belongs to the run or sweep {folder}, and is never written to; choose another folder")
-    if not force:
-        raise UserError(f"out={out}: holds other files; choose another folder, or write into this one: force=true")
-
-
 def run_folder(path: Path) -> Path | None:
     """Return the run, sweep or search whose folder contains the file, after links were followed; None if there is none."""
     for folder in path.resolve().parents:
-        marks = ("config.resolved.yaml", "result.json", "checkpoints")  # config.yaml alone could be another program's
-        is_run = (folder / "config.yaml").is_file() and any((folder / mark).exists() for mark in marks)
-        if is_run or any((folder / mark).exists() for mark in ("sweep.json", "study.db", ".search.lock")):
+        if any(all((folder / name).exists() for name in names) for names in RUN_MARKS):
             return folder
     return None
 
@@ -114,8 +128,8 @@ def is_export(path: Path) -> bool:
 
 def is_report(path: Path) -> bool:
     """Return whether gan-report has written this page, or this table beside a page."""
-    mark = REPORT_MARKS.get(path.suffix)
-    return mark is not None and mark.encode() in read_beginning(path)
+    beginning = read_beginning(path)
+    return any(mark.encode() in beginning for mark in REPORT_MARKS.get(path.suffix, ()))
 
 
 def has_keys(path: Path, keys: set[str]) -> bool:

@@ -205,7 +205,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(command, tmp_path):
     middle[len(held) // 2] ^= 1
     for steps, harm in enumerate((b"", held[:1000], bytes(middle)), start=5):
         (folder / "step=00000004.ckpt").write_bytes(harm)
-        assert command("gan-sample", "run=run", "checkpoint=2", "num=1", "out=x.npy").code == 0
+        assert command("gan-sample", "run=run", "checkpoint=2", "num=1", f"out={steps}.npy").code == 0
         done = command("gan-train", "run=run", f"trainer.max_steps={steps}")
         assert done.code == 0, done.err
         assert "step=00000004.ckpt: " in done.err

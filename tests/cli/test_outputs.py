@@ -41,6 +41,9 @@ LINES = [  # that would destroy a file of a run, or be mixed with its files
     "gan-replay run=run step=1 out=run",
     "gan-replay run=run step=1 out=run/checkpoints",
     "gan-replay run=run step=1 out=linked/samples",
+    "gan-evaluate run=run num=50 out=theirs/scores.json",
+    "gan-report run=run out=theirs/report.html",
+    "gan-sample run=run num=1 out=theirs/drawn/",
 ]
 
 
@@ -104,6 +107,11 @@ def test_the_files_of_a_run_are_never_replaced(command, run, tmp_path, line):
     (run / "weights.safetensors").write_text("another program's")
     (tmp_path / "link.yaml").symlink_to(run / "config.yaml")
     (tmp_path / "linked").symlink_to(run)
+    shutil.copytree(run, tmp_path / "theirs")
+    (tmp_path / "theirs" / "scores.json").write_text('{"scores": {}, "protocol": {}, "provenance": {}}')
+    (tmp_path / "theirs" / "report.html").write_text(outputs.REPORT_MARKS[".html"][0])
+    (tmp_path / "theirs" / "drawn").mkdir()
+    (tmp_path / "theirs" / "drawn" / "000000.png").write_bytes(b"Software\0gan-sample")
     (tmp_path / "nowhere").mkdir()
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "sweep.json").write_text("{}")
@@ -137,6 +145,14 @@ def test_a_data_set_with_the_names_of_samples_is_kept(command, run, tmp_path, na
     for force in ([], ["force=true"]):
         one_line(command("gan-sample", "run=run", "num=1", "out=faces/", *force))
         assert contents(tmp_path / "faces") == before
+
+
+def test_an_empty_file_is_nothing_to_lose(command, run, tmp_path):
+    """`out=$(mktemp)`; one in a run may be its lock."""
+    (tmp_path / "scores.tmp").touch()
+    assert command("gan-evaluate", "run=run", "num=50", "out=scores.tmp").code == 0
+    (run / "lock").touch()
+    one_line(command("gan-evaluate", "run=run", "num=50", "out=run/lock"))
 
 
 def test_it_is_refused_before_any_work(command, run, tmp_path, monkeypatch):

@@ -407,7 +407,7 @@ def test_the_command(monkeypatch, capsys, tmp_path):
         (["run=empty"], "run=empty: no runs in it; give the folder of a sweep, or of a run"),
         (["run=file"], "run=file: no sweep directory; it is a file"),
         ([], "run: missing; it is needed: run=…"),
-        (["rum=x", "run=empty"], "rum=x: no such argument; did you mean run? allowed: out, run"),
+        (["rum=x", "run=empty"], "rum=x: no such argument; did you mean run? allowed: force, out, run"),
         (["run=empty", "out=x.pdf"], "out=x.pdf: a page; name it ….html"),
     ],
 )

@@ -23,7 +23,7 @@ def write_report(path: Path, out: Path | None = None, force: bool = False) -> Pa
 
     findings = Findings(collect(Path(path)))
     page = out or Path(path) / "report.html"
-    require_page(page, force)
+    require_page(page, Path(path), force)
     page.parent.mkdir(parents=True, exist_ok=True)
     for file, text in ((page.with_suffix(".csv"), csv_table(findings)), (page.with_suffix(".md"), markdown(findings))):
         atomic.write_text(file, replace_surrogates(text))
@@ -31,10 +31,10 @@ def write_report(path: Path, out: Path | None = None, force: bool = False) -> Pa
     return page
 
 
-def require_page(page: Path, force: bool = False) -> None:
-    """Check that no file of another origin would be replaced. Raises UserError unless `force` is given and allowed."""
+def require_page(page: Path, path: Path, force: bool = False) -> None:
+    """Check that the report of `path` replaces no file of another origin. Raises UserError unless `force` allows it."""
     for file in (page, page.with_suffix(".csv"), page.with_suffix(".md")):
-        outputs.require_replaceable(file, "gan-report", outputs.is_report, force)
+        outputs.require_replaceable(file, "gan-report", outputs.is_report, path, force)
 
 
 def replace_surrogates(text: str) -> str:
