@@ -348,6 +348,13 @@ def test_commands_come_through_a_shell_and_hydra(tmp_path, monkeypatch, director
     assert shlex.split(commands.tensorboard_command(job.path)) == ["tensorboard", "--logdir", f"multi run/{directory}"]
 
 
+def test_a_run_is_repeated_with_as_many_threads(tmp_path):
+    job = Job("seed=0", tmp_path, ["seed=0"], threads=1)
+    assert commands.repeat_command(job) == "gan-train seed=0 threads=1 \"hydra.run.dir='runs/again/seed=0'\""
+    job.overrides = ["seed=0", "threads=2"]
+    assert commands.repeat_command(job).count("threads=") == 1
+
+
 def test_commands_show_paths_from_the_current_folder_or_absolute_ones(tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -333,7 +333,8 @@ def test_the_best_experiment_trains_to_the_same_bits(command, tmp_path):
     assert result(tmp_path / "repeated")["metrics"] == runs[best]["metrics"]
     assert result(tmp_path / "repeated")["best_objective"] == runs[best]["best_objective"]
     repeated_config, trial_config = (p / "config.resolved.yaml" for p in (tmp_path / "repeated", folder / "trials" / str(best)))
-    assert repeated_config.read_text() == trial_config.read_text()
+    assert "\nthreads: 1\n" in repeated_config.read_text(), "as many as the trial had, whatever `auto` gives a single run"
+    assert repeated_config.read_text() == trial_config.read_text().replace("\nthreads: auto\n", "\nthreads: 1\n")
     assert f"  best    {head[1][2:]}" in done.out
     report = collect(folder)
     assert [job.directory for job in report.jobs] == ["trials/0", "trials/1", "trials/2"]
