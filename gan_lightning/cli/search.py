@@ -26,6 +26,7 @@ from gan_lightning.config.switches import parse_switches
 from gan_lightning.config.text_keys import quote_line
 from gan_lightning.distributed.stopping import exit_on_signal
 from gan_lightning.run.directory import shorten_path
+from gan_lightning.storage.home import expand_home
 from gan_lightning.sweep.search.conclusion import conclusion, count_states
 from gan_lightning.sweep.search.objectives import common_objectives
 
@@ -93,7 +94,8 @@ def run_search(line: list[str]) -> int:
     configs = space.validate_corners()
     study = prepare_study(request, space, configs)
     code = 1
-    with study.joined(request.storage, configs[0]):
+    storage = request.storage
+    with study.joined(str(expand_home(storage)) if storage and storage.startswith("~") else storage, configs[0]):
         try:
             run_trials(study)
         except KeyboardInterrupt:

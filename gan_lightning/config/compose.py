@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -149,7 +150,7 @@ class Composer:
         assert isinstance(config, dict)
         leaves = flatten({str(key): value for key, value in config.items()})
         lines = [
-            f"{o.key_or_group}: not in this config; to add it: +{o.input_line}"
+            f"{o.key_or_group}: not in this config; to add it: {shlex.quote(f'+{o.input_line}')}"
             for o in parsed
             if not (self.is_choice(o) or is_added(o) or o.is_delete())
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in leaves)

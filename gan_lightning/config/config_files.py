@@ -26,6 +26,11 @@ CURES = {  # beginning of PyYAML's problem or context → what is wrong, and the
     "while parsing a flow sequence": "a [ without its partner; close it",
     "while parsing a flow mapping": "a { without its partner; close it",
 }
+BEGUN = (
+    "while scanning a quoted scalar",
+    "while scanning a simple key",
+    "while parsing a flow",
+)  # marked where they begin
 DUPLICATE = re.compile(r"found duplicate key (.+)")
 
 
@@ -54,8 +59,7 @@ def find_file_mistake(path: Path) -> str | None:
 def describe_yaml_error(error: yaml.MarkedYAMLError) -> str:
     """Return the line number of a mistake in a YAML file, what is wrong there, and the cure."""
     problem, context = error.problem or "", error.context or ""
-    opened = context.startswith(("while scanning a quoted", "while parsing a flow")) and error.context_mark
-    mark = opened or error.problem_mark
+    mark = error.context_mark if context.startswith(BEGUN) and error.context_mark else error.problem_mark
     if match := DUPLICATE.match(problem):
         why = f"the key {match[1]} is there twice; keep one"
     else:

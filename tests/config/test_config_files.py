@@ -11,7 +11,7 @@ BROKEN = {  # content after HEAD → line, and how its mistake is described
     "seed: 1\nname: a\nseed: 2\n": (5, "the key seed is there twice; keep one"),
     "data: {batch_size: 3\n": (3, "a { without its partner; close it"),
     "data: [3\nname: x\n": (3, "a [ without its partner; close it"),
-    "data\nname: x\n": (4, ""),
+    "data\nname: x\n": (3, "no ': ' after the key"),
     "name: caf\udce9\n": (3, "not UTF-8; save it as UTF-8"),
 }
 
