@@ -23,6 +23,10 @@ def test_a_large_record_is_small_and_the_same_bytes_again(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["data.json.gz"]
 
 
+def packed(content):
+    return gzip.compress(content, mtime=0)  # the same in every process: the content is part of a test's name
+
+
 GOOD = LARGE.model_copy(update={"entries": {"a": Entry(1, None, "f")}}).model_dump_json()
 
 
@@ -31,16 +35,16 @@ GOOD = LARGE.model_copy(update={"entries": {"a": Entry(1, None, "f")}}).model_du
     [
         (b"", "is no fingerprint (Invalid JSON"),
         (b"text", "can't be read (Not a gzipped file"),
-        (gzip.compress(GOOD.encode())[:-9], "can't be read (Compressed file ended"),
-        (gzip.compress(GOOD.encode())[:20] + b"xxxx" + gzip.compress(GOOD.encode())[24:], "can't be read (Error"),
-        (gzip.compress(b"[]"), "is no fingerprint (Input should be an object"),
-        (gzip.compress(GOOD.replace('"kind"', '"kin"').encode()), "is no fingerprint (kind: Field required"),
+        (packed(GOOD.encode())[:-9], "can't be read (Compressed file ended"),
+        (packed(GOOD.encode())[:20] + b"xxxx" + packed(GOOD.encode())[24:], "can't be read (Error"),
+        (packed(b"[]"), "is no fingerprint (Input should be an object"),
+        (packed(GOOD.replace('"kind"', '"kin"').encode()), "is no fingerprint (kind: Field required"),
         (
-            gzip.compress(GOOD.replace("70000", '"70000"').encode()),
+            packed(GOOD.replace("70000", '"70000"').encode()),
             "is no fingerprint (counts.images: Input should be a valid int",
         ),
-        (gzip.compress(GOOD.replace('[1,null,"f"]', "[1,null]").encode()), "is no fingerprint (entries.a.2: Field required"),
-        (gzip.compress(GOOD.replace("{", '{"more":1,', 1).encode()), "is no fingerprint (more: Extra inputs"),
+        (packed(GOOD.replace('[1,null,"f"]', "[1,null]").encode()), "is no fingerprint (entries.a.2: Field required"),
+        (packed(GOOD.replace("{", '{"more":1,', 1).encode()), "is no fingerprint (more: Extra inputs"),
     ],
 )
 def test_a_damaged_record_is_named(tmp_path, content, said):
