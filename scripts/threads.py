@@ -28,7 +28,6 @@ MODELS = {
     "ring, MLP": ("experiment=ring",),
     "digits 8×8": ("experiment=digits_fast",),
     "digits 16×16": ("experiment=digits",),
-    "cartoon faces 32×32, dcgan_small": ("experiment=cartoon_faces", "model=dcgan_small"),
     "MNIST 28×28": ("experiment=mnist",),
     "cartoon faces 32×32, dcgan": ("experiment=cartoon_faces", "model=dcgan"),
     "64×64, dcgan, batch 16": (*FACES_64, "data.batch_size=16"),

@@ -45,7 +45,7 @@ def test_a_run_directory(trained):
     assert (found["status"], found["step"], found["reason"]) == ("finished", 4, None)
     assert found["objective"] == found["metrics"]["class_accuracy"]
     assert found["overrides"] == [*TINY, "trainer.max_steps=4"]
-    assert found["provenance"].keys() == {"commit", "dirty", "versions", "device", "seed"}
+    assert found["provenance"].keys() == {"commit", "dirty", "versions", "device", "threads", "seed"}
     assert found["provenance"]["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert "${" in (trained / "config.yaml").read_text()
     assert "${" not in (trained / "config.resolved.yaml").read_text()
