@@ -90,10 +90,10 @@ def test_a_large_start_that_nothing_near_improves():
 # ── memory ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_networks_that_memory_can_not_hold(checked, monkeypatch, tmp_path):
     words = ("model=dcgan_small", "data.sample_shape=[3,32,32]", "gan.latent_dim=64")
-    monkeypatch.setattr(size_checks, "machine_memory", lambda: 10 * MIB)
+    monkeypatch.setattr(size_checks, "machine_memory", lambda: 5 * MIB)
     done = checked(*words)
     assert (done.code, len(done.err.splitlines())) == (2, 1)
-    need = re.match(r"model: training needs at least (\d+\.\d) MiB of memory \(.*\), this machine has 10.0 MiB; ", done.err)
+    need = re.match(r"model: training needs at least (\d+\.\d) MiB of memory \(.*\), this machine has 5.0 MiB; ", done.err)
     assert need, done.err
     assert "data.sample_shape, model.width or data.batch_size" in done.err
     assert list(tmp_path.iterdir()) == [tmp_path / "images"]
