@@ -93,24 +93,21 @@ CASES = [
     ),
     Case(
         "data.decoded_cache: data.cache",
-        "gan-evaluate run=moved metric=fid feature=raw num=4 data.root=images",
+        "gan-evaluate run=moved metric=fid feature=raw num=4 data.root=images data.cache=/dev/null/x",
         "set data.cache=FOLDER",
         ("gan-evaluate run=moved metric=fid feature=raw num=4 data.root=images data.cache=kept",),
-        env={"GAN_LIGHTNING_CACHE": "/dev/null/x"},
     ),
     Case(
         "data.decoded_cache: data.cache",
-        "gan-evaluate real=images fake=images metric=fid feature=raw",
+        "gan-evaluate real=images fake=images metric=fid feature=raw data.cache=/dev/null/x",
         "set data.cache=FOLDER",
         ("gan-evaluate real=images fake=images metric=fid feature=raw data.cache=kept",),
-        env={"GAN_LIGHTNING_CACHE": "/dev/null/x"},
     ),
     Case(
         "data.decoded_cache: data.cache",
-        "gan-replay run=moved step=1 data.root=images",
+        "gan-replay run=moved step=1 data.root=images data.cache=/dev/null/x",
         "set data.cache=FOLDER",
         ("gan-replay run=moved step=1 data.root=images data.cache=kept",),
-        env={"GAN_LIGHTNING_CACHE": "/dev/null/x"},
     ),
     Case(
         "metric.feature.pretrained: feature.weights",
