@@ -21,7 +21,7 @@ from gan_lightning.config.threads import AUTO, VARIABLE, environment_threads, fi
 from gan_lightning.config.world_size import is_distributed, world_size
 from gan_lightning.run.directory import Run
 
-FLOPS_PER_THREAD = 5e8  # of one forward pass of both networks; measured by scripts/threads.py, see docs/processes.md
+FLOPS_PER_THREAD = 50e9  # of one forward pass of both networks; the reasons are in docs/processes.md
 MOST_BY_SIZE = 8
 
 
