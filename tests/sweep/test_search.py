@@ -182,7 +182,7 @@ MISTAKES = {
     ("trials=3", "optimizer.lr=interval(2,1)"): "optimizer.lr=interval(2,1): it ends before it begins",
     ("trials=3", "optimizer.lr=tag(log,interval(0,1))"): "a logarithmic scale begins above 0",
     ("trials=3", "optimizer.lr=tag(lgo,interval(1,2))"): "tag lgo; allowed: log, int",
-    ("trials=3", "seed=tag(log,range(1,9,2))"): "use tag(log,interval(1,9))",
+    ("trials=3", "seed=tag(log,range(1,9,2))"): "use int(tag(log,interval(1,9)))",
     ("trials=3", TWO, "loss=hinge,minimx"): "loss=minimx: no such option; did you mean minimax?",
     ("trials=3", TWO, "optimzer.lr=1"): "optimzer.lr: no such key; did you mean optimizer.lr?",
     ("trials=3", "optimizer.lr=interval(-1,1)"): "optimizer.lr=-1.0: optimizer.lr: Invalid learning rate: -1.0",
