@@ -38,7 +38,7 @@ def find_size_mistakes(
     if limit is None or need <= limit:
         return []
     parts = f"{format_bytes(parameters)} for parameters, gradients and moments, {format_bytes(kept)} for a batch"
-    cure = "choose a smaller data.sample_shape, model.width or data.batch_size"
+    cure = "for a new run choose a smaller data.sample_shape, model.width or data.batch_size"
     return [f"model: training needs at least {format_bytes(need)} of memory ({parts}), {where} {format_bytes(limit)}; {cure}"]
 
 
@@ -49,7 +49,7 @@ def warn_of_large_maps(channels: int, networks: Networks) -> None:
         return
     (height, width), (g, d) = start.size, (sum(p.numel() for p in network.parameters()) for network in networks)
     halves = f"{height}×{width} halves only down to {start.height}×{start.width}"
-    cure = f"a size near it that halves well: data.sample_shape=[{channels},{better[0]},{better[1]}]"
+    cure = f"a size near it that halves well, for a new run: data.sample_shape=[{channels},{better[0]},{better[1]}]"
     print_once(f"data.sample_shape: {halves}, so the generator has {g:,} parameters and the discriminator {d:,}; {cure}")
 
 
