@@ -5,8 +5,6 @@ Both networks are on the meta device: their parameters are counted, and no memor
 
 from __future__ import annotations
 
-import functools
-import sys
 from typing import Any
 
 import torch
@@ -14,7 +12,8 @@ from torch import Tensor, nn
 
 from gan_lightning.config.instantiate import Networks
 from gan_lightning.config.resolve import Plain
-from gan_lightning.config.world_size import global_rank, world_size
+from gan_lightning.config.world_size import world_size
+from gan_lightning.data.notices import print_notice
 from gan_lightning.model.layer.doubling import Doubling
 from gan_lightning.storage.atomic import format_bytes
 from gan_lightning.storage.memory import gpu_memory, machine_memory
@@ -50,14 +49,7 @@ def warn_of_large_maps(channels: int, networks: Networks) -> None:
     (height, width), (g, d) = start.size, (sum(p.numel() for p in network.parameters()) for network in networks)
     halves = f"{height}×{width} halves only down to {start.height}×{start.width}"
     cure = f"a size near it that halves well, for a new run: data.sample_shape=[{channels},{better[0]},{better[1]}]"
-    print_once(f"data.sample_shape: {halves}, so the generator has {g:,} parameters and the discriminator {d:,}; {cure}")
-
-
-@functools.cache
-def print_once(line: str) -> None:
-    """Print a warning on stderr, on rank 0 alone, and only the first time in this process."""
-    if global_rank() == 0:
-        print(line, file=sys.stderr)
+    print_notice(f"data.sample_shape: {halves}, so the generator has {g:,} parameters and the discriminator {d:,}; {cure}")
 
 
 def parameter_bytes(plain: Plain, networks: Networks) -> int:

@@ -1,4 +1,4 @@
-"""Notices about the data: what was done that a person may not expect, one line each on stderr."""
+"""Notices: what was done with the data that a person may not expect, one line each on stderr."""
 
 from __future__ import annotations
 

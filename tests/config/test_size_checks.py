@@ -7,6 +7,7 @@ from PIL import Image
 
 from gan_lightning.cli import train
 from gan_lightning.config import size_checks
+from gan_lightning.data.notices import print_notice
 from gan_lightning.model.layer.doubling import Doubling, doubling, near_size
 
 MIB = 2**20
@@ -19,7 +20,7 @@ def checked(command, monkeypatch, tmp_path):
     for i in range(20):
         Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "images" / f"{i}.png")
     monkeypatch.setattr(train.hydra, "main", lambda **_: lambda _: lambda: None)
-    size_checks.print_once.cache_clear()
+    print_notice.cache_clear()
     folder = ("experiment=anime_faces", "data.root=images", "data.batch_size=8", "metric=none", "trainer.accelerator=cpu")
     return lambda *words: command("gan-train", *folder, *words)
 
