@@ -120,7 +120,7 @@ def typed(command, places, tmp_path, monkeypatch):
     from torchvision import datasets
 
     from gan_lightning.cli import search, train
-    from gan_lightning.config import size_checks
+    from gan_lightning.data.notices import print_notice
     from gan_lightning.config.compose import Composer
     from gan_lightning.config.errors import UserError
     from gan_lightning.config.instantiate import build_data
@@ -157,7 +157,7 @@ def typed(command, places, tmp_path, monkeypatch):
             patch.setattr(datasets, "MNIST", offline)
             patch.setattr(execute, "launch_jobs", lambda *_: None)
             patch.setattr(search, "run_trials", lambda _: None)
-            size_checks.print_once.cache_clear()
+            print_notice.cache_clear()
             return command(name, *words)
 
     return call
