@@ -120,12 +120,12 @@ def typed(command, places, tmp_path, monkeypatch):
     from torchvision import datasets
 
     from gan_lightning.cli import search, train
-    from gan_lightning.data.notices import print_notice
     from gan_lightning.config.compose import Composer
     from gan_lightning.config.errors import UserError
     from gan_lightning.config.instantiate import build_data
     from gan_lightning.config.validate import validate
     from gan_lightning.data.base import DataError
+    from gan_lightning.data.notices import print_notice
     from gan_lightning.sweep import execute
 
     def offline(*_, **__):
