@@ -57,7 +57,7 @@ def test_a_run_s_config_that_is_no_yaml(command, tmp_path):
         for name in ("gan-train", "gan-sample"):
             done = command(name, "run=run")
             assert done.code == 2
-            assert done.err.startswith(f"run/config.yaml: line {line}: ")
+            assert done.err.startswith(f"run=run: config.yaml can't be read: line {line}: ")
             assert done.err.count("\n") == 1
 
 
