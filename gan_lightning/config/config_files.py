@@ -23,6 +23,7 @@ CURES = {  # beginning of PyYAML's problem or context → what is wrong, and the
     "mapping values are not allowed": "a second ': ' in one line, or a wrong indentation; quote the text, or align the keys",
     "expected <block end>": "a wrong indentation; align the keys of one level",
     "could not find expected ':'": "no ': ' after the key; write key: value",
+    "could not determine a constructor": "a tag, which begins with !; write plain YAML without tags",
     "while parsing a flow sequence": "a [ without its partner; close it",
     "while parsing a flow mapping": "a { without its partner; close it",
 }
@@ -52,7 +53,7 @@ def find_file_mistake(path: Path) -> str | None:
     except yaml.MarkedYAMLError as error:
         return f"{path}: {describe_yaml_error(error)}"
     except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
-        return f"{path}: can't be read: {one_line(error)}"
+        return f"{path}: {one_line(error)}"
     return None
 
 

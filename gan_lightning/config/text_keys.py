@@ -86,7 +86,8 @@ def quote_override(override: str, accepted_at: Callable[[str, Any], Accepted], s
     value = read_value(word)
     accepted = accepted_at(key, value)
     text = bool(accepted) and accepted <= NULLABLE_TEXT
-    if text or (value is UNREADABLE and (not accepted or str in accepted)):
+    unannotated = not (accepted or key.startswith("hydra.") or word.startswith(("[", "{")))
+    if text or (value is UNREADABLE and (unannotated or str in accepted)):
         quote = quote_swept_texts if sweep and not key.startswith("hydra.") else quote_text
         word = quote(match[3], type(None) in accepted)
     return f"{match[1]}{key}={word}"

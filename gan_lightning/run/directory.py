@@ -99,8 +99,9 @@ class Run:
         try:
             found = OmegaConf.load(self.path / "config.yaml")
         except Exception as error:  # a damaged file fails in many ways
-            line = find_file_mistake(self.path / "config.yaml")
-            raise UserError(line or f"run={self.path}: config.yaml can't be read: {one_line(error)}") from None
+            path = self.path / "config.yaml"
+            why = (find_file_mistake(path) or one_line(error)).removeprefix(f"{path}: ")
+            raise UserError(f"run={self.path}: config.yaml can't be read: {why}") from None
         if not isinstance(found, DictConfig):
             raise UserError(f"run={self.path}: config.yaml is no config")
         return found

@@ -2,6 +2,9 @@
 
 import pytest
 
+from gan_lightning.config.compose import Composer
+from gan_lightning.config.errors import UserError
+
 HEAD = "# @package _global_\ndefaults: [digits_fast]\n"
 BROKEN = {  # content after HEAD → line, and how its mistake is described
     "data:\n\tbatch_size: 3\n": (4, "a tab; indent with spaces"),
@@ -23,14 +26,28 @@ def experiment(folder, text):
     return path
 
 
+def refused(folder):
+    """The lines with which `experiment=mine` of this folder is refused."""
+    with pytest.raises(UserError) as error:
+        Composer(str(folder)).compose(["experiment=mine"])
+    return error.value.lines
+
+
 @pytest.mark.parametrize("text", BROKEN)
-def test_a_file_that_is_no_yaml(command, tmp_path, text):
+def test_a_file_that_is_no_yaml(tmp_path, text):
     path = experiment(tmp_path, HEAD + text)
-    done = command("gan-train", "--config-dir", tmp_path / "theirs", "experiment=mine")
+    (line,) = refused(tmp_path / "theirs")
     number, why = BROKEN[text]
-    assert done.code == 2
-    assert done.err.startswith(f"{path}: line {number}: {why}")
-    assert done.err.count("\n") == 1
+    assert line.startswith(f"{path}: line {number}: {why}")
+
+
+def test_the_command_says_so_in_one_line(command, tmp_path):
+    path = experiment(tmp_path, HEAD + next(iter(BROKEN)))
+    for line in (("gan-train",), ("gan-train", "-m", "seed=0,1"), ("gan-search", "trials=1", "loss=hinge,minimax")):
+        done = command(line[0], "--config-dir", tmp_path / "theirs", "experiment=mine", *line[1:])
+        assert done.code == 2
+        assert f"{path}: line 4: a tab; indent with spaces\n" in done.err
+        assert "Traceback" not in done.err
 
 
 def test_a_run_s_config_that_is_no_yaml(command, tmp_path):
@@ -40,7 +57,7 @@ def test_a_run_s_config_that_is_no_yaml(command, tmp_path):
         for name in ("gan-train", "gan-sample"):
             done = command(name, "run=run")
             assert done.code == 2
-            assert done.err.startswith(f"run/config.yaml: line {line}: ")
+            assert done.err.startswith(f"run=run: config.yaml can't be read: line {line}: ")
             assert done.err.count("\n") == 1
 
 
@@ -48,10 +65,9 @@ def test_a_run_s_config_that_is_no_yaml(command, tmp_path):
     "first", ["", "# my experiment\n# @package _global_\n", "# @package _globl_\n", "# @package _global_ of mine\n"]
 )
 @pytest.mark.parametrize("rest", ["seed: 1\n", "defaults: [digits_fast, override /loss: hinge]\nseed: 1\n"])
-def test_an_experiment_without_its_first_line(command, tmp_path, first, rest):
+def test_an_experiment_without_its_first_line(tmp_path, first, rest):
     path = experiment(tmp_path, first + rest)
-    done = command("gan-train", "--config-dir", tmp_path / "theirs", "experiment=mine")
-    assert (done.code, done.err) == (2, f"{path}: line 1: should be '# @package _global_'\n")
+    assert refused(tmp_path / "theirs") == (f"{path}: line 1: should be '# @package _global_'",)
 
 
 def test_a_byte_order_mark(command, tmp_path):
