@@ -109,16 +109,23 @@ def is_alike(current: Any, new: Any) -> bool:
     return any(isinstance(current, kind) and isinstance(new, kind) for kind in (numbers, list, dict))
 
 
-def current_value(config: Plain, key: str) -> Any:
-    """Return the value of a dotted key; None if there is none."""
+def current_value(config: Plain, key: str, seen: tuple[str, ...] = ()) -> Any:
+    """Return the value of a dotted key, or of the key that it reads as an interpolation; None if there is none.
+
+    `seen` are the keys that read this one.
+    """
     node: Any = config
     for part in key.split("."):
         node = node.get(part) if isinstance(node, dict) else None
-    return node
+    read = re.fullmatch(r"\$\{(\w[\w.]*)\}", node) if isinstance(node, str) else None
+    return current_value(config, read[1], (*seen, key)) if read and read[1] not in (*seen, key) else node
 
 
-def find_accepted(config: Plain, key: str) -> Accepted:
-    """Return the types that a key of an unresolved config takes; UNKNOWN if its node has no annotation for it."""
+def find_accepted(config: Plain, key: str, seen: tuple[str, ...] = ()) -> Accepted:
+    """Return the types that a key of an unresolved config takes; UNKNOWN if its node has no annotation for it.
+
+    A key outside the nodes takes what those keys take that read it; `seen` are the keys that it reads.
+    """
     if key in OUTSIDE_NODES:
         return OUTSIDE_NODES[key]
     node: Any = config
@@ -133,9 +140,9 @@ def find_accepted(config: Plain, key: str) -> Accepted:
         path = f"{path}.{part}".lstrip(".")
     if annotation not in (None, Any):
         return accepted_types(annotation)
-    readers = [reader for reader, value in flatten(config).items() if value == f"${{{key}}}"]
+    readers = [name for name, value in flatten(config).items() if value == f"${{{key}}}" and name not in (*seen, key)]
     if readers:
-        return frozenset().union(*(find_accepted(config, reader) for reader in readers))
+        return frozenset().union(*(find_accepted(config, reader, (*seen, key)) for reader in readers))
     return TEXT if isinstance(node, str) and not node.startswith("${") else UNKNOWN
 
 

@@ -10,7 +10,7 @@ from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import resolve
 from gan_lightning.config.switches import command_line, parse_switches
-from gan_lightning.config.text_keys import quote_changes, quote_line
+from gan_lightning.config.text_keys import current_value, find_accepted, quote_changes, quote_line
 
 LETTERS = "abZ09 ()[]{}#,=:'\";~!?*&|<>@%+-_./\\$\tảèũ日😀\u0301\u0309"
 NAMES = ["ảnh mèo", unicodedata.normalize("NFD", "ảnh mèo"), "a,b", "[a]", "[ả]", "{a: b}", "a(1)", "it's", '"a" and "b"']
@@ -119,6 +119,12 @@ def test_a_key_that_an_interpolation_reads(tmp_path):
     (tmp_path / "experiment" / "mine.yaml").write_text(yaml)
     composer = Composer(str(tmp_path))
     assert quote_line(composer, ["experiment=mine", "folder=2024"], sweep=False)[1] == "folder='2024'"
+
+
+def test_keys_that_read_each_other():
+    config = {"a": "${b}", "b": "${a}"}  # resolving it is an error of its own
+    assert find_accepted(config, "a") == frozenset()
+    assert current_value(config, "a") == "${a}"
 
 
 def test_a_node_of_ones_own(composer, tmp_path, monkeypatch):
