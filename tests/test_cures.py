@@ -217,17 +217,18 @@ ALWAYS = [case for case in CASES if case.refused.startswith(FIRST) or "feature=i
 
 
 @pytest.mark.parametrize("case", kinds(CASES, *ALWAYS), ids=str)
-def test_a_cure_works(typed, monkeypatch, tmp_path, case):
+def test_a_cure_works(typed, monkeypatch, tmp_path, caplog, case):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     set_environment(monkeypatch, case.env)
     done = typed(case.refused, case.fits)
-    said = done.out + done.err
+    said = done.out + done.err + caplog.text
     assert case.says in said, said
     assert all(any(key in cures(text) for text in said.splitlines()) for key in keys_of(case) if "{" not in key)
     set_environment(monkeypatch, case.cured_env)
     for line in case.cured:
+        caplog.clear()
         done = typed(line, case.fits)
-        said = done.out + done.err
+        said = done.out + done.err + caplog.text
         assert not [refusal for refusal in REFUSALS if refusal in said], (line, said)
         if case.then:
             assert case.then in said, (line, said)
@@ -236,6 +237,7 @@ def test_a_cure_works(typed, monkeypatch, tmp_path, case):
             assert case.says not in said
         else:
             assert done.code == 0, (line, said)
+            assert case.says not in said or case.fits, (line, said)  # a notice, too, is silent then
 
 
 def keys_of(case):

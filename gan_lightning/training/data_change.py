@@ -29,9 +29,9 @@ class ChangedDataError(UserError):
 def require_same_data(run: Run, plain: Plain, accepted: bool = False, cure: str | None = None) -> list[str]:
     """Compare the data of `plain` with the run's record, and return the changes if they are `accepted`.
 
-    A run without a record is not compared. `cure` is what to type; None: the command that trains the run further. Raises
-    ChangedDataError, with a line per kind of change, unless `accepted`, and even then if the data do not fit the config;
-    UserError if the data can't be read.
+    A run without a record is not compared. `cure` is what to type; None: the command that trains the run further.
+    Raises ChangedDataError, with a line per kind of change, unless `accepted`, and even then if the data do not fit the config.
+    Raises UserError if the data can't be read.
     """
     if not (run.path / data_record.NAME).exists():
         return []
