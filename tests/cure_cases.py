@@ -29,6 +29,10 @@ SWEEP = "gan-train -m experiment=digits_fast metric=none"
 SEARCH = "gan-search trials=1 experiment=digits_fast"
 OWN = f"{DIGITS} data=dataset data.sample_shape=[1,8,8] data.batch_size=4 data.dataset={{_target_:mylab.%s}}"
 TRUST = {"GAN_LIGHTNING_PACKAGES": "mylab"}
+IMAGES = (
+    "gan-train experiment=digits_fast data=image_folder data.sample_shape=[1,8,8] data.root=images data.batch_size=4 "
+    "model.num_classes=0 model.width=4 trainer.accelerator=cpu trainer.max_steps=1"
+)
 LINE = "gan-train experiment=optimal_discriminator metric=none trainer.max_steps=1 trainer.accelerator=cpu"
 CASES = [
     # gan-evaluate, gan-replay and gan-train run=
@@ -124,6 +128,23 @@ CASES = [
         then="holds other weights than",
     ),
     Case(
+        "metric.reference: {others}",
+        "gan-evaluate run=undivided data.root=images metric=fid feature=raw num=4 split=test",
+        "use split=train, split=validation",
+        (
+            "gan-evaluate run=undivided data.root=images metric=fid feature=raw num=4 split=train",
+            "gan-evaluate run=undivided data.root=images metric=fid feature=raw num=4 split=validation",
+        ),
+    ),
+    Case(
+        "metric.reference: {CACHE_VARIABLE}",
+        "gan-evaluate run=run metric=fid feature=raw num=50",
+        "set GAN_LIGHTNING_CACHE=FOLDER",
+        ("gan-evaluate run=run metric=fid feature=raw num=50",),
+        env={"GAN_LIGHTNING_CACHE": "/dev/null/x"},
+        cured_env={"GAN_LIGHTNING_CACHE": "kept"},
+    ),
+    Case(
         "data.mnist: data.download",
         "gan-evaluate run=mnist metric=fid feature=raw num=4",
         "set data.download=true",
@@ -163,13 +184,13 @@ CASES = [
         fits=True,
     ),
     Case(
-        "config.compose: run",
+        "config.switches: run",
         "gan-train --experimental-rerun x",
         "to go on with a run: gan-train run=RUN_DIR",
         ("gan-train run=run",),
     ),
     Case(
-        "run.directory: run; run.directory: name",
+        "run.directory: name",
         f"{DIGITS} hydra.run.dir=run seed=3",
         "choose another name=",
         (f"{DIGITS} name=other seed=3 trainer.max_steps=1", "gan-train run=run"),
@@ -183,6 +204,44 @@ CASES = [
         fits=True,
     ),
     Case(
+        "training.data_change: run",
+        "gan-train run=moved data.root=grown trainer.max_steps=2",
+        "trainer.max_steps=2 data.changed=accept",
+        ("gan-train run=moved data.root=grown trainer.max_steps=2 data.changed=accept",),
+        fits=True,
+    ),
+    Case(
+        "training.data_change: data.root",
+        "gan-train run=classed trainer.max_steps=2 data.root=regrouped",
+        "and no longer fit its config; restore them, set data.root to a folder where they are",
+        ("gan-train run=classed trainer.max_steps=2 data.root=classes",),
+        fits=True,
+    ),
+    Case(
+        "training.data_change: data.root",
+        "gan-evaluate run=classed metric=fid feature=raw num=4 data.root=regrouped",
+        "and no longer fit its config; restore them, set data.root to a folder where they are",
+        ("gan-evaluate run=classed metric=fid feature=raw num=4 data.root=classes",),
+    ),
+    Case(
+        "training.data_change: data.root",
+        "gan-replay run=classed step=1 data.root=regrouped",
+        "and no longer fit its config; restore them, set data.root to a folder where they are",
+        ("gan-replay run=classed step=1 data.root=classes",),
+    ),
+    Case(
+        "cli.changed_data: run",
+        f"{DIGITS} data.changed=accept",
+        "leave it out; a run that has begun, a sweep's job too: gan-train run=RUN_DIR data.changed=accept",
+        (DIGITS, "gan-train run=run data.changed=accept"),
+    ),
+    Case(
+        "cli.resume: fork; cli.resume: step",
+        "gan-train fork= step=2",
+        "give the directory of a run: fork=RUN_DIR step=N",
+        ("gan-train fork=run step=2",),
+    ),
+    Case(
         "config.validate: fork; config.validate: step",
         f"{DIGITS} +fork.x=1",
         "gan-train fork=RUN_DIR step=N",
@@ -190,7 +249,7 @@ CASES = [
     ),
     # gan-train: the line
     Case(
-        "config.compose: {o.input_line}",
+        "config.compose: {shlex.quote(f'+{o.input_line}",
         f"{DIGITS} trainer.benchmark=true",
         "to add it: +trainer.benchmark=true",
         (f"{DIGITS} +trainer.benchmark=true",),
@@ -257,6 +316,13 @@ CASES = [
         (f"{DIGITS} model.num_classes=0",),
     ),
     Case(
+        "config.preflight: data.validation",
+        f"{IMAGES} metric=fid feature=raw data.validation=0.001",
+        "such as data.validation=0.2, or metric=none",
+        (f"{IMAGES} metric=fid feature=raw data.validation=0.2", f"{IMAGES} metric=none data.validation=0.001"),
+        fits=True,
+    ),
+    Case(
         "config.preflight: trainer",
         f"{TRAINER} trainer.devices=2",
         "use trainer=ddp",
@@ -306,7 +372,7 @@ CASES = [
     ),
     # gan-train: the data
     Case(
-        "data.image_folder: data.num_classes",
+        "data.folder_layout: data.num_classes",
         f"{FOLDER} data.root=images data.num_classes=2",
         "set data.num_classes=0",
         (f"{FOLDER} data.root=images data.num_classes=0",),
@@ -343,6 +409,56 @@ CASES = [
         "correct the labels or data.num_classes",
         (f"{OWN % 'Labelled'} data.num_classes=6",),
         env=TRUST,
+    ),
+    Case(
+        "data.dataset: data.range",
+        OWN % "Positive",
+        "as after ToTensor without Normalize: data.range=[0,1]; if not: data.range=[-1,1]",
+        (f"{OWN % 'Positive'} data.range=[0,1]", f"{OWN % 'Positive'} data.range=[-1,1]"),
+        env=TRUST,
+    ),
+    Case(
+        "data.dataset: data.range",
+        OWN % "Wide",
+        "such as data.range=[0,255]",
+        (f"{OWN % 'Wide'} data.range=[0,255]",),
+        env=TRUST,
+    ),
+    Case(
+        "data.wide_values: data.range",
+        f"{FOLDER} data.root=dark",
+        "if they have 12 bits, set data.range=[0,4095]",
+        (f"{FOLDER} data.root=dark data.range=[0,4095]",),
+    ),
+    Case(
+        "data.folder_layout: data.num_classes",
+        f"{FOLDER} data.root=classes data.num_classes=3",
+        "set data.num_classes=2, or 0",
+        (f"{FOLDER} data.root=classes data.num_classes=2", f"{FOLDER} data.root=classes data.num_classes=0"),
+    ),
+    Case(
+        "data.folder_layout: data.num_classes",
+        f"{FOLDER} data.root=listed data.num_classes=3",
+        "set data.num_classes=2, or 0",
+        (f"{FOLDER} data.root=listed data.num_classes=2", f"{FOLDER} data.root=listed data.num_classes=0"),
+    ),
+    Case(
+        "data.folder_layout: data.split_folders",
+        f"{FOLDER} data.root=divided",
+        "set data.split_folders=false",
+        (f"{FOLDER} data.root=divided data.split_folders=false",),
+    ),
+    Case(
+        "data.label_files: data.num_classes",
+        f"{FOLDER} data.root=halflisted data.num_classes=2",
+        "or set data.num_classes=0",
+        (f"{FOLDER} data.root=halflisted data.num_classes=0",),
+    ),
+    Case(
+        "data.label_files: data.num_classes",
+        f"{FOLDER} data.root=null data.num_classes=2",
+        "set data.num_classes=0",
+        (f"{FOLDER} data.root=null data.num_classes=0",),
     ),
     # gan-train: metrics and callbacks
     Case(
@@ -404,7 +520,7 @@ CASES = [
         (f"{SWEEP} seed=0,1 hydra.sweep.dir=x",),
     ),
     Case(
-        "sweep.status: hydra.sweep.dir; sweep.status: run",
+        "sweep.status: hydra.sweep.dir",
         f"{SWEEP} seed=5 hydra.sweep.dir=swept",
         "choose another hydra.sweep.dir=, or go on with it: gan-train run=swept/",
         (f"{SWEEP} seed=5 hydra.sweep.dir=other", "gan-train run=swept/metric=none,seed=5"),

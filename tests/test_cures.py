@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from cure_cases import CASES, SWEEP
@@ -25,7 +26,7 @@ BEGINS = re.compile(  # what a cure begins with; a string of settings alone is o
 SETTING = re.compile(r"(?<![\w.{}\[])([a-z_]+(?:[./][a-z_]+)*)=(?!=)")  # trainer=ddp
 NAMED = re.compile(r"(?:use|set|smaller|correct|,|or) ([a-z_]+(?:\.[a-z_]+)+)(?![\w.=(])")  # set data.root to a folder
 COMPUTED = re.compile(
-    r"(?:use|choose|give|option:|add it:|allow it:|again:|own:|needed:|them:) ['+]*(\{[^}]*\})(?![×\w])"
+    r"\b(?:use|set|choose|give|option:|add it:|allow it:|again:|own:|needed:|them:) ['+]*(\{[^}]*\})(?![×\w])"
 )  # use {new}
 REFUSALS = ("no such argument", "no such key", "no such option", "not in this config", "what may change", "not an option here")
 
@@ -63,6 +64,8 @@ def found(package):
 # ── one case for each: a line that is refused, what it says, and lines that follow its cure ──────────────────────────────
 APART = {  # no cure of a mistake, or one that another test follows
     "config.preflight: {cure}": "the cure is one of model.num_classes",
+    "data.base: data.num_workers": "where processes are not forked: tests/data/test_workers.py",
+    "data.image_listing: {abbreviate([str(file) for file in self.unread])}": "the names of files, which are not read",
     "distributed.rendezvous: trainer": "test_the_number_of_processes",
     "distributed.rendezvous: trainer.devices": "test_the_number_of_processes",
     "distributed.rendezvous: trainer.num_nodes": "test_the_number_of_processes",
@@ -80,6 +83,10 @@ class Labelled(Dataset):
     def __getitem__(self, i): return np.zeros((1, 8, 8), np.uint8), 5
 class Unlabelled(Labelled):
     def __getitem__(self, i): return np.zeros((1, 8, 8), np.uint8)
+class Positive(Labelled):
+    def __getitem__(self, i): return np.full((1, 8, 8), 0.5, np.float32)
+class Wide(Labelled):
+    def __getitem__(self, i): return np.full((1, 8, 8), 200, np.float32)
 """
 
 
@@ -93,14 +100,20 @@ def places(tmp_path_factory):
     tiny = ("experiment=digits_fast", "metric=none", "model.width=4", "trainer.accelerator=cpu", "data.batch_size=4")
     trained(folder / "run", *tiny, "trainer.max_steps=2")
     images = ("data=image_folder", "data.sample_shape=[1,8,8]", f"data.cache={folder / 'cache'}", "trainer.max_steps=1")
+    images += ("data.validation=0.2", "data.test=0.2")
     trained(folder / "moved", *tiny, *images, f"data.root={folder / 'images'}")
+    make_folders(folder)
+    trained(folder / "classed", *tiny, *images, f"data.root={folder / 'classes'}", "data.num_classes=2")
     for name in ("config.yaml", "config.resolved.yaml"):
         path = folder / "moved" / name
         text = path.read_text().replace(str(folder / "images"), "elsewhere").replace(str(folder / "cache"), "null")
         path.write_text(text)
+    shutil.copytree(folder / "moved", folder / "undivided")
+    path = folder / "undivided" / "config.yaml"
+    path.write_text(path.read_text().replace("test: 0.2", "test: 0.0"))
     shutil.copytree(folder / "moved", folder / "mnist")
     text = (folder / "mnist" / "config.yaml").read_text().replace("image_folder.ImageFolder", "mnist.MNIST")
-    text = re.sub(r"\n  (cache|validation|test): .*", "", text)
+    text = re.sub(r"\n  (cache|validation|test|range|split_folders): .*", "", text)
     (folder / "mnist" / "config.yaml").write_text(text)
     trained(folder / "damaged", *tiny, "trainer.max_steps=2", "checkpoint.every_n_steps=1")
     (folder / "damaged" / "checkpoints" / "step=00000002.ckpt").write_bytes(b"cut off")
@@ -112,6 +125,30 @@ def places(tmp_path_factory):
     torch.save({"a": torch.zeros(1)}, folder / "weights.pth")
     (folder / "mylab.py").write_text(LABELLED)
     return folder
+
+
+def make_folders(folder):
+    """Images in the layouts that `num_classes`, `split_folders` and `range` decide about."""
+    images = folder / "images"
+    for name, parts in {
+        "grown": ("",),
+        "classes": ("a", "b"),
+        "regrouped": ("a", "b", "c"),
+        "divided": ("train", "val"),
+    }.items():
+        for part in parts:
+            shutil.copytree(images, folder / name / part)
+    shutil.copy(images / "00.png", folder / "grown" / "more.png")
+    shutil.copy(images / "00.png", folder / "divided" / "loose.png")
+    for name in ("listed", "null"):
+        shutil.copytree(images, folder / name)
+    (folder / "null" / "dataset.json").write_text('{"labels": null}')
+    (folder / "listed" / "labels.csv").write_text("".join(f"{i:02d}.png,{i % 2}\n" for i in range(40)))
+    shutil.copytree(folder / "listed", folder / "halflisted")
+    (folder / "halflisted" / "labels.csv").write_text("00.png,0\n01.png,1\n")
+    (folder / "dark").mkdir()
+    for i in range(8):
+        Image.fromarray(np.full((8, 8), 4000 + i, np.uint16)).save(folder / "dark" / f"{i}.png")
 
 
 @pytest.fixture
@@ -174,22 +211,24 @@ FIRST = (
     "gan-train run=moved",
     "gan-evaluate run=mnist",
     "gan-sample run=run",
+    "gan-train run=classed",
 )
 ALWAYS = [case for case in CASES if case.refused.startswith(FIRST) or "feature=inception" in case.refused]
 
 
 @pytest.mark.parametrize("case", kinds(CASES, *ALWAYS), ids=str)
-def test_a_cure_works(typed, monkeypatch, tmp_path, case):
+def test_a_cure_works(typed, monkeypatch, tmp_path, caplog, case):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     set_environment(monkeypatch, case.env)
     done = typed(case.refused, case.fits)
-    said = done.out + done.err
+    said = done.out + done.err + caplog.text
     assert case.says in said, said
     assert all(any(key in cures(text) for text in said.splitlines()) for key in keys_of(case) if "{" not in key)
     set_environment(monkeypatch, case.cured_env)
     for line in case.cured:
+        caplog.clear()
         done = typed(line, case.fits)
-        said = done.out + done.err
+        said = done.out + done.err + caplog.text
         assert not [refusal for refusal in REFUSALS if refusal in said], (line, said)
         if case.then:
             assert case.then in said, (line, said)
@@ -198,6 +237,7 @@ def test_a_cure_works(typed, monkeypatch, tmp_path, case):
             assert case.says not in said
         else:
             assert done.code == 0, (line, said)
+            assert case.says not in said or case.fits, (line, said)  # a notice, too, is silent then
 
 
 def keys_of(case):

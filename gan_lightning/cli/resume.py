@@ -48,6 +48,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     """
     from gan_lightning.config.preflight import validate_and_preflight
     from gan_lightning.run.directory import Run
+    from gan_lightning.training.data_change import refuse_changed_layout
     from gan_lightning.training.fit import ConfigChange, train
 
     if not run_dir:
@@ -59,7 +60,11 @@ def resume(run_dir: str, overrides: list[str]) -> int:
 
     def check() -> Plain:
         rescale_batch_size(run, config)
-        return validate_and_preflight(config)
+        try:
+            return validate_and_preflight(config)
+        except UserError as error:
+            refuse_changed_layout(run, error.__cause__)
+            raise
 
     plain = agree_on_config(lambda: config, check)
     changes, steps = run.changes(config), plain["trainer"]["max_steps"]

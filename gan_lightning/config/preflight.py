@@ -55,7 +55,7 @@ def preflight(plain: Plain) -> None:
         data = build_data(plain)
         sizes = data.count()
     except DataError as error:
-        raise UserError(*mistakes, *error.lines) from None
+        raise UserError(*mistakes, *error.lines) from error
     except Exception as error:  # a user's own data set may fail in any way
         raise UserError(*mistakes, f"data: {type(error).__name__}: {one_line(error)}") from None
     batch, processes = plain["data"]["batch_size"], world_size(plain)

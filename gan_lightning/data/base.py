@@ -31,6 +31,15 @@ class DataError(Exception):
         return str(self).strip().rpartition("DataError: ")[2].splitlines()
 
 
+class LayoutError(DataError):
+    """Report splits or labels of a folder that do not match the config."""
+
+    @property
+    def problem(self) -> str:
+        """Return the message without its cure, which sets keys that only a new run can set."""
+        return str(self).rpartition("; ")[0]
+
+
 class Splits(NamedTuple):
     """Hold the three splits: train for training, validation for choosing checkpoints, test only for reported numbers."""
 

@@ -16,7 +16,7 @@ from unicodedata import normalize
 
 import numpy as np
 
-from gan_lightning.data.base import DataError
+from gan_lightning.data.base import LayoutError
 from gan_lightning.data.decoded_cache import Listing
 from gan_lightning.data.label_files import UNLABELLED, FileLabels, find_tables, read_labels
 from gan_lightning.data.notices import abbreviate, print_notice
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 def arrange(root: Path, files: list[Path], num_classes: int, split_folders: bool) -> Listing:
-    """Return the images with their splits and labels, and name on stderr what gives them. Raises DataError."""
+    """Return the images with their splits and labels, and name on stderr what gives them. Raises LayoutError."""
     folders = find_split_folders(root, files) if split_folders else {}
     splits = np.array([folders[file.parts[0]] for file in files]) if folders else None
     parts = [Part(Path(name), np.flatnonzero(splits == split).tolist()) for name, split in folders.items()]
@@ -59,7 +59,7 @@ def arrange(root: Path, files: list[Path], num_classes: int, split_folders: bool
 def find_split_folders(root: Path, files: Sequence[Path]) -> dict[str, int]:
     """Return the top folders that are splits, by name; none, unless all top folders are, one is train and one is not.
 
-    Raises DataError if two folders are for the same split, or if images lie beside the folders.
+    Raises LayoutError if two folders are for the same split, or if images lie beside the folders.
     """
     names = sorted({file.parts[0] for file in files if len(file.parts) > 1})
     found = {name: SPLIT_NAMES[name.casefold()] for name in names if name.casefold() in SPLIT_NAMES}
@@ -67,12 +67,12 @@ def find_split_folders(root: Path, files: Sequence[Path]) -> dict[str, int]:
         return {}
     ordinary = "set data.split_folders=false to take them as ordinary folders"
     if len(set(found.values())) < len(found):
-        raise DataError(
+        raise LayoutError(
             f"data.root: the folders {', '.join(names)} in {root.absolute()} are splits, of which two are the same; "
             f"join them, or {ordinary}"
         )
     if loose := [str(file) for file in files if len(file.parts) == 1]:
-        raise DataError(
+        raise LayoutError(
             f"data.root: {len(loose)} images lie in {root.absolute()} itself and so in no split: {abbreviate(loose)}; "
             f"move them into one of the folders {', '.join(names)}, or {ordinary}"
         )
@@ -90,7 +90,7 @@ def announce_splits(root: Path, parts: Sequence[Part]) -> None:
 def find_labels(root: Path, files: Sequence[Path], parts: Sequence[Part]) -> FileLabels | str:
     """Return the labels by the root's label file, or by one for each split; otherwise why the files there give none.
 
-    A .csv file at the root that has the name of a split's folder, such as train.csv, is that split's. Raises DataError.
+    A .csv file at the root that has the name of a split's folder, such as train.csv, is that split's. Raises LayoutError.
     """
     tables = find_tables(root)
     own = {part.folder: [table for table in tables if table.stem == part.folder.name] for part in parts}
@@ -108,7 +108,7 @@ def find_labels(root: Path, files: Sequence[Path], parts: Sequence[Part]) -> Fil
     if not sources:
         return "; ".join(filter(None, [found, *map(str, results.values())]))
     if unlabelled := [str(folder) for folder, result in results.items() if not isinstance(result, FileLabels)]:
-        raise DataError(
+        raise LayoutError(
             f"data.root: {', '.join(sources)} gives labels, but no such file those of {', '.join(unlabelled)}; "
             f"add one there, {UNLABELLED}"
         )
@@ -120,7 +120,7 @@ def find_labels(root: Path, files: Sequence[Path], parts: Sequence[Part]) -> Fil
 def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_classes: int, reason: str) -> list[int | str]:
     """Return the class of each image: the subfolder of the root, or of its split's folder, that it lies in.
 
-    `reason`: why no file gives labels. Raises DataError if the first part has another number of classes, or if images lie in
+    `reason`: why no file gives labels. Raises LayoutError if the first part has another number of classes, or if images lie in
     no class.
     """
     depth = len(parts[0].folder.parts)
@@ -130,7 +130,7 @@ def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_
     first = (root / parts[0].folder).absolute()
     classes = sorted({str(labels[i]) for i in parts[0].positions} - {NO_CLASS})
     if len(classes) != num_classes:
-        raise DataError(
+        raise LayoutError(
             f"data.num_classes: {num_classes}, but {len(classes)} subfolders of {first} hold images"
             f"{': ' + abbreviate(classes) if classes else ''}{f' ({reason})' if reason else ''}; "
             f"set data.num_classes={len(classes)}"
@@ -138,7 +138,7 @@ def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_
         )
     for folder, positions in parts:
         if loose := [str(files[i]) for i in positions if labels[i] == NO_CLASS]:
-            raise DataError(
+            raise LayoutError(
                 f"data.root: {len(loose)} images lie in {(root / folder).absolute()} itself and so in no class: "
                 f"{abbreviate(loose)}; move them into the folder of a class, {UNLABELLED}"
             )
@@ -148,18 +148,18 @@ def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_
 def number_classes(train: Sequence[int | str], num_classes: int, source: str) -> dict[int | str, int]:
     """Return class → number, of the classes of the training images; labels that are whole numbers keep theirs.
 
-    Raises DataError if they are not as many as `num_classes`, or if whole numbers are not 0, 1, … without a gap.
+    Raises LayoutError if they are not as many as `num_classes`, or if whole numbers are not 0, 1, … without a gap.
     """
     classes = sorted(set(train))  # all are whole numbers, or all are names
     names = [str(label) for label in classes]
     wanted: list[int | str] = list(range(len(classes)))
     if classes and isinstance(classes[0], int) and classes != wanted:
-        raise DataError(
+        raise LayoutError(
             f"data.root: {source} has the labels {abbreviate(names)} of training images; allowed: 0, 1, … without a gap; "
             f"renumber them, {UNLABELLED}"
         )
     if len(classes) != num_classes:
-        raise DataError(
+        raise LayoutError(
             f"data.num_classes: {num_classes}, but {source} has {len(classes)} classes: {abbreviate(names)}; "
             f"set data.num_classes={len(classes)}, or 0 to take all images unlabelled"
         )
@@ -167,11 +167,11 @@ def number_classes(train: Sequence[int | str], num_classes: int, source: str) ->
 
 
 def require_known(labels: Sequence[int | str], numbers: dict[int | str, int], files: Sequence[Path], source: str) -> None:
-    """Raise DataError if an image of validation or test has a class that no training image has."""
+    """Raise LayoutError if an image of validation or test has a class that no training image has."""
     unknown = {str(label): str(file) for label, file in zip(labels, files, strict=True) if label not in numbers}
     if unknown:
         first = abbreviate([f"{label} ({file})" for label, file in sorted(unknown.items())])
-        raise DataError(
+        raise LayoutError(
             f"data.root: {source}: {len(unknown)} classes of validation or test have no training image: {first}; "
             f"give train the same classes ({abbreviate(list(map(str, numbers)))}), {UNLABELLED}"
         )

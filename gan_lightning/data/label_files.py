@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
-from gan_lightning.data.base import DataError
+from gan_lightning.data.base import LayoutError
 from gan_lightning.data.image_formats import is_read
 from gan_lightning.data.notices import abbreviate
 
@@ -42,7 +42,7 @@ def read_labels(folder: Path, files: Sequence[Path], tables: Sequence[Path]) -> 
     """Return the labels of the images (relative to `folder`) by its dataset.json, or by the only one of `tables` that fits.
 
     A .csv file fits if it has the two columns, and names any of the images. Without labels, returns why each file gives none,
-    or an empty text. Raises DataError if a file that fits does not agree with the images, or if several fit.
+    or an empty text. Raises LayoutError if a file that fits does not agree with the images, or if several fit.
     """
     if (found := folder / "dataset.json").is_file() and (entries := read_dataset_json(found)) is not None:
         return FileLabels(str(found.absolute()), match(found, entries, files))
@@ -57,7 +57,7 @@ def read_labels(folder: Path, files: Sequence[Path], tables: Sequence[Path]) -> 
             reasons.append(f"{table.name} names none of the images, but {abbreviate([name for name, _ in rows], 2)}")
     if len(fitting) > 1:
         names = abbreviate([table.name for table, _ in fitting])
-        raise DataError(
+        raise LayoutError(
             f"data.root: {len(fitting)} files in {folder.absolute()} give labels: {names}; leave only one there, {UNLABELLED}"
         )
     if fitting:
@@ -74,24 +74,24 @@ def find_tables(folder: Path) -> list[Path]:
 def read_dataset_json(path: Path) -> Pairs | None:
     """Return the names and labels of StyleGAN's dataset.json; None: it is another program's, without "labels".
 
-    Raises DataError if it can't be read, or if its labels are no whole numbers.
+    Raises LayoutError if it can't be read, or if its labels are no whole numbers.
     """
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"data.root: {path.absolute()} can't be read: {error}; repair or remove it") from None
+        raise LayoutError(f"data.root: {path.absolute()} can't be read: {error}; repair or remove it") from None
     if not isinstance(content, dict) or "labels" not in content:
         return None
     labels = content["labels"]
     if labels is None:
-        raise DataError(f"data.root: {path.absolute()} holds no labels (null); set data.num_classes=0")
+        raise LayoutError(f"data.root: {path.absolute()} holds no labels (null); set data.num_classes=0")
     entries = list(labels.items()) if isinstance(labels, dict) else labels
     form = 'allowed: {"labels": [["00000/img00000000.png", 3], …]}'
     if not isinstance(entries, list) or not all(isinstance(e, list | tuple) and len(e) == 2 for e in entries):
-        raise DataError(f"data.root: {path.absolute()}: its labels are no list of names and labels; {form}")
+        raise LayoutError(f"data.root: {path.absolute()}: its labels are no list of names and labels; {form}")
     for name, label in entries:
         if not isinstance(name, str) or type(label) is not int:
-            raise DataError(
+            raise LayoutError(
                 f"data.root: {path.absolute()}: {name} has the label {json.dumps(label)[:40]}; "
                 f"allowed: whole numbers from 0, {UNLABELLED}"
             )
@@ -132,7 +132,7 @@ def read_table(path: Path) -> Pairs | str:
 
 
 def match(source: Path, pairs: Pairs, files: Sequence[Path]) -> Sequence[int | str]:
-    """Return the label of each file. Raises one DataError unless each is named, once or always with the same label."""
+    """Return the label of each file. Raises one LayoutError unless each is named, once or always with the same label."""
     labels: list[Any] = [None] * len(files)
     problems: dict[str, list[str]] = {"without a label": [], "with two different labels": [], "that are no image's": []}
     for (name, label), position in zip(pairs, locate([name for name, _ in pairs], files), strict=True):
@@ -149,7 +149,7 @@ def match(source: Path, pairs: Pairs, files: Sequence[Path]) -> Sequence[int | s
         if names
     ]
     if parts:
-        raise DataError(
+        raise LayoutError(
             f"data.root: {source.absolute()} does not fit the images: {', '.join(parts)}; correct or remove it, {UNLABELLED}"
         )
     if all(isinstance(label, int) or WHOLE.fullmatch(label) for label in labels):

@@ -79,6 +79,7 @@ class MNIST(Data):
         return Splits(Store(images, labels, train), Store(images, labels, validation), Store(test_images, test_labels))
 
     def fingerprint(self) -> Fingerprint:
+        self.count()  # nothing is fetched without `download`
         self.provide_files()
         entries = {}
         for path in (self.raw / name for name in FILES):

@@ -7,12 +7,13 @@ The new set is accepted by `data.changed=accept` for one command. Training then 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.instantiate import build_data
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.validate import validate
-from gan_lightning.data.base import Data, DataError
+from gan_lightning.data.base import Data, DataError, LayoutError
 from gan_lightning.data.fingerprint import Fingerprint
 from gan_lightning.run import data_record
 from gan_lightning.run.directory import Run
@@ -28,17 +29,28 @@ class ChangedDataError(UserError):
 def require_same_data(run: Run, plain: Plain, accepted: bool = False, cure: str | None = None) -> list[str]:
     """Compare the data of `plain` with the run's record, and return the changes if they are `accepted`.
 
-    A run without a record is not compared. `cure` is what to type; None: the command that trains the run further. Raises
-    ChangedDataError, with a line per kind of change, unless `accepted`; UserError if the data can't be read.
+    A run without a record is not compared. `cure` is what to type; None: the command that trains the run further.
+    Raises ChangedDataError, with a line per kind of change, unless `accepted`, and even then if the data do not fit the config.
+    Raises UserError if the data can't be read.
     """
     if not (run.path / data_record.NAME).exists():
         return []
-    changes = find_changes(run, read_fingerprint(build_data(plain)))
+    try:
+        now = build_data(plain).fingerprint()
+    except DataError as error:
+        refuse_changed_layout(run, error)
+        raise UserError(*error.lines) from None
+    changes = find_changes(run, now)
     if changes and not accepted:
-        cure = cure or f"gan-train {shlex.quote(f'run={run.path}')} {ACCEPT}"
+        cure = cure or continuing_command(run)
         head = f"run={run.path}: the data are not those that it was trained on; to go on with them as they are: {cure}"
         raise ChangedDataError(head, *(f"changed: {line}" for line in changes))
     return changes
+
+
+def continuing_command(run: Run, overrides: Sequence[str] = ()) -> str:
+    """Return the command that trains a run further with these overrides and the data as they are, quoted for a shell."""
+    return f"gan-train {shlex.join([f'run={run.path}', *overrides])} {ACCEPT}"
 
 
 def print_changes(changes: list[str]) -> list[str]:
@@ -57,12 +69,16 @@ def find_changes(run: Run, now: Fingerprint | None) -> list[str]:
     return [] if before is None or now is None else before.differences(now)
 
 
-def read_fingerprint(data: Data) -> Fingerprint | None:
-    """Return the fingerprint of the data. Raises UserError if they can't be read."""
-    try:
-        return data.fingerprint()
-    except DataError as error:
-        raise UserError(*error.lines) from None
+def refuse_changed_layout(run: Run, error: BaseException | None) -> None:
+    """Raise ChangedDataError if the data that the run was trained on no longer fit its config, as a LayoutError says.
+
+    Their number of classes, for example, is a part of the run's networks, so they can't be accepted either. Nothing is raised
+    for another error, and of a run without a record, whose data may never have fitted.
+    """
+    if isinstance(error, LayoutError) and (run.path / data_record.NAME).exists():
+        cure = "restore them, set data.root to a folder where they are, or train a new run"
+        head = f"run={run.path}: the data are not those that it was trained on, and no longer fit its config; {cure}"
+        raise ChangedDataError(head, f"changed: {error.problem}") from None
 
 
 def record_data(run: Run, plain: Plain, data: Data, changes: list[str], step: int) -> None:

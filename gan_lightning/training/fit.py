@@ -29,7 +29,7 @@ from gan_lightning.run.directory import Run, shorten_path
 from gan_lightning.run.provenance import provenance
 from gan_lightning.storage import atomic
 from gan_lightning.storage.safe_load import UnsafeFileError
-from gan_lightning.training.data_change import ACCEPT, record_data, require_same_data
+from gan_lightning.training.data_change import ACCEPT, continuing_command, record_data, require_same_data
 from gan_lightning.training.outcome import outcome_of
 from gan_lightning.training.replay import fork
 from gan_lightning.training.summary import describe_start, summary
@@ -76,7 +76,7 @@ def train(run: Run, plain: Plain, change: ConfigChange | None = None) -> int:
 
         def lock_and_find_step() -> tuple[int | None, list[str]]:
             stack.enter_context(run.locked())
-            data_changes = require_same_data(run, plain, change is not None and change.accepts_data)
+            data_changes = require_expected_data(run, plain, change)
             stack.enter_context(run.status_recorded())  # after the comparison: a refused command leaves the result as it was
             return resume_step(run, plain), data_changes
 
@@ -171,7 +171,7 @@ def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
     """Train in as many processes as `plain` asks for, record which rank failed and why, and return the exit code."""
     accepts_data = change is not None and change.accepts_data
     with run.locked():
-        require_same_data(run, plain, accepts_data)
+        require_expected_data(run, plain, change)
         save_config_change(run, change, max(run.checkpoints, default=run.first_step))
         resume_step(run, plain)
         run.record(processes=world_size(plain), threads=run_threads(run, plain))
@@ -182,6 +182,12 @@ def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
     if failure is not None and code not in REPORTED:
         print(f"run={shorten_path(run.path)}: {failure}", file=sys.stderr)
     return code
+
+
+def require_expected_data(run: Run, plain: Plain, change: ConfigChange | None) -> list[str]:
+    """Return what the user accepts of the data's changes since the run was trained. Raises UserError for other changes."""
+    overrides, accepted = ([], False) if change is None else (change.overrides, change.accepts_data)
+    return require_same_data(run, plain, accepted, continuing_command(run, overrides))
 
 
 def save_config_change(run: Run, change: ConfigChange | None, step: int) -> None:

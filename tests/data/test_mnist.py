@@ -143,6 +143,13 @@ def test_missing_files_name_the_folder_and_the_cure(tmp_path):
     )
 
 
+def test_a_fingerprint_fetches_nothing_without_download(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist.datasets, "MNIST", None)
+    with pytest.raises(DataError, match=r"set data\.download=true to fetch MNIST"):
+        data(tmp_path).fingerprint()
+    assert not list(tmp_path.iterdir())
+
+
 def test_one_missing_file_is_named(tmp_path, raw):
     (raw / TEST_LABELS).unlink()
     with pytest.raises(DataError, match=rf"^data\.root: {TEST_LABELS} not found in "):

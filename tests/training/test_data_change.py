@@ -91,7 +91,7 @@ def test_one_more_image_is_refused_and_moves_no_other(command, flat, tmp_path):
     assert done.code == 2
     head, *lines = done.err.splitlines()
     assert head.startswith("run=r: the data are not those that it was trained on; ")
-    assert head.endswith(f"to go on with them as they are: gan-train run=r {ACCEPT}")
+    assert head.endswith(f"to go on with them as they are: gan-train run=r trainer.max_steps=4 {ACCEPT}")
     assert lines == ["changed: 1 file added: 000.png"]
     assert files(tmp_path / "r") == before  # a refused command changes nothing
     done = command(*longer, ACCEPT)
@@ -136,6 +136,33 @@ def test_a_renamed_class_is_refused_by_every_command(command, classes, tmp_path)
     assert "class 0: cat → dog, class 1: dog → zcat" in result(tmp_path / "child")["data_changed"][0]["changed"]
     assert command("gan-train", "run=child", "trainer.max_steps=4").code == 0
     assert command(*score).code == 2  # accepted for one command only
+
+
+def test_another_number_of_classes_can_not_be_accepted(command, classes, tmp_path):
+    """The cure of a new run, another data.num_classes, is none of a run that has begun: its networks have their classes."""
+    before = files(tmp_path / "r")
+    picture(tmp_path / "cls" / "horse" / "0.png", 1)
+    for line in (
+        ("gan-train", "run=r", "trainer.max_steps=4"),
+        ("gan-train", "fork=r", "step=2", "trainer.max_steps=3", "hydra.run.dir=child"),
+        ("gan-replay", "run=r", "step=1"),
+        ("gan-evaluate", "run=r", "metric=fid", "feature=raw", "num=10"),
+    ):
+        for accepted in ((), (ACCEPT,)):
+            done = command(*line, *accepted)
+            assert done.code == 2, (line, done.out)
+            head, *lines = done.err.splitlines()
+            assert head == (
+                f"{'fork' if 'fork=r' in line else 'run'}=r: the data are not those that it was trained on, and no longer fit "
+                "its config; restore them, set data.root to a folder where they are, or train a new run"
+            )
+            assert lines == [
+                f"changed: data.num_classes: 2, but 3 subfolders of {tmp_path / 'cls'} hold images: cat, dog, horse"
+            ]
+    assert files(tmp_path / "r") == before
+    assert not (tmp_path / "child").exists()
+    (tmp_path / "r" / "data.json.gz").unlink()  # an old run, whose data may never have fitted
+    assert "set data.num_classes=3" in command("gan-train", "run=r", "trainer.max_steps=4").err
 
 
 def test_a_copy_elsewhere_and_an_old_run_go_on_silently(command, flat, tmp_path):
