@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import warnings
 from abc import abstractmethod
+from pickle import PicklingError
 from typing import Annotated, Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -67,7 +67,7 @@ class Loader(DataLoader[Batch]):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Got pickle error")  # the DataError says it
                 return super().__iter__()
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
+        except (PicklingError, AttributeError, TypeError) as error:
             if not self.num_workers or multiprocessing.get_start_method() == "fork":
                 raise
             raise DataError(

@@ -62,9 +62,9 @@ def threads_by_size(plain: Plain) -> int:
 
 def available_cpus() -> int:
     """Return how many CPUs this process may use, by its affinity and by its container's quota."""
-    import joblib
+    from joblib import cpu_count
 
-    return int(joblib.cpu_count())
+    return int(cpu_count())
 
 
 def forward_flops(plain: Plain) -> float:

@@ -109,7 +109,15 @@ def test_a_search(command, tmp_path, in_process):
     images(tmp_path / NAME)
     (tmp_path / "cấu hình" / "experiment").mkdir(parents=True)
     (tmp_path / "cấu hình" / "experiment" / "mine.yaml").write_text("# @package _global_\ndefaults: [anime_faces]\n")
-    line = ("experiment=mine", *FACES[1:], "--config-dir", "cấu hình", f"data.root={NAME}", "metric=precision_recall", "data.validation=0.4")
+    line = (
+        "experiment=mine",
+        *FACES[1:],
+        "--config-dir",
+        "cấu hình",
+        f"data.root={NAME}",
+        "metric=precision_recall",
+        "data.validation=0.4",
+    )
     done = command("gan-search", "trials=1", *line, "feature=raw", "loss=hinge,minimax", "sampler=random")
     assert done.code == 0, done.err
     best = command(*typed(done.out, "gan-train"), "--cfg", "job", "--resolve")
