@@ -26,7 +26,8 @@ from gan_lightning.config.targets import constructor_parameters, import_object, 
 ASSIGNMENT = re.compile(r"(\+{0,2})([\w$./@-]+)=(.*)", re.DOTALL)  # +key=value
 Accepted = frozenset[Any]  # types that a key takes; empty: unknown
 TEXT, NULLABLE_TEXT, UNKNOWN = frozenset({str}), frozenset({str, type(None)}), frozenset[Any]()
-OUTSIDE_NODES = {"name": TEXT, "objective": NULLABLE_TEXT, "fork.run": TEXT, "hydra.run.dir": TEXT, "hydra.sweep.dir": TEXT}
+OUTSIDE_NODES = {"name": TEXT, "objective": NULLABLE_TEXT, "fork.run": TEXT, "threads": frozenset({str, int})}
+OUTSIDE_NODES |= {"hydra.run.dir": TEXT, "hydra.sweep.dir": TEXT}
 
 
 def quote_line(composer: Composer, overrides: Sequence[str], sweep: bool) -> list[str]:

@@ -178,7 +178,7 @@ def test_counting_draws_nothing(tmp_path, drawn):
 
 def test_the_splits_are_the_faces(tmp_path):
     data = faces(tmp_path)
-    assert [len(part) for part in data.splits] == [data.count(), 1, 1] == [18, 1, 1]
+    assert tuple(len(part) for part in data.splits) == data.count() == (18, 1, 1)
     assert sorted(np.concatenate([part.index for part in data.splits])) == list(range(20))
     for part in data.splits:
         for i, x in zip(part.index, part.part(0, 20).real, strict=True):

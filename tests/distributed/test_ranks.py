@@ -162,7 +162,18 @@ def test_on_another_number_of_processes_the_same_samples(whole, tmp_path, comman
     assert one["global_step"] == other["global_step"]
 
 
-def test_a_step_of_two_processes_again(tmp_path, command, inherited):
+def test_a_step_of_two_processes_again(whole, tmp_path, command, inherited):
+    shutil.copytree(whole, tmp_path / "run")
+    done = command("gan-replay", "run=run", "step=20")
+    assert done.code == 0, done.err
+    assert done.out.startswith("step 20, from the checkpoint of step 15\n")
+    told = json.loads((tmp_path / "run" / "replay" / "step=00000020" / "terms.json").read_text())
+    assert told["logged"] == told["terms"]
+    assert done.out.count("as logged") == len(told["terms"]) > 6
+
+
+@pytest.mark.slow
+def test_a_step_of_two_processes_has_the_samples_of_one(tmp_path, command, inherited):
     """As it was logged, and of the samples that one process alone has, in its order."""
     line = (*LINE[:-2], "metric=none", "trainer.max_steps=8", "gan.d_steps_per_g_step=2", "callback.scalars.every_n_steps=1")
     for name, more in (("two", ()), ("one", ("trainer.devices=1", "data.batch_size=32"))):

@@ -11,7 +11,7 @@ from fork_server import ForkServer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_gan import equal
 
-STEPS = 60
+STEPS = 40
 TINY = (
     "experiment=digits_fast",
     "model.width=4",
@@ -22,7 +22,7 @@ TINY = (
     "callback.scalars.every_n_steps=1",
     "callback.scores.every_n_steps=20",
     "callback.health.every_n_steps=5",
-    "callback.samples.every_n_steps=30",
+    "callback.samples.every_n_steps=20",
     "metric=[class_accuracy]",
     "metric.class_accuracy.num_samples=200",
 )
@@ -149,7 +149,7 @@ def test_noise_that_forgets_the_step_is_seen(lab):
 
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-POINTS = [(step, place) for step in (1, 20, 2, 31, 50) for place in ("start", "discriminator", "generator", "save")]
+POINTS = [(step, place) for step in (1, 20, 2, 31, 38) for place in ("start", "discriminator", "generator", "save")]
 ONE_OF_EACH = [(1, "generator"), (20, "start"), (20, "discriminator"), (20, "save")]
 
 
