@@ -19,7 +19,7 @@ LONG = ("test_slurm.py", "test_ranks.py", "test_kill.py", "test_cluster.py", "te
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes, too")
-    parser.addoption("--kills", type=int, default=5, help="how often tests/training/test_kill.py kills")
+    parser.addoption("--kills", type=int, default=3, help="how often tests/training/test_kill.py kills")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -4,6 +4,7 @@ import gzip
 import os
 import random
 import shutil
+import struct
 import unicodedata
 
 import numpy as np
@@ -144,15 +145,19 @@ def test_mnist_is_the_same_packed_and_unpacked_and_another_byte_is_seen(tmp_path
     raw = [tmp_path / name / "MNIST" / "raw" for name in ("unpacked", "packed")]
     for path in raw:
         path.mkdir(parents=True)
-    for i, name in enumerate(FILES):
-        (raw[0] / name).write_bytes(bytes([i]) * 100)
-        (raw[1] / f"{name}.gz").write_bytes(gzip.compress(bytes([i]) * 100))
+    for name in FILES:
+        images = "images" in name
+        content = (
+            struct.pack(">4I", 0x803, 2, 28, 28) + bytes(2 * 28 * 28) if images else struct.pack(">2I", 0x801, 2) + bytes(2)
+        )
+        (raw[0] / name).write_bytes(content)
+        (raw[1] / f"{name}.gz").write_bytes(gzip.compress(content))
 
     def read(place):
         return MNIST(root=str(tmp_path / place), sample_shape=(1, 28, 28), num_classes=10).fingerprint()
 
     assert read("unpacked") == read("packed")
-    (raw[0] / FILES[3]).write_bytes(bytes([3]) * 99 + b"x")
+    (raw[0] / FILES[3]).write_bytes((raw[0] / FILES[3]).read_bytes()[:-1] + b"x")
     assert read("packed").differences(read("unpacked")) == [f"1 file with another size or content: {FILES[3]}"]
 
 

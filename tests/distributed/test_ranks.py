@@ -530,6 +530,7 @@ def test_a_sweep_of_two_jobs_of_two_ranks(tmp_path, launcher):
     assert not any((tmp_path / name).exists() for name in ("runs", "multirun"))  # no rank has begun a sweep of its own
 
 
+@pytest.mark.slow
 def test_a_job_of_two_ranks_begins_no_sweep_of_its_own(tmp_path, command, inherited):
     line = (*LINE[:-2], "trainer.max_steps=2", "metric=none", "seed=1", "hydra.sweep.dir=sweep")
     done = command("gan-train", "-m", *line)
