@@ -127,7 +127,9 @@ def differing(run, whole):
     return found + [tag for tag in sorted({*shown, *expected}) if shown.get(tag) != expected.get(tag)]
 
 
-@pytest.mark.parametrize(("game", "share"), [("penalties", 0.4), ("adaptive", 0.4), ("workers", 0.2)])
+@pytest.mark.parametrize(
+    ("game", "share"), [pytest.param("penalties", 0.4, marks=pytest.mark.slow), ("adaptive", 0.4), ("workers", 0.2)]
+)
 def test_a_killed_run_goes_on_bit_for_bit(lab, game, share, pytestconfig):
     wanted = round(share * pytestconfig.getoption("--kills"))
     whole, seconds = lab.whole(game)
@@ -159,7 +161,7 @@ def result(run):
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_signal_at_any_point_costs_no_step(lab, every):
-    """At the beginning and while a checkpoint is saved, or at all twenty points, the signals in turn: the iteration is completed, saved; exit code 128 + signal."""
+    """At the beginning and while a checkpoint is saved, or at all points, signals in turn: completed, saved; 128 + signal."""
     whole = lab.folder / "penalties-whole"
     if not whole.exists():
         lab.whole("penalties")
