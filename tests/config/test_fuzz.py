@@ -38,7 +38,7 @@ KINDS: dict[str, Any] = {
     "int": 3,
     "float": 2.5,
 }
-SHARE = 240
+SHARE = 120
 ENDLESS = (math.nan, math.inf, -math.inf)
 
 
