@@ -10,6 +10,7 @@ What a shell hands over as one word is one value where a key takes a text. Which
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from typing import Any
@@ -23,6 +24,7 @@ from gan_lightning.storage.home import expand_home
 
 UNREADABLE = object()  # in place of a value that Hydra's grammar can't read
 KEY = re.compile(r"[+~]{0,2}[\w$][\w$./@:-]*", re.ASCII)
+SWEEP_FUNCTION = re.compile(r"(sort|shuffle|tag)\(")
 CHOICE = re.compile(r"choice\((.*)\)", re.DOTALL)
 QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 SCALAR = re.compile(rf"({QUOTED})|([^\[\]{{}},'\"]+)", re.DOTALL)  # in a list or a mapping
@@ -84,11 +86,11 @@ def quote_swept_texts(word: str, nullable: bool = False) -> str:
 
     A word is one text in spite of its commas if a file or folder of this name exists, or if nothing stands beside a comma.
     """
-    if expand_home(word).exists():
+    if os.path.exists(expand_home(word)):  # noqa: PTH110 (Path.exists raises OSError for a name that is too long)
         return quote_text(word, nullable)
     if match := CHOICE.fullmatch(word):
         return f"choice({quote_swept_texts(match[1], nullable)})"
-    if isinstance(value := read_value(word), Sweep) and not isinstance(value, ChoiceSweep):
+    if isinstance(value := read_value(word), Sweep) and (SWEEP_FUNCTION.match(word) or not isinstance(value, ChoiceSweep)):
         return word
     parts = split_at_commas(word)
     return ",".join(quote_text(part, nullable) for part in parts) if all(parts) else quote_text(word, nullable)

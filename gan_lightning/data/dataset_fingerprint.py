@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from gan_lightning.data.fingerprint import Entry, Fingerprint, file_entries, hash_bytes
+from gan_lightning.data.fingerprint import Entry, Fingerprint, file_entries, hash_bytes, stored_name
 from gan_lightning.data.global_rng import seeded_rng
 
 PROBES = 16  # items of a data set that are read
@@ -86,8 +86,8 @@ def class_names(dataset: Dataset[Any]) -> list[str]:
     """Return the names of labels 0, 1, …; empty if the data set does not hold them."""
     numbers, names = getattr(dataset, "class_to_idx", None), getattr(dataset, "classes", None)
     if isinstance(numbers, Mapping) and all(type(number) is int for number in numbers.values()):
-        return [str(name) for name in sorted(numbers, key=lambda name: int(numbers[name]))]
-    return [str(name) for name in names] if isinstance(names, tuple | list) else []
+        return [stored_name(str(name)) for name in sorted(numbers, key=lambda name: int(numbers[name]))]
+    return [stored_name(str(name)) for name in names] if isinstance(names, tuple | list) else []
 
 
 def read_probes(dataset: Dataset[Any], num_classes: int) -> dict[str, str]:

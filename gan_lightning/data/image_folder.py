@@ -16,7 +16,7 @@ import numpy as np
 from gan_lightning.data.base import Data, DataError, Share, Splits, SplitSizes, require_training_share
 from gan_lightning.data.decode import require_image_shape
 from gan_lightning.data.decoded_cache import DecodedCache, Listing
-from gan_lightning.data.fingerprint import Fingerprint, file_entries
+from gan_lightning.data.fingerprint import Fingerprint, file_entries, stored_name
 from gan_lightning.data.folder_layout import arrange, split_listing
 from gan_lightning.data.image_formats import SUFFIXES
 from gan_lightning.data.image_listing import ImageListing
@@ -76,8 +76,8 @@ class ImageFolder(Data):
         names = [file.as_posix() for file in listing.files]
         labels = [None] * len(names) if listing.labels is None else listing.labels.tolist()
         entries = file_entries([os.path.join(self.root, name) for name in names], names, labels)  # noqa: PTH118 (fast)
-        kind, counts = type(self).__name__, {"images": len(names)}
-        return Fingerprint(kind=kind, counts=counts, classes=listing.classes, entries=entries, probes={})
+        kind, counts, classes = type(self).__name__, {"images": len(names)}, [stored_name(name) for name in listing.classes]
+        return Fingerprint(kind=kind, counts=counts, classes=classes, entries=entries, probes={})
 
     def decoded_cache(self) -> DecodedCache:
         """Return the cache of the images in their current state; nothing is decoded yet. Raises DataError."""

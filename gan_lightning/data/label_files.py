@@ -25,7 +25,7 @@ FILE_COLUMNS = ("file", "filename", "file_name", "image", "path", "name", "img",
                 "image_id", "id")  # fmt: skip
 LABEL_COLUMNS = ("label", "class", "target", "y", "labels", "category", "class_name", "class_id")
 DELIMITERS = ",;\t"
-WHOLE = re.compile(r"[+-]?\d+(\.0*)?")  # other programs write 3.0 for 3
+WHOLE = re.compile(r"[+-]?\d{1,18}(\.0*)?")  # other programs write 3.0 for 3
 UNLABELLED = "or set data.num_classes=0 to take all images unlabelled"
 
 Pairs = list[tuple[str, Any]]  # a name and its label

@@ -11,6 +11,7 @@ This is systematic sampling in each class (Cochran 1977, sections 5.6 and 8.1).
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sized
 
 import torch
@@ -21,7 +22,7 @@ from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Batch
 
 BATCH_SIZE = 500
-MAX_SEARCH = 64  # samples that are read for each one that is wanted of a class, where classes are known only by reading
+MAX_SEARCH = 64  # samples that are read for each one that is wanted of a class, where labels are known only by reading
 
 
 class Selection:
@@ -45,6 +46,14 @@ class Selection:
         """Yield the whole selection in batches."""
         for start in range(0, self.size, BATCH_SIZE):
             yield self.part(start, BATCH_SIZE)
+
+    def in_index_order(self) -> tuple[Selection, Tensor]:  # -> a selection, (size,)
+        """Return the same samples in the source's own order, and where each sample of this selection is among them."""
+        if self.positions is None:
+            return self, torch.arange(self.size)
+        ordered = copy.copy(self)
+        ordered.positions, by_position = self.positions.sort()
+        return ordered, by_position.argsort()
 
     @property
     def description(self) -> str:
@@ -74,28 +83,42 @@ def seeded_order(total: int, strata: Tensor | None, seed: int) -> Tensor:  # (to
 def select_by_class(source: Source, n: int, num_classes: int, seed: int = 0) -> list[Tensor]:  # -> (≤ n, *sample_shape) each
     """Return at most n samples of each of the classes 0 … num_classes − 1, seeded, without replacement.
 
-    If the source does not know its labels, samples are read until enough are found, at most MAX_SEARCH · n · num_classes.
+    Where the source's strata are not the labels that it returns, or unknown, samples are read until enough are found, at most
+    MAX_SEARCH · n · num_classes.
     """
-    found: list[list[Tensor]] = [[] for _ in range(num_classes)]
-    shape = source.part(0, 0).real.shape
-    for batch in _batches_with_classes(source, n, num_classes, seed):
-        assert batch.labels is not None
-        for sample, label in zip(batch.real, batch.labels.tolist(), strict=True):
-            if label < num_classes and len(found[label]) < n:
-                found[label].append(sample)
-        if all(len(samples) == n for samples in found):
-            break
-    return [torch.stack(samples) if samples else torch.empty(shape) for samples in found]
-
-
-def _batches_with_classes(source: Source, n: int, num_classes: int, seed: int) -> Iterator[Batch]:
-    """Yield labelled samples in the seeded order; of a source that knows its strata, only the first n of each."""
     assert isinstance(source, Sized)
     order = seeded_order(len(source), source.strata, seed)
-    if source.strata is None:
-        order = order[: MAX_SEARCH * n * num_classes]
-    else:
-        chosen = [order[source.strata[order] == label][:n] for label in range(num_classes)]
-        order = torch.cat(chosen)
-    for positions in torch.split(order, BATCH_SIZE if source.strata is not None else n * num_classes):
-        yield source.take(positions)
+    if source.strata is not None:
+        likely = order[first_of_each(source.strata[order], n, num_classes)]
+        batches = [source.take(positions) for positions in torch.split(likely, BATCH_SIZE)]
+        read = [_labels(batch) for batch in batches]
+        if torch.equal(torch.cat([*read, likely[:0]]), source.strata[likely]):
+            return _group(source, batches, n, num_classes)
+    batches = []
+    missing = torch.full((num_classes,), n)
+    for positions in torch.split(order[: MAX_SEARCH * n * num_classes], n * num_classes):
+        batches.append(source.take(positions))
+        missing -= _labels(batches[-1]).bincount(minlength=num_classes)[:num_classes]
+        if (missing <= 0).all():
+            break
+    return _group(source, batches, n, num_classes)
+
+
+def first_of_each(labels: Tensor, n: int, num_classes: int) -> Tensor:  # (N,) -> (at most n · num_classes,)
+    """Return the indices of the first n labels of each of the classes 0 … num_classes − 1."""
+    grouped = labels.argsort(stable=True)
+    classes, counts = torch.unique_consecutive(labels[grouped], return_counts=True)
+    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+    wanted = ((classes >= 0) & (classes < num_classes)).repeat_interleave(counts)
+    return grouped[wanted & (rank < n)]
+
+
+def _labels(batch: Batch) -> Tensor:
+    assert batch.labels is not None
+    return batch.labels
+
+
+def _group(source: Source, batches: list[Batch], n: int, num_classes: int) -> list[Tensor]:
+    batches = batches or [source.part(0, 0)]
+    real, labels = torch.cat([batch.real for batch in batches]), torch.cat([_labels(batch) for batch in batches])
+    return [real[labels == label][:n] for label in range(num_classes)]

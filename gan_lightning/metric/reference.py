@@ -26,7 +26,7 @@ from gan_lightning.step.types import Batch
 from gan_lightning.storage import atomic
 from gan_lightning.storage.home import CACHE_VARIABLE, cache_folder, is_writable
 
-FORMAT = 2  # of the cached files; part of the fingerprint
+FORMAT = 3  # of the cached files; part of the fingerprint
 MAX_SAMPLES = 50_000
 ENDLESS_SAMPLES = 10_000  # of a source without a length
 
@@ -101,7 +101,16 @@ def reference_size(source: object) -> int:
 
 
 def read_features(selection: Selection, feature: Feature) -> Reading:
-    """Return the features and logits of the selected samples, from the cache if possible. Raises DataError."""
+    """Return the features and logits of the selected samples, from the cache if possible. Raises DataError.
+
+    They are extracted and cached in the source's own order, so that all seeds share one file where all samples are selected.
+    """
+    ordered, place = selection.in_index_order()
+    reading = _read_in_order(ordered, feature)
+    return Reading(reading.features[place], tuple(logits[place] for logits in reading.logits))
+
+
+def _read_in_order(selection: Selection, feature: Feature) -> Reading:
     threads = torch.get_num_threads()  # features of one number of threads may be rounded otherwise than those of another
     fingerprint = hashlib.sha256(f"{FORMAT} {feature.name} {feature.resizer} {threads}".encode())
     for batch in selection.batches():

@@ -61,11 +61,11 @@ def require_sample_folder(out: Path, run: Path, force: bool) -> None:
     others = [path for path in held if not is_sample_picture(path)]
     if folder := foreign_folder(out / "x", run) or (run_folder(out / "x") if others else None):
         raise UserError(f"out={out}/: belongs to the run or sweep {folder}, and is never written to; choose another folder")
-    if not force:
-        raise UserError(f"out={out}/: is not empty; choose another folder, or replace the samples in it: force=true")
     if lost := [path.name for path in others if SAMPLE_NAME.fullmatch(path.name)]:
         why = f"holds {lost[0]}, and whether gan-sample has written it can't be seen"
         raise UserError(f"out={out}/: {why}; choose another folder")
+    if not force:
+        raise UserError(f"out={out}/: is not empty; choose another folder, or replace the samples in it: force=true")
 
 
 def require_replay_folder(out: Path, run: Path, is_default: bool, force: bool) -> None:

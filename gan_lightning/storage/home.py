@@ -33,7 +33,8 @@ def cache_folder(configured: str | None = None) -> Path:
     if chosen:
         return expand_home(chosen)
     default = expand_home(CACHE)
-    return default if has_home() and is_writable(default) else temporary_cache(default)
+    at_home = os.environ.get("HOME") != "" and expand_home("~").is_dir()  # it may be read-only, and its cache not
+    return default if at_home and is_writable(default) else temporary_cache(default)
 
 
 @cache

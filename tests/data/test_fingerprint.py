@@ -250,3 +250,12 @@ def test_names_and_splits_of_a_folder_of_torchvision(root, tmp_path):
     mine = ImageFolder(root=str(root), sample_shape=(3, 2, 2), num_classes=2, validation=0.3, test=0.3)
     files = [str(file) for file in mine.listing().files]
     assert [{files[i] for i in part} for part in mine.split(mine.listing())] == parts(root)
+
+
+def test_a_class_folder_whose_name_is_not_utf_8(tmp_path):
+    for name in (b"caf\xe9", b"dog"):
+        folder = tmp_path / os.fsdecode(name)
+        folder.mkdir()
+        Image.new("L", (2, 2)).save(folder / "x.png")
+    found = ImageFolder(str(tmp_path), sample_shape=(1, 2, 2), num_classes=2).fingerprint()
+    assert module.Fingerprint.model_validate_json(found.model_dump_json()) == found

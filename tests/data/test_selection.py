@@ -88,6 +88,32 @@ def test_samples_of_each_class():
     assert [len(samples) for samples in select_by_class(store, 5, 2)] == [5, 5]
 
 
+class Shifted(Counting):
+    """Lists classes that are not the labels of its items, as EMNIST's letters do: 1 … 26 for 0 … 25."""
+
+    def __init__(self, labels, listed):
+        super().__init__(labels)
+        self.strata = listed
+
+
+@pytest.mark.parametrize("listed", [lambda y: y + 1, lambda y: y * 5 + torch.arange(len(y)) % 5])
+def test_listed_classes_that_are_not_the_labels_lose_no_class(listed):
+    labels = torch.arange(2000) % 20
+    found = select_by_class(Shifted(labels, listed(labels)), 8, 20)
+    assert [len(samples) for samples in found] == [8] * 20
+    for label, samples in enumerate(found):
+        assert (labels[samples.squeeze(1).long()] == label).all()
+        assert len(samples.unique()) == 8
+
+
+def test_a_selection_in_the_sources_own_order():
+    source = Digits(sample_shape=(1, 8, 8), num_classes=10).splits.train
+    selection = Selection(source, 100, seed=5)
+    ordered, place = selection.in_index_order()
+    assert torch.equal(ordered.part(0, 100).real[place], selection.part(0, 100).real)
+    assert torch.equal(ordered.positions, selection.positions.sort().values)
+
+
 def test_classes_that_are_known_only_by_reading_are_searched_for_within_a_limit():
     plenty = Counting(torch.arange(100_000) % 2)
     assert [len(samples) for samples in select_by_class(plenty, 8, 2)] == [8, 8]
