@@ -1,4 +1,4 @@
-"""What a second thread costs and saves, by the size of the networks: the figures behind `threads: auto`.
+"""Measure the cost and the gain of a second thread by the size of the networks, for the rule of `threads: auto`.
 
 python scripts/threads.py [--rounds 7] [--seconds 0.5]
 

@@ -1,4 +1,4 @@
-"""What a cache of decoded images says of itself, `fingerprint.json`, and whether its array is still what was written.
+"""The record of a cache of decoded images, `fingerprint.json`, and the check that its array was not altered.
 
 An array of at most 1 GiB is compared by its checksum, which takes about a second a GiB; a larger one by its size and its time
 of modification. Once in a process is enough, because an array that is changed gets another time of change.

@@ -1,4 +1,4 @@
-"""What each process of a command needs before all else: an encoding for its output, and a short folder for its sockets."""
+"""The preparation of each process of a command: an encoding for its output, and a short folder for its sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command may write over: a file that the same command has written before.
+"""The outputs of commands: a command replaces only a file that it has written before itself.
 
 Such a file is recognised by its content, and is replaced. Any other existing file is replaced only with `force=true`, and in
 the folder of a run, a sweep or a search not even then. A link counts as the file that it leads to.

@@ -1,4 +1,4 @@
-"""What `out=` writes over: the same command's own files. All else is kept, a run's files whatever is typed."""
+"""`out=` replaces only files of the same command; all others are kept, and a run's own files even with `force=true`."""
 
 import shutil
 from pathlib import Path

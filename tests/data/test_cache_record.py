@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_lightning.data import cache_record, decode_files
+from gan_lightning.data import cache_record
 from gan_lightning.data.image_folder import ImageFolder
 
 
@@ -17,19 +17,6 @@ def root(tmp_path):
     for i in range(8):
         Image.new("L", (16, 16), 10 * i).save(tmp_path / "images" / f"{i}.png")
     return tmp_path / "images"
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """The names of all files that are decoded from here on."""
-    names, decode = [], decode_files.decode
-
-    def watched(path, *rest):
-        names.append(path.name)
-        return decode(path, *rest)
-
-    monkeypatch.setattr(decode_files, "decode", watched)
-    return names
 
 
 def load(root):

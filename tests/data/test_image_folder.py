@@ -61,19 +61,6 @@ def everything(data):
     return sorted(value for part in data.splits for value in values(part))
 
 
-@pytest.fixture
-def decoded(monkeypatch):
-    """The names of all files that are decoded from here on."""
-    names, decode = [], decode_files.decode
-
-    def watched(path, *rest):
-        names.append(path.name)
-        return decode(path, *rest)
-
-    monkeypatch.setattr(decode_files, "decode", watched)
-    return names
-
-
 def test_every_image_is_in_one_split(root):
     data = folder(root, validation=0.1, test=0.25)
     train, validation, test = (values(part) for part in data.splits)
