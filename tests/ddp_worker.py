@@ -75,6 +75,7 @@ def play(name, world=1):
     return diary.pages
 
 
-if __name__ == "__main__":
+def main():
+    """Play all games as one of two ranks."""
     torch.set_num_threads(1)
     torch.save({name: play(name, 2) for name in GAMES}, Path(sys.argv[1]) / f"{global_rank()}.pt")

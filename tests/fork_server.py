@@ -1,49 +1,134 @@
-"""A process that has imported everything once and forks a child for each command: a start costs milliseconds, not seconds.
+"""A process that has imported the whole package once and forks a child for each command, in milliseconds, not seconds.
 
-python fork_server.py LOG, then one request a line: {"line", "folder", "kill_after", "sabotage"} → {"code", "seconds"}. No
-thread runs when it forks, so that no lock is left held. `kill_after`: seconds after which SIGKILL ends the child.
+`start(module, *line)` returns an object like subprocess.Popen's. The processes that a forked command starts itself, ranks and
+the jobs of a sweep, are forked from it, too. Tests of how processes are started, of their environment and of their imports
+start real ones. No thread runs when the server forks, so that no lock is left held.
 """
 
+import atexit
+import importlib
+import io
 import json
+import multiprocessing
 import os
+import pkgutil
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
+import weakref
+from functools import cache
 from pathlib import Path
 
 from waiting import HANG
 
+LENGTH = 2**20  # bytes of a request at most
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
+
+# ── as a test sees it ────────────────────────────────────────────────────────────────────────────────────────────────────
 class ForkServer:
     """The process, as a test holds it."""
 
-    def __init__(self, log):
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        self.log = Path(log)
+    def __init__(self):
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(log)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | threads | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+            [sys.executable, __file__, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env=os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": path},
         )
+        theirs.close()
 
-    def run(self, *line, folder, kill_after=None, sabotage=()):
-        """(exit code, negative: the signal that ended it; seconds). `sabotage`: a function of this file and its arguments."""
-        request = {"line": [*map(str, line)], "folder": str(folder), "kill_after": kill_after, "sabotage": list(sabotage)}
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        assert answer, f"the fork server is gone: {self.log.read_text()[-2000:]}"
-        found = json.loads(answer)
-        return found["code"], found["seconds"]
+    def ask(self, files=(), **request):
+        data = json.dumps(request).encode()
+        assert len(data) < LENGTH
+        socket.send_fds(self.socket, [data], files)
+        answer = self.socket.recv(LENGTH)
+        assert answer, "the fork server is gone"
+        return json.loads(answer)
 
     def close(self):
-        self.process.stdin.close()
+        self.socket.close()
         self.process.wait(HANG)
 
 
+@cache
+def server():
+    """The one of this process, started when it is first needed."""
+    started = ForkServer()
+    atexit.register(started.close)
+    return started
+
+
+class Forked:
+    """A forked command: what tests use of subprocess.Popen."""
+
+    def __init__(self, pid, files=None):
+        self.pid, self.returncode, self.stdout, self.stderr = pid, None, *(files or (None, None))
+        self.handle = os.pidfd_open(pid)
+
+    def poll(self):
+        if self.returncode is None and select.select([self.handle], [], [], 0)[0]:
+            self.returncode = server().ask(reap=self.pid)
+            os.close(self.handle)
+        return self.returncode
+
+    def wait(self, timeout=HANG):
+        if self.returncode is None and not select.select([self.handle], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout)
+        return self.poll()
+
+    def communicate(self, timeout=HANG):
+        """What it prints until it and its children have ended: (stdout, stderr)."""
+        streams = {stream: "" for stream in (self.stdout, self.stderr) if stream}
+        open_ones, limit = [*streams], time.monotonic() + timeout
+        while open_ones:
+            ready = select.select(open_ones, [], [], max(limit - time.monotonic(), 0))[0]
+            if not ready:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            for stream in ready:
+                if data := os.read(stream.fileno(), 2**16):
+                    streams[stream] += data.decode(errors="replace")
+                else:
+                    stream.close()
+                    open_ones.remove(stream)
+        self.wait(timeout)
+        return streams.get(self.stdout), streams.get(self.stderr)
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+def start(module, *line, folder, env=None, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, sabotage=()):
+    """Start `python -m MODULE …` by a fork; a module with a `main`. `sabotage`: a function of this file and its arguments."""
+    ends, kept = [], []
+    for stream in (stdout, stderr):
+        if stream == subprocess.PIPE:
+            reader, writer = os.pipe()
+            ends.append(writer)
+            kept.append(open(reader, "rb", buffering=0))  # noqa: PTH123, SIM115 - closed at its end
+        else:
+            ends.append(ends[0] if stream == subprocess.STDOUT else stream.fileno())
+            kept.append(None)
+    request = {"module": module, "line": [*map(str, line)], "folder": str(folder)}
+    pid = server().ask(ends, **request, env=dict(os.environ if env is None else env), sabotage=list(sabotage))
+    for stream, end in zip((stdout, stderr), ends, strict=True):
+        if stream == subprocess.PIPE:
+            os.close(end)
+    return Forked(pid, kept)
+
+
+# ── sabotage ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def forget_the_step():
     """Noise that goes on from wherever the generator stands, as in a framework that reseeds nothing."""
     import gan_lightning.gan
@@ -87,8 +172,6 @@ def kill_a_worker(step):
 
     def caught(self, *given):
         if self.global_step == step:
-            import multiprocessing
-
             os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
             time.sleep(0.2)
         return whole(self, *given)
@@ -96,49 +179,129 @@ def kill_a_worker(step):
     GAN.training_step = caught
 
 
-def child(request, log):
-    os.chdir(request["folder"])
-    for stream in (1, 2):
-        os.dup2(log.fileno(), stream)
-    sys.argv = ["gan-train", *request["line"]]
-    if request["sabotage"]:
-        name, *given = request["sabotage"]
-        globals()[name](*given)
-    from gan_lightning.cli import train
+# ── the process itself ───────────────────────────────────────────────────────────────────────────────────────────────────
+class ForkedPython:
+    """subprocess.Popen for `python … -m MODULE …`, by a fork of this process: how the launcher starts ranks here."""
 
+    def __init__(self, words, *, env, stdout=None):
+        assert words[0] == sys.executable
+        self.returncode = None
+        self.pid = os.fork()
+        if not self.pid:
+            if stdout == subprocess.DEVNULL:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            module, *line = words[words.index("-m") + 1 :]
+            leave(run_module(module, line, env))
+
+    def poll(self):
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def wait(self):
+        while self.poll() is None:
+            time.sleep(0.01)
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+def fork_children():
+    """Let the launcher of ranks, and sweeps and searches, fork this process instead of starting another interpreter."""
+    from types import SimpleNamespace
+
+    from gan_lightning.distributed import launcher
+    from gan_lightning.sweep import job
+
+    launcher.subprocess = SimpleNamespace(Popen=ForkedPython, DEVNULL=subprocess.DEVNULL)
+    fork, current = multiprocessing.get_context("fork"), multiprocessing.get_context
+    multiprocessing.get_context = lambda method=None: fork if method == "forkserver" else current(method)
+    assert job.multiprocessing is multiprocessing
+
+
+def run_module(module, line, env):
+    """Run a command of this package as the main program, and return its exit code."""
+    weakref.finalize._registry.clear()  # the temporary folders of the process that was forked are not this one's
+    os.environ.clear()
+    os.environ.update(env)
+    sys.path[:0] = [folder for folder in env.get("PYTHONPATH", "").split(os.pathsep) if folder and folder not in sys.path]
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    command = importlib.import_module(module)
+    sys.argv = [command.__file__, *line]
     try:
-        train.main()
+        command.main()
     except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException:
         import traceback
 
         traceback.print_exc()
-        return 70
+        return 1
     return 0
 
 
-def serve():
+def leave(code):
+    """End a forked process as an interpreter ends."""
+    for stop in (atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+        try:
+            stop()
+        except (OSError, ValueError):  # nobody reads any more
+            code = code or 120
+    os._exit(code)
 
+
+def run_child(request, ends):
+    for stream, end in zip((1, 2), ends, strict=True):
+        os.dup2(end, stream)
+    for end in ends:
+        os.close(end)
+    sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115
+    sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(i, "wb", closefd=False), "utf-8", write_through=True) for i in (1, 2))
+    os.chdir(request["folder"])
+    fork_children()
+    if request["sabotage"]:
+        name, *given = request["sabotage"]
+        globals()[name](*given)
+    leave(run_module(request["module"], request["line"], request["env"]))
+
+
+def import_everything():
+    import gan_lightning
+
+    ours = [module.name for module in pkgutil.walk_packages(gan_lightning.__path__, "gan_lightning.")]
+    for name in ("torch.utils.tensorboard", "sklearn.datasets", "matplotlib.figure", *ours):
+        importlib.import_module(name)
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread is running"
-    with Path(sys.argv[1]).open("a") as log:
-        for text in sys.stdin:
-            request, began = json.loads(text), time.monotonic()
-            pid = os.fork()
-            if not pid:
-                code = child(request, log)
-                log.flush()
-                os._exit(code)
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            while not ended:
-                if request["kill_after"] is not None and time.monotonic() - began >= request["kill_after"]:
-                    os.kill(pid, signal.SIGKILL)
-                    ended, status = os.waitpid(pid, 0)
-                else:
-                    time.sleep(0.002)
-                    ended, status = os.waitpid(pid, os.WNOHANG)
-            print(json.dumps({"code": os.waitstatus_to_exitcode(status), "seconds": time.monotonic() - began}), flush=True)
+
+
+def serve(connection):
+    import_everything()
+    while True:
+        data, ends, _, _ = socket.recv_fds(connection, LENGTH, 2)
+        if not data:
+            return
+        request = json.loads(data)
+        if "reap" in request:
+            answer = os.waitstatus_to_exitcode(os.waitpid(request["reap"], 0)[1])
+        else:
+            answer = os.fork()
+            if not answer:
+                connection.close()
+                run_child(request, ends)
+            for end in ends:
+                os.close(end)
+        connection.send(json.dumps(answer).encode())
 
 
 if __name__ == "__main__":
-    serve()
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import fork_server
 import numpy as np
 import pytest
 import tiny_gan
@@ -250,17 +251,8 @@ def test_another_config_in_the_same_folder_is_refused(command):
 
 
 def test_ctrl_c_in_a_real_process(tmp_path):
-    line = [
-        sys.executable,
-        "-m",
-        "gan_lightning.cli.train",
-        *TINY,
-        "trainer.max_steps=100000",
-        "checkpoint.every_n_steps=2",
-        "hydra.run.dir=run",
-        "callback=long",
-    ]
-    process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    line = (*TINY, "trainer.max_steps=100000", "checkpoint.every_n_steps=2", "hydra.run.dir=run", "callback=long")
+    process = fork_server.start("gan_lightning.cli.train", *line, folder=tmp_path, stderr=subprocess.PIPE)
     try:
         until(lambda: list((tmp_path / "run").glob("checkpoints/*.ckpt")), process)
         process.send_signal(signal.SIGINT)

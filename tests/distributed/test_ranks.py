@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 import ddp_worker
+import fork_server
 import held
 import pytest
 import torch
 from kinds import kinds
 from safetensors.torch import load_file
-from tiny_gan import equal, trained
+from tiny_gan import equal
 from waiting import HANG, until
 
 from gan_lightning.distributed.launcher import monitor
@@ -78,26 +79,22 @@ class Together:
         (folder / "conf" / "augmentation" / "raising.yaml").write_text("_target_: mylab.Raising\n")
         for kind in ("Held", "Hasty"):
             (folder / "conf" / "augmentation" / f"{kind.lower()}.yaml").write_text(held.node(folder / "held", kind))
-        words = [
-            *by,
-            *([] if module else [sys.executable]),
-            "-m",
-            "gan_lightning.cli.train",
-            *line,
-            *([] if line[0].startswith("run=") else ["--config-dir", "conf"]),
-        ]
+        line = [*line, *([] if line[0].startswith("run=") else ["--config-dir", "conf"])]
         self.folder, self.errors, around = folder, folder / name, environment(folder, **more)
-        self.process = subprocess.Popen(
-            words, cwd=folder, env=around, stdout=subprocess.PIPE, stderr=self.errors.open("w"), text=True
-        )
+        with self.errors.open("w") as errors:
+            if by:
+                words = [*by, *([] if module else [sys.executable]), "-m", "gan_lightning.cli.train", *line]
+                self.process = subprocess.Popen(words, cwd=folder, env=around, stdout=subprocess.PIPE, stderr=errors, text=True)
+            else:
+                self.process = fork_server.start("gan_lightning.cli.train", *line, folder=folder, env=around, stderr=errors)
 
     def ranks(self):
-        """Rank → pid."""
-        found = {}
-        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-            found |= {int(word[5:]): int(pid) for word in environment if word.startswith(b"RANK=")}
-        return found
+        """Rank → pid. Forked ones are started in their order; what others start has it in its environment."""
+        pids = [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+        if isinstance(self.process, fork_server.Forked):
+            return dict(enumerate(pids))
+        environments = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in pids}
+        return {int(word[5:]): pid for pid, words in environments.items() for word in words if word.startswith(b"RANK=")}
 
     def until(self, path):
         """Wait until a file is there."""
@@ -118,9 +115,11 @@ def gone(pids):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        return trained(tmp_path_factory.mktemp("whole") / "run", *LINE, "trainer.max_steps=20")
+    folder = tmp_path_factory.mktemp("whole")
+    process = fork_server.start("gan_lightning.cli.train", *LINE, "trainer.max_steps=20", "hydra.run.dir=run", folder=folder)
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    return folder / "run"
 
 
 @pytest.fixture
@@ -162,14 +161,15 @@ def test_on_another_number_of_processes_the_same_samples(whole, tmp_path, comman
     assert one["global_step"] == other["global_step"]
 
 
-def test_a_step_of_two_processes_again(whole, tmp_path, command, inherited):
+def test_a_step_of_two_processes_again(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
-    done = command("gan-replay", "run=run", "step=20")
-    assert done.code == 0, done.err
-    assert done.out.startswith("step 20, from the checkpoint of step 15\n")
+    process = fork_server.start("gan_lightning.cli.replay", "run=run", "step=20", folder=tmp_path)
+    printed, _ = process.communicate()
+    assert process.returncode == 0, printed
+    assert "step 20, from the checkpoint of step 15\n" in printed
     told = json.loads((tmp_path / "run" / "replay" / "step=00000020" / "terms.json").read_text())
     assert told["logged"] == told["terms"]
-    assert done.out.count("as logged") == len(told["terms"]) > 6
+    assert printed.count("as logged") == len(told["terms"]) > 6
 
 
 @pytest.mark.slow
@@ -316,16 +316,11 @@ def free_port():
 def played(tmp_path_factory):
     """Every game of ddp_worker.py as two ranks have played it: name → (rank 0's diary, rank 1's)."""
     folder, port = tmp_path_factory.mktemp("played"), free_port()
-    words = [sys.executable, str(Path(ddp_worker.__file__)), str(folder)]
-    ranks = [
-        subprocess.Popen(
-            words,
-            env=environment(folder, **place(i, port, LOCAL_RANK=str(i), GROUP_RANK="0", LOCAL_WORLD_SIZE="2")),
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / f"{i}.txt").open("w"),
-        )
-        for i in range(2)
-    ]
+    ranks = []
+    for i in range(2):
+        around = environment(folder, **place(i, port, LOCAL_RANK=str(i), GROUP_RANK="0", LOCAL_WORLD_SIZE="2"))
+        with (folder / f"{i}.txt").open("w") as log:
+            ranks.append(fork_server.start("ddp_worker", folder, folder=folder, env=around, stdout=log, stderr=log))
     assert [rank.wait(HANG) for rank in ranks] == [0, 0], (folder / "0.txt").read_text()[-2000:]
     both = [torch.load(folder / f"{i}.pt") for i in range(2)]
     return {name: (both[0][name], both[1][name]) for name in ddp_worker.GAMES}

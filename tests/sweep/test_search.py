@@ -8,11 +8,11 @@ import re
 import shlex
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import fork_server
 import held
 import optuna
 import pytest
@@ -120,8 +120,7 @@ def mylab(tmp_path, monkeypatch):
 
 
 def start(folder, *line, **options):
-    command = [sys.executable, "-m", "gan_lightning.cli.search", *line]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    return fork_server.start("gan_lightning.cli.search", *line, folder=folder, **options)
 
 
 # ── the space ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+import fork_server
 import held
 import pytest
 import yaml
@@ -89,9 +90,13 @@ def mylab(tmp_path, monkeypatch):
     return ("--config-dir", str(tmp_path / "conf"))
 
 
-def start(folder, *line, **options):
+def interpreter(folder, *line, env):
     command = [sys.executable, "-m", "gan_lightning.cli.train", *line]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+
+
+def start(folder, *line, **options):
+    return fork_server.start("gan_lightning.cli.train", *line, folder=folder, **options)
 
 
 def table_rows(out):
@@ -258,7 +263,7 @@ def test_other_launchers_give_the_same_bits(tmp_path, launcher):
     values = []
     for name in ("basic", launcher):
         extra = ("hydra.launcher.n_jobs=2",) if name == "joblib" else ()
-        child = start(tmp_path, *line, f"hydra/launcher={name}", f"hydra.sweep.dir={name}", *extra, env=environment)
+        child = interpreter(tmp_path, *line, f"hydra/launcher={name}", f"hydra.sweep.dir={name}", *extra, env=environment)
         out, _ = child.communicate(timeout=HANG)
         assert child.returncode == 0, out
         assert "4 of 4 finished" in out
@@ -328,7 +333,7 @@ def test_no_two_jobs_of_a_sweep_share_a_gpu(tmp_path, mylab):
     """Eight jobs, four at a time, on three GPUs that exist in name only."""
     line = ("-m", *mylab, *TINY, "augmentation=devices", "seed=range(0,8)", "hydra/launcher=node", "hydra.launcher.n_jobs=4")
     environment = {"CUDA_VISIBLE_DEVICES": "0,1,GPU-7", "TMPDIR": str(tmp_path)}
-    child = start(tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | environment)
+    child = interpreter(tmp_path, *line, "hydra.sweep.dir=all", env=os.environ | environment)
     out, _ = child.communicate(timeout=HANG)
     assert "8 of 8 finished" in out, out
     spans = [path.read_text().split() for path in tmp_path.iterdir() if path.name.isdigit()]

@@ -3,13 +3,16 @@
 import json
 import random
 import signal
+import subprocess
+import time
 from dataclasses import dataclass, field
 
+import fork_server
 import pytest
 import torch
-from fork_server import ForkServer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_gan import equal
+from waiting import HANG
 
 STEPS = 40
 TINY = (
@@ -60,7 +63,6 @@ GAMES = {
 class Lab:
     """Where runs live and die."""
 
-    server: ForkServer
     folder: object
     luck: random.Random = field(default_factory=lambda: random.Random(0))
 
@@ -68,14 +70,31 @@ class Lab:
         words = [*TINY, *GAMES[game], f"hydra.run.dir={run}"]
         return [*words, "--config-dir", "conf"] if "augmentation=adaptive" in words else words
 
+    @property
+    def log(self):
+        return self.folder / "log.txt"
+
+    def run(self, *line, kill_after=None, sabotage=()):
+        """(exit code, seconds) of a `gan-train` that is killed after so many seconds."""
+        began = time.monotonic()
+        with self.log.open("ab") as log:
+            process = fork_server.start(
+                "gan_lightning.cli.train", *line, folder=self.folder, stdout=log, stderr=log, sabotage=sabotage
+            )
+        try:
+            process.wait(HANG if kill_after is None else kill_after)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        return process.wait(), time.monotonic() - began
+
     def start(self, game, run, **given):
         going_on = (self.folder / run / "config.yaml").is_file()
-        return self.server.run(*([f"run={run}"] if going_on else self.line(game, run)), folder=self.folder, **given)
+        return self.run(*([f"run={run}"] if going_on else self.line(game, run)), **given)
 
     def whole(self, game):
         """The run that nobody kills, and how long it takes."""
         code, seconds = self.start(game, f"{game}-whole")
-        assert code == 0, self.server.log.read_text()[-3000:]
+        assert code == 0, self.log.read_text()[-3000:]
         return self.folder / f"{game}-whole", seconds
 
     def life(self, game, run, longest, kills, **given):
@@ -86,7 +105,7 @@ class Lab:
             code, _ = self.start(game, run, kill_after=limit, **given)
             if code == 0:
                 return killed
-            assert code == -9, (code, self.server.log.read_text()[-3000:])
+            assert code == -9, (code, self.log.read_text()[-3000:])
             killed += 1
 
 
@@ -99,9 +118,7 @@ def lab(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
         patch.setenv("PYTHONPATH", str(folder))
-        server = ForkServer(folder / "log.txt")
-        yield Lab(server, folder)
-        server.close()
+        yield Lab(folder)
 
 
 def state(run):
@@ -169,10 +186,8 @@ def test_a_signal_at_any_point_costs_no_step(lab, every):
     for i, (step, place) in enumerate(POINTS if every else SOME):
         number, run = SIGNALS[i % 3], f"signal-{every}-{step}-{place}"
         words = ["checkpoint.every_n_steps=1"] if place == "save" else []
-        code, _ = lab.server.run(
-            *lab.line("penalties", run), *words, folder=lab.folder, sabotage=["interrupt", number, step, place]
-        )
-        assert code == 128 + number, (step, place, lab.server.log.read_text()[-2000:])
+        code, _ = lab.run(*lab.line("penalties", run), *words, sabotage=["interrupt", number, step, place])
+        assert code == 128 + number, (step, place, lab.log.read_text()[-2000:])
         told = result(lab.folder / run)
         ended = step + 1 if place == "save" else step  # what comes while a step is saved is heard at the end of the next one
         assert (told["status"], told["reason"], told["step"]) == ("preempted", number.name, ended), (step, place)
@@ -183,7 +198,7 @@ def test_a_signal_at_any_point_costs_no_step(lab, every):
 
 
 def test_a_killed_worker_is_named(lab):
-    code, _ = lab.server.run(*lab.line("workers", "worker"), folder=lab.folder, sabotage=["kill_a_worker", 9])
+    code, _ = lab.run(*lab.line("workers", "worker"), sabotage=["kill_a_worker", 9])
     assert code not in (0, 2)
     told = result(lab.folder / "worker")
     assert told["status"] == "failed"
