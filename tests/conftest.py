@@ -1,6 +1,9 @@
 """Marks that skip themselves, the commands as a person types them, a disk of a size."""
 
+import copy
+import functools
 import gc
+import io
 import signal
 import subprocess
 import sys
@@ -10,11 +13,38 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+import yaml
 
 torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the suite behind its back lets it ignore ^C
 LONG = ("test_slurm.py", "test_ranks.py", "test_kill.py", "test_cluster.py", "test_wheel.py", "test_sweep.py", "test_search.py",
         "test_hostile.py", "test_commands.py", "test_experiments.py", "test_exit_codes.py", "test_evaluate.py")  # fmt: skip
+
+
+load_yaml = yaml.load
+
+
+@functools.cache
+def parse_yaml(text):
+    from omegaconf._utils import get_yaml_loader
+
+    return load_yaml(io.StringIO(text), get_yaml_loader())
+
+
+def load_once(stream, Loader):  # noqa: N803 - as PyYAML names it
+    """Parse each text that OmegaConf loads once: each of a thousand commands composes the same thirty files."""
+    if Loader.__name__ != "OmegaConfLoader" or not isinstance(stream, io.TextIOBase):
+        return load_yaml(stream, Loader)
+    start = stream.tell()
+    text = stream.read()
+    try:
+        return copy.deepcopy(parse_yaml(text))
+    except yaml.YAMLError:  # its message gives the name of the file
+        stream.seek(start)
+        return load_yaml(stream, Loader)
+
+
+yaml.load = load_once
 
 
 def pytest_addoption(parser):

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +55,12 @@ def cures(text):
     return {*SETTING.findall(part), *NAMED.findall(part), *COMPUTED.findall(text)}
 
 
+@cache
 def found(package):
     """Every `module: key` that a cure of the package names."""
     files = {".".join(path.relative_to(package).with_suffix("").parts): path for path in package.rglob("*.py")}
     trees = ((module, ast.parse(path.read_text(encoding="utf-8"))) for module, path in files.items())
-    return {f"{module}: {key}" for module, tree in trees for text in strings(tree) for key in cures(text)}
+    return frozenset(f"{module}: {key}" for module, tree in trees for text in strings(tree) for key in cures(text))
 
 
 # ── one case for each: a line that is refused, what it says, and lines that follow its cure ──────────────────────────────

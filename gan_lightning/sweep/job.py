@@ -33,6 +33,8 @@ from gan_lightning.training.fit import train
 SUBMITIT = "SUBMITIT_EXECUTOR"  # set in a process that submitit has started for this job alone
 PRELOADED = [
     "gan_lightning.training.fit",
+    "torch.utils.tensorboard",
+    *(f"gan_lightning.callback.{name}" for name in ("checkpoint", "health", "progress", "samples", "scores")),
     "gan_lightning.data.digits",
     "gan_lightning.metric.class_accuracy",
     "gan_lightning.metric.fid",
