@@ -62,6 +62,10 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
 
 
+def pytest_unconfigure():
+    gc.unfreeze()  # or nanobind takes what is frozen by `command` for leaks
+
+
 @dataclass
 class Done:
     """What a command did."""
@@ -102,6 +106,7 @@ def command(monkeypatch, capfd, tmp_path):
             code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         finally:
             gc.collect()
+            gc.freeze()  # what is left are modules, for the most part: the next collection need not visit them
         said = capfd.readouterr()
         return Done(code, said.out, said.err)
 

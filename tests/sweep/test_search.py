@@ -195,7 +195,12 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("line", "message"), MISTAKES.items(), ids=lambda x: " ".join(x) if isinstance(x, tuple) else "")
+SOME_MISTAKES = [*MISTAKES.items()][::2]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"), kinds(MISTAKES.items(), *SOME_MISTAKES), ids=lambda x: " ".join(x) if isinstance(x, tuple) else ""
+)
 def test_a_mistake_is_one_line_before_any_trial_starts(command, tmp_path, line, message):
     done = command("gan-search", "experiment=ring_fast", *line)
     assert done.code == 2, done
