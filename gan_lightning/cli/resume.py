@@ -6,6 +6,7 @@ Imports neither torch nor Lightning at module level, so that `gan-train --help` 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
@@ -24,9 +25,16 @@ if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
 
 # What may change when a run continues: nothing that its weights, its optimizers or the order of its data depend on, except
-# that another number of devices or threads rounds sums otherwise.
+# that another device, or another number of devices or threads, rounds sums otherwise. What ends in a dot is a whole node.
 CHANGEABLE = (
-    "trainer.",
+    "trainer.max_steps",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.strategy.timeout",
+    "trainer.detect_anomaly",
+    "trainer.profiler",
     "checkpoint.",
     "callback.",
     "logger.",
@@ -74,7 +82,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
         print(f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: {again}")
         return 0
     for change in changes:
-        print(f"changed: {change}")
+        print(f"changed: {change}{describe_schedules(plain) if change.startswith('trainer.max_steps:') else ''}")
     return train(run, plain, ConfigChange(config, changes, overrides, accepts_data))
 
 
@@ -85,13 +93,42 @@ def change_config(run: Run, overrides: list[str]) -> DictConfig:
     config, composer = run.config, Composer()
     for override, text in zip(composer.parse(overrides), overrides, strict=True):
         key = override.key_or_group
-        if composer.is_group(override) or override.is_delete() or not key.startswith(CHANGEABLE):
-            allowed = ", ".join(f"{k}…" if k.endswith(".") else k for k in CHANGEABLE)
-            raise UserError(f"{text}: run= goes on with the run's own {key}; what may change: {allowed}")
+        changeable = key in CHANGEABLE or key.startswith(tuple(k for k in CHANGEABLE if k.endswith(".")))
+        if composer.is_group(override) or override.is_delete() or not changeable:
+            raise UserError(f"{text}: run= goes on with the run's own {key}; {describe_changeable(run)}")
         if override.is_sweep_override():
             raise UserError(f"{text}: run= goes on with one run; give one value")
         OmegaConf.update(config, key, override.value(), force_add=True)
+    before, now = (OmegaConf.select(each, "trainer.strategy.sync_batchnorm", default=True) for each in (run.config, config))
+    if before != now:
+        raise UserError(f"trainer.strategy.sync_batchnorm: run= goes on with the run's own; {describe_changeable(run)}")
     return config
+
+
+def describe_changeable(run: Run) -> str:
+    """Return the end of an error line: what may change when a run goes on, and the command for anything else."""
+    allowed = ", ".join(f"{key}…" if key.endswith(".") else key for key in CHANGEABLE)
+    step = max(run.checkpoints, default="N")
+    return (
+        f"what may change: {allowed}; to go on in a new run: {shlex.join(['gan-train', f'fork={run.path}', f'step={step}'])} …"
+    )
+
+
+def describe_schedules(plain: Plain) -> str:
+    """Return the end of a line that names the schedules which another number of steps moves; empty without one."""
+    from gan_lightning.config.targets import import_object
+    from gan_lightning.step.schedule import Constant, Schedule
+
+    def find(node: Plain, path: str) -> Iterator[str]:
+        target = import_object(node["_target_"]) if "_target_" in node else None
+        if isinstance(target, type) and issubclass(target, Schedule) and target is not Constant:
+            yield path
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield from find(value, f"{path}.{key}".lstrip("."))
+
+    moved = ", ".join(find(plain, ""))
+    return f"; this moves what is a function of step / max_steps: {moved}" if moved else ""
 
 
 def rescale_batch_size(run: Run, config: DictConfig) -> None:

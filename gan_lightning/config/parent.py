@@ -12,7 +12,7 @@ from gan_lightning.config.hydra_policy import to_plain
 from gan_lightning.config.interpolations import select
 from gan_lightning.config.resolve import Plain
 
-NO_EXPERIMENT = "experiment=null"  # a fork's typed options are composed without an experiment's values
+NO_EXPERIMENT = "~experiment"  # a fork's typed options are composed without an experiment's values
 
 
 def replace_groups(

@@ -34,7 +34,7 @@ def job_config(config: DictConfig) -> tuple[DictConfig, list[str]]:
 
     task = HydraConfig.get()
     overrides = [override for override in task.overrides.task if not override.startswith("hydra.")]
-    if NO_EXPERIMENT not in overrides:
+    if not any(override.startswith("++fork={") for override in overrides):  # as `Composer.for_hydra` writes it
         return config, overrides
     typed = [override.removeprefix("++") for override in overrides if override != NO_EXPERIMENT]
     folders = [source.path for source in task.runtime.config_sources if source.provider == "command-line"]
