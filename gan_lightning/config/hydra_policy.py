@@ -80,10 +80,10 @@ def find_file_mistakes(loader: ConfigLoader, name: str, typed: list[str]) -> Ite
             yield f"{path}: an option is a file of its group's folder; its name contains no .. and no empty part"
             continue
         found = repository.load_config(path)
-        if BELOW_HYDRA.match(package) and not path.startswith("hydra/"):
-            yield f"{path}: is put into {package} by @{package}; {CURE}"
-        elif found is not None and found.provider not in OWN_PROVIDERS and not found.path.startswith("structured:"):
+        if found is not None and found.provider not in OWN_PROVIDERS and not found.path.startswith("structured:"):
             yield from find_keys(path, package, found)
+        elif BELOW_HYDRA.match(package) and not path.startswith("hydra/"):
+            yield f"{path}: is put into {package} by @{package}; {CURE}"
 
 
 def find_keys(path: str, package: str, found: ConfigResult) -> Iterator[str]:
