@@ -531,7 +531,7 @@ def test_a_name_that_is_put_together_reads_no_secret(command, run, mark, monkeyp
     monkeypatch.setenv("SECRET", "hunter2")
     planted(run, "name", "${oc.env:${objective}}")
     planted(run, "objective", "SECRET")
-    refused(command("gan-sample", *READERS["gan-sample"]), mark, "reads SECRET")
+    refused(command("gan-sample", *READERS["gan-sample"]), mark, "name: reads something else than a key of this config")
 
 
 def test_a_person_lets_a_config_read_the_environment(monkeypatch):

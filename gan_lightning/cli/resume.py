@@ -127,7 +127,7 @@ def describe_schedules(plain: Plain) -> str:
             if isinstance(value, dict):
                 yield from find(value, f"{path}.{key}".lstrip("."))
 
-    moved = ", ".join(find(plain, ""))
+    moved = ", ".join(sorted(find(plain, "")))
     return f"; this moves what is a function of step / max_steps: {moved}" if moved else ""
 
 
