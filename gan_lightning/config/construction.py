@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.parameter import is_lazy
 
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.storage.atomic import format_bytes
@@ -28,7 +29,7 @@ def bounded_construction() -> Iterator[None]:
 
     def count(_module: nn.Module, _name: str, parameter: Any) -> None:
         nonlocal tensors, size
-        if isinstance(parameter, Tensor) and not isinstance(parameter, nn.parameter.UninitializedTensorMixin):
+        if isinstance(parameter, Tensor) and not is_lazy(parameter):
             tensors += 1
             size += 0 if parameter.is_meta else parameter.nbytes
         if tensors > MAX_TENSORS:

@@ -58,8 +58,8 @@ def read_site(folder: Path, launcher: str, conf: Path) -> list[str]:
     """
     if launcher not in LAUNCHERS:
         return []
-    own = (conf / "hydra" / "launcher" / f"{launcher}.yaml").read_text(encoding="utf-8")
-    fixed = yaml.safe_load(own).keys() if launcher != LAUNCHERS[0] else ()
+    own = yaml.safe_load((conf / "hydra" / "launcher" / f"{launcher}.yaml").read_text(encoding="utf-8"))
+    fixed = () if launcher == LAUNCHERS[0] else tuple(own)
     path = folder / PLACE
     if not path.is_file():
         return []
