@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 from tiny_gan import trained
 
-from gan_lightning.sweep import job
+from gan_lightning.sweep import execute, job
 
 TINY = ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu", "metric=none",
         "trainer.max_steps=4", "checkpoint.every_n_steps=2", "callback.scalars.every_n_steps=1")  # fmt: skip
@@ -62,6 +62,7 @@ def test_a_typed_group_replaces_its_node_alone(command, run, tmp_path):
 
 def test_forks_are_a_sweep(command, run, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "run_in_subprocess", lambda run: job.train_run(run.path))
+    monkeypatch.setattr(execute, "try_write_report", lambda folder: None)
     line = ("-m", f"fork={run}", "step=2", "loss=relativistic,hinge", "regularizer.r1.weight=0.5", "hydra.sweep.dir=all")
     done = command("gan-train", *line)
     assert (done.code, "2 of 2 finished" in done.out) == (0, True), done.err
