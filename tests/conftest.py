@@ -92,6 +92,7 @@ def command(monkeypatch, capfd, tmp_path):
     mains = {"gan-train": train.main, "gan-sample": sample.main, "gan-export": export.main}
     mains |= {"gan-evaluate": evaluate.main, "gan-replay": replay.main, "gan-search": search.main, "gan-report": report.main}
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # a command sets it for its processes; here it ends with the test
 
     def call(name: str, *line: str) -> Done:
         GlobalHydra.instance().clear()

@@ -255,12 +255,29 @@ CASES = [
         (f"{DIGITS} +trainer.benchmark=true",),
     ),
     Case(
-        "config.compose: {group}",
+        "config.option_checks: {group}",
         "gan-train experiment=digits_fast metric=fid,kid",
         "to combine them: 'metric=[fid,kid]'",
         ("gan-train experiment=digits_fast 'metric=[fid,kid]'",),
     ),
-    Case("config.compose: {new}", f"{DIGITS} prior=coins", "use prior=binary_gaussian", (f"{DIGITS} prior=binary_gaussian",)),
+    Case(
+        "config.option_checks: {new}",
+        f"{DIGITS} prior=coins",
+        "use prior=binary_gaussian",
+        (f"{DIGITS} prior=binary_gaussian",),
+    ),
+    Case(
+        "config.hydra_policy: hydra/launcher",
+        f"{DIGITS} hydra.launcher=null",
+        "choose one: hydra/launcher=basic",
+        (f"{DIGITS} hydra/launcher=basic",),
+    ),
+    Case(
+        "config.construction: model.depth; config.construction: gan.latent_dim",
+        f"{DIGITS} model=mlp model.depth=100000",
+        "choose smaller values, such as model.width, model.depth or gan.latent_dim",
+        (f"{DIGITS} model=mlp model.depth=2 gan.latent_dim=8",),
+    ),
     Case("config.node_checks: {path}", f"{DIGITS} +data.workers=0", "use data.num_workers", (f"{DIGITS} data.num_workers=0",)),
     Case(
         "config.resolve: {key}",

@@ -450,18 +450,7 @@ NODES = {
 }
 
 
-SWEPT = [(kind, sweep) for kind in NODES for sweep in (False, True)]
 SWEEPS = ("callbacks", "launcher", "sweeper", "a package of configs")
-
-
-@pytest.mark.parametrize(("kind", "multirun"), kinds(SWEPT, *(s for s in SWEPT if s[0] in SWEEPS or not s[1])))
-def test_no_node_of_hydra_runs(command, mark, marking, kind, multirun, tmp_path):
-    key, value = NODES[kind]
-    before = sorted(path.name for path in tmp_path.iterdir())
-    switch = ("-m",) if multirun else ()
-    said = refused(command("gan-train", *switch, *TINY, "trainer.max_steps=1", f"{key}={dictionary(value(mark))}"), mark)
-    assert said.startswith("hydra.") or "{'()'" in said  # which can't be typed: grammar
-    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("kind", kinds(NODES, *SWEEPS, "a class of logging", "the environment"))
@@ -498,16 +487,6 @@ def test_every_node_of_hydra_is_real(mark, marking, kind, tmp_path, monkeypatch)
     program = hydra.main(version_base="1.3", config_path=str(tmp_path / "conf"), config_name="plain")(lambda config: None)
     assert ran(program, mark)
     GlobalHydra.instance().clear()
-
-
-def test_a_shell_command_is_typed_and_not_read():
-    from gan_lightning.config import hydra_policy
-
-    local = {"_target_": hydra_policy.PLUGINS["launcher"][2], "setup": ["touch MARK"]}
-    sweeper = {"_target_": hydra_policy.PLUGINS["sweeper"][0]}
-    node = OmegaConf.create({"launcher": local, "sweeper": sweeper, "job": {"env_set": {}}})
-    assert [line.partition(": ")[0] for line in hydra_policy.find_policy_mistakes(node, [])] == ["hydra.launcher.setup"]
-    assert list(hydra_policy.find_policy_mistakes(node, ["hydra.launcher.setup"])) == []
 
 
 @pytest.mark.parametrize("word", ["hydra/job_logging=default", "hydra/job_logging=stdout", "hydra/hydra_logging=default",
@@ -552,7 +531,7 @@ def test_a_name_that_is_put_together_reads_no_secret(command, run, mark, monkeyp
     monkeypatch.setenv("SECRET", "hunter2")
     planted(run, "name", "${oc.env:${objective}}")
     planted(run, "objective", "SECRET")
-    refused(command("gan-sample", *READERS["gan-sample"]), mark, "reads SECRET")
+    refused(command("gan-sample", *READERS["gan-sample"]), mark, "name: reads something else than a key of this config")
 
 
 def test_a_person_lets_a_config_read_the_environment(monkeypatch):

@@ -11,10 +11,11 @@ Arjovsky & Bottou 2017, theorem 2.4.
 from __future__ import annotations
 
 from statistics import fmean
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from matplotlib.figure import Figure
+from pydantic import Field
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.nn.utils import get_total_norm
@@ -28,6 +29,7 @@ from gan_lightning.run.directory import Run
 from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Count
 
+Few = Annotated[int, Field(ge=1, le=100_000)]  # the gradients of all samples are held in memory
 LOSSES = {"minimax": Minimax(), "non_saturating": NonSaturating()}
 LEVEL, WINDOW = 0.25, 5  # G has recovered when the mean of D(G(z)) over 5 rows reaches 0.25; at equilibrium it is 0.5
 
@@ -41,7 +43,7 @@ class VanishingGradient(Table):
 
     name: ClassVar[str] = "vanishing_gradient"
 
-    def __init__(self, run: Run, data: Data, every_n_steps: Count = 10, points: Count = 15, num_samples: Count = 128) -> None:
+    def __init__(self, run: Run, data: Data, every_n_steps: Count = 10, points: Few = 15, num_samples: Few = 128) -> None:
         super().__init__(run)
         self.data, self.every_n_steps, self.points, self.num_samples = data, every_n_steps, points, num_samples
 

@@ -6,7 +6,8 @@ Imports neither torch nor Lightning at module level, so that `gan-train --help` 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,8 +16,7 @@ from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain, resolve
-from gan_lightning.config.switches import parse_switches
-from gan_lightning.config.text_keys import quote_changes, quote_line
+from gan_lightning.config.text_keys import quote_changes
 from gan_lightning.config.world_size import world_size
 from gan_lightning.distributed.rendezvous import agree_on_config
 from gan_lightning.storage.home import expand_home
@@ -25,9 +25,16 @@ if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
 
 # What may change when a run continues: nothing that its weights, its optimizers or the order of its data depend on, except
-# that another number of devices or threads rounds sums otherwise.
+# that another device, or another number of devices or threads, rounds sums otherwise. What ends in a dot is a whole node.
 CHANGEABLE = (
-    "trainer.",
+    "trainer.max_steps",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.strategy.timeout",
+    "trainer.detect_anomaly",
+    "trainer.profiler",
     "checkpoint.",
     "callback.",
     "logger.",
@@ -75,7 +82,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
         print(f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: {again}")
         return 0
     for change in changes:
-        print(f"changed: {change}")
+        print(f"changed: {change}{describe_schedules(plain) if change.startswith('trainer.max_steps:') else ''}")
     return train(run, plain, ConfigChange(config, changes, overrides, accepts_data))
 
 
@@ -86,13 +93,42 @@ def change_config(run: Run, overrides: list[str]) -> DictConfig:
     config, composer = run.config, Composer()
     for override, text in zip(composer.parse(overrides), overrides, strict=True):
         key = override.key_or_group
-        if composer.is_group(override) or override.is_delete() or not key.startswith(CHANGEABLE):
-            allowed = ", ".join(f"{k}…" if k.endswith(".") else k for k in CHANGEABLE)
-            raise UserError(f"{text}: run= goes on with the run's own {key}; what may change: {allowed}")
+        changeable = key in CHANGEABLE or key.startswith(tuple(k for k in CHANGEABLE if k.endswith(".")))
+        if composer.is_group(override) or override.is_delete() or not changeable:
+            raise UserError(f"{text}: run= goes on with the run's own {key}; {describe_changeable(run)}")
         if override.is_sweep_override():
             raise UserError(f"{text}: run= goes on with one run; give one value")
         OmegaConf.update(config, key, override.value(), force_add=True)
+    before, now = (OmegaConf.select(each, "trainer.strategy.sync_batchnorm", default=True) for each in (run.config, config))
+    if before != now:
+        raise UserError(f"trainer.strategy.sync_batchnorm: run= goes on with the run's own; {describe_changeable(run)}")
     return config
+
+
+def describe_changeable(run: Run) -> str:
+    """Return the end of an error line: what may change when a run goes on, and the command for anything else."""
+    allowed = ", ".join(f"{key}…" if key.endswith(".") else key for key in CHANGEABLE)
+    step = max(run.checkpoints, default="N")
+    return (
+        f"what may change: {allowed}; to go on in a new run: {shlex.join(['gan-train', f'fork={run.path}', f'step={step}'])} …"
+    )
+
+
+def describe_schedules(plain: Plain) -> str:
+    """Return the end of a line that names the schedules which another number of steps moves; empty without one."""
+    from gan_lightning.config.targets import import_object
+    from gan_lightning.step.schedule import Constant, Schedule
+
+    def find(node: Plain, path: str) -> Iterator[str]:
+        target = import_object(node["_target_"]) if "_target_" in node else None
+        if isinstance(target, type) and issubclass(target, Schedule) and target is not Constant:
+            yield path
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield from find(value, f"{path}.{key}".lstrip("."))
+
+    moved = ", ".join(sorted(find(plain, "")))
+    return f"; this moves what is a function of step / max_steps: {moved}" if moved else ""
 
 
 def rescale_batch_size(run: Run, config: DictConfig) -> None:
@@ -110,38 +146,50 @@ def rescale_batch_size(run: Run, config: DictConfig) -> None:
     print(f"{now} processes in place of {before}: the same samples in each step, but sums are taken otherwise: not bit for bit")
 
 
-def is_fork(line: list[str]) -> bool:
-    """Return whether a command line has `fork=RUN_DIR`; `fork={run:…,step:…}` is what a fork's overrides contain."""
-    return any(argument.startswith("fork=") and not argument.startswith("fork={run:") for argument in line)
+class Fork(NamedTuple):
+    """Hold what `fork=` requests: its parent, and whether it goes on if the parent's data have changed."""
+
+    typed: str  # the directory as it was typed
+    parent: Run
+    accepts_data: bool
 
 
-def expand_fork(line: list[str]) -> list[str]:
-    """Replace `fork=RUN_DIR step=N …` by the parent run's overrides, followed by the others of this command line.
+def take_fork(line: list[str]) -> tuple[Fork | None, list[str]]:
+    """Return the fork that a command line requests, and the line with `fork=RUN_DIR step=N` as `fork={run:…,step:…}`.
 
-    An override of the parent is left out if this line sets the same key, or chooses another option of its group. Raises
-    UserError.
+    The line is returned unchanged, with None, without a `fork=`. Raises UserError.
     """
-    fork = dict(argument.split("=", 1) for argument in line if argument.startswith(("fork=", "step=")))
-    accepts_data, rest = take_acceptance([argument for argument in line if not argument.startswith(("fork=", "step="))])
-    parent = open_parent(fork["fork"], fork.get("step", ""))
-    switches = parse_switches(rest)
-    composer, inherited = Composer(switches.config_dir, switches.config_name), parent.result.get("overrides", [])
-    if changed := parent.changes(composer.compose(inherited)):
-        raise UserError(f"fork={fork['fork']}: its overrides give another config now: {'; '.join(changed)}")
-    parsed = composer.parse(inherited)
-    if of_hydra := next((o for o in parsed if o.key_or_group.startswith("hydra")), None):
-        cure = "what concerns Hydra itself is typed"
-        raise UserError(f"fork={fork['fork']}: its result.json contains {of_hydra.input_line}; {cure}")
-    typed = composer.parse(quote_line(composer, [*inherited, *switches.overrides], sweep=False)[len(inherited) :])
-    require_parents_data(parent, typed, accepts_data)
-    keys = {"fork", *(o.key_or_group for o in typed)}
-    groups = [o.key_or_group.replace("/", ".") for o in typed if composer.is_group(o)]
-    unchanged = [
-        text
-        for o, text in zip(parsed, inherited, strict=True)
-        if o.key_or_group not in keys and not any(o.key_or_group.startswith(f"{group}.") for group in groups)
+    given = {key: value for key, _, value in (argument.lstrip("+").partition("=") for argument in line)}
+    if "fork" not in given:
+        return None, line
+    run_dir, step = given["fork"], given.get("step", "")
+    if run_dir.startswith("{"):
+        value = Composer().parse([f"fork={run_dir}"])[0].value()
+        if not (isinstance(value, dict) and [type(value.get(key)) for key in ("run", "step")] == [str, int]):
+            raise UserError(f"fork={run_dir}: should be the run and the step to go on from: gan-train fork=RUN_DIR step=N")
+        run_dir, step = value["run"], str(value["step"])
+    rest = [argument for argument in line if argument.lstrip("+").partition("=")[0] not in ("fork", "step")]
+    accepts_data, rest = take_acceptance(rest)
+    parent = open_parent(run_dir, step)
+    return Fork(run_dir, parent, accepts_data), [
+        *rest,
+        f"fork={{run:{quote_value(str(parent.path.absolute()))},step:{int(step)}}}",
     ]
-    return [*unchanged, *rest, f"fork={{run:{quote_value(str(parent.path.absolute()))},step:{fork['step']}}}"]
+
+
+def check_fork(fork: Fork, composer: Composer, overrides: list[str]) -> None:
+    """Refuse what a fork can't take, and data of its parent that have changed. Raises UserError."""
+    parsed = composer.parse(overrides)
+    mistakes = []
+    for override in parsed:
+        if override.key_or_group == "experiment":
+            cure = "choose options of groups, or begin a new run"
+            mistakes.append(f"{override.input_line}: fork= goes on with the config of its parent, not an experiment's; {cure}")
+        elif override.is_delete() or override.package:
+            mistakes.append(f"{override.input_line}: fork= takes options of groups and values; to remove a regularizer, =none")
+    if mistakes:
+        raise UserError(*mistakes)
+    require_parents_data(fork.parent, parsed, fork.accepts_data)
 
 
 def open_parent(run_dir: str, step: str) -> Run:

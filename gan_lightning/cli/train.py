@@ -10,11 +10,12 @@ import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.cli.changed_data import refuse_acceptance
 from gan_lightning.cli.exit_codes import exit_codes
-from gan_lightning.cli.resume import expand_fork, is_fork, resume
+from gan_lightning.cli.resume import check_fork, resume, take_fork
 from gan_lightning.config.compose import Composer, config_dir
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import quote_template
@@ -23,7 +24,7 @@ from gan_lightning.config.text_keys import quote_line
 from gan_lightning.config.world_size import is_distributed
 from gan_lightning.distributed import slurm, stopping
 from gan_lightning.distributed.rendezvous import agree_on_config, report_user_error, share_run_dir
-from gan_lightning.run.begin import begin_on_rank_zero
+from gan_lightning.run.begin import begin_on_rank_zero, job_config
 from gan_lightning.storage.home import expand_home
 
 OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(4), use_cache=True, replace=True)
@@ -45,23 +46,29 @@ def run_command() -> None:
     run_dir = next((argument.partition("=")[2] for argument in line if argument.startswith("run=")), None)
     with exit_codes(report_user_error, "debug=true" in line, foreign=True):
         refuse_undecodable(line)
-        if is_fork(line):
-            line = expand_fork(line)
+        fork, line = take_fork(line)
         if run_dir is not None:
             sys.exit(resume(run_dir, [argument for argument in line if not argument.startswith("run=")]))
         refuse_acceptance(line)
         switches = parse_switches(line)
-        composer = Composer(switches.config_dir, switches.config_name)
+        composer = Composer(switches.config_dir, switches.config_name, fork.parent.config if fork else None)
         multirun = switches.multirun or "hydra.mode=MULTIRUN" in switches.overrides
         switches.overrides = quote_line(composer, switches.overrides, multirun)
+        if fork:
+            check_fork(fork, composer, switches.overrides)
+        overrides = switches.overrides
+        switches.overrides = composer.for_hydra(overrides)
         sys.argv[1:] = command_line(switches)
         if switches.help or switches.cfg or switches.info:
-            composer.compose(switches.overrides)
-            composer.refuse_new(switches.overrides)
+            config = composer.compose(overrides)
+            composer.refuse_new(overrides)
+            if fork and switches.cfg == "job":
+                sys.exit(print(OmegaConf.to_yaml(config, resolve=bool(switches.resolve)), end=""))
+            sys.argv += composer.site_overrides(overrides)
         elif multirun:
-            sys.exit(run_sweep(composer, switches.overrides))
+            sys.exit(run_sweep(composer, overrides))
         elif not (switches.hydra_help or switches.shell_completion):
-            sys.argv += preflight_command(composer, switches.overrides)
+            sys.argv += preflight_command(composer, overrides)
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(job)()
 
 
@@ -88,10 +95,16 @@ def preflight_command(composer: Composer, overrides: list[str]) -> list[str]:
         composer.refuse_unwritable("run", overrides)
 
     agree_on_config(lambda: composer.compose(overrides), check)
-    configured = str(composer.of_hydra(overrides)["run"]["dir"])
-    expanded = str(expand_home(configured))
-    added = [f"hydra.run.dir={quote_template(expanded)}"] if configured.startswith("~") else []
-    return share_run_dir(lambda: composer.output_dir([*overrides, *added])) or added
+    config = composer.compose(overrides)
+    hydra = composer.of_hydra(overrides)
+    if hydra.get("mode") not in (None, RunMode.RUN):
+        raise UserError("hydra.mode: a sweep is begun by the switch -m")
+    if hydra["sweeper"].get("params"):
+        print("hydra.sweeper.params of the experiment: without the switch -m this is a single run", file=sys.stderr)
+    configured = str(hydra["run"]["dir"])
+    expanded = str(expand_home(configured.replace("${name}", str(config.name)) if composer.parent is not None else configured))
+    added = [f"hydra.run.dir={quote_template(expanded)}"] if configured != expanded else []
+    return share_run_dir(lambda: composer.output_dir([*composer.for_hydra(overrides), *added])) or added
 
 
 def job(config: DictConfig) -> None:
@@ -99,10 +112,9 @@ def job(config: DictConfig) -> None:
     from gan_lightning.config.preflight import validate_and_preflight
     from gan_lightning.training.fit import train
 
-    hydra_config = HydraConfig.get()
-    overrides = [override for override in hydra_config.overrides.task if not override.startswith("hydra.")]
     with exit_codes(report_user_error, config.debug, foreign=True):
-        run = begin_on_rank_zero(hydra_config.runtime.output_dir, config, overrides)
+        config, overrides = job_config(config)
+        run = begin_on_rank_zero(HydraConfig.get().runtime.output_dir, config, overrides)
         if run.finished(config.trainer.max_steps):
             print(f"already finished, skipped: {run.path}")
         elif code := train(run, validate_and_preflight(config)):

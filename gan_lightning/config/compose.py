@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, errors
 
 from gan_lightning.config import hydra_policy
-from gan_lightning.config.config_files import find_cause, find_misplaced_option, find_package_mistake, find_package_mistakes
+from gan_lightning.config.config_files import find_cause, find_package_mistake, find_package_mistakes
 from gan_lightning.config.errors import UserError, one_line, suggest
 from gan_lightning.config.hydra_internals import (
     BasicSweeper,
@@ -30,12 +31,12 @@ from gan_lightning.config.hydra_internals import (
     Hydra,
     create_config_search_path,
 )
+from gan_lightning.config.option_checks import find_option_mistake
+from gan_lightning.config.parent import NO_EXPERIMENT, replace_groups
 from gan_lightning.config.quoting import describe_unreadable
 from gan_lightning.config.resolve import Plain, flatten
+from gan_lightning.config.site_file import read_site
 from gan_lightning.storage.home import expand_home
-
-LISTS = ("callback", "metric", "regularizer")  # groups whose options can be combined: regularizer=[r1,r2]
-RENAMED_OPTIONS = {"prior=coins": "prior=binary_gaussian"}  # option of an earlier version → its name today
 
 
 def config_dir() -> Path:
@@ -47,14 +48,19 @@ def config_dir() -> Path:
 class Composer:
     """Compose configs before `hydra.main` runs, so that every error is a UserError. Raises UserError for a missing folder."""
 
-    def __init__(self, extra_dir: str | None = None, config_name: str | None = None) -> None:
-        """`extra_dir` and `config_name` are the values of `--config-dir` and `--config-name`."""
+    def __init__(self, extra_dir: str | None = None, config_name: str | None = None, parent: DictConfig | None = None) -> None:
+        """`extra_dir` and `config_name` are the values of `--config-dir` and `--config-name`; `parent` is a fork's."""
         search = create_config_search_path(str(config_dir()))
         if extra_dir is not None:
             if not (extra_dir and Path(extra_dir).is_dir()):
                 raise UserError(f"--config-dir: there is no folder {extra_dir or 'without a name'}")
             search.prepend("command-line", f"file://{Path(extra_dir).resolve()}", SearchPathQuery(provider="schema"))
+            if (Path(extra_dir) / "hydra").is_dir():
+                raise UserError(
+                    f"{Path(extra_dir) / 'hydra'}: no folder of yours may hold options of Hydra's; type them: hydra.…="
+                )
         self.name, self.extra_dir = config_name or "train", Path(extra_dir) if extra_dir else None
+        self.parent = parent
         self._compositions: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}  # by choices
         self._options: dict[str, list[str]] = {}  # by group
         GlobalHydra.instance().clear()
@@ -76,9 +82,12 @@ class Composer:
         """
         parsed = self.parse(overrides)
         choices = [o.input_line or "" for o in parsed if self.is_choice(o)]
-        if mistakes := [line for o in parsed if (line := self.no_option(o))]:
+        if mistakes := [line for o in parsed if (line := find_option_mistake(o, self.options, self.extra_dir))]:
             raise UserError(*mistakes)
         config = copy.deepcopy(self.compose_choices(choices)[0])
+        if self.parent is not None:
+            groups = {o.key_or_group for o in parsed if self.is_group(o) and not hydra_policy.concerns_hydra(o)}
+            config = replace_groups(self.parent, config, groups, lambda group: bool(self.options(group)))
         values = [(o, o.input_line or "") for o in parsed if not self.is_choice(o)]
         forced = self.parse([line if is_added(o) or o.is_delete() else f"++{line}" for o, line in values])
         try:
@@ -103,10 +112,14 @@ class Composer:
 
     def _compose_choices(self, choices: list[str]) -> tuple[DictConfig, DictConfig]:
         parsed = self.parse(choices)
+        if mistakes := list(hydra_policy.find_typed_mistakes(parsed)):
+            raise UserError(*mistakes)
+        typed = [*self.site_overrides(choices), *([NO_EXPERIMENT] if self.parent is not None else []), *choices]
+        foreign = self.extra_dir is not None or any(o.key_or_group == "hydra.searchpath" for o in parsed)
         try:
-            if mistakes := self._searchpath_mistakes(parsed):
+            if foreign and (mistakes := list(hydra_policy.find_file_mistakes(self.hydra.config_loader, self.name, typed))):
                 raise UserError(*mistakes)
-            config = self.hydra.compose_config(self.name, choices, RunMode.RUN, from_shell=True, with_log_configuration=False)
+            config = self.hydra.compose_config(self.name, typed, RunMode.RUN, from_shell=True, with_log_configuration=False)
         except MissingConfigException as error:
             group, _, option = (error.missing_cfg_file or "").rpartition("/")
             raise UserError(
@@ -118,16 +131,21 @@ class Composer:
         if mistakes := self._package_mistakes(parsed, config):
             raise UserError(*mistakes)
         hydra = config.pop("hydra")
-        if lines := list(hydra_policy.find_policy_mistakes(hydra, {o.key_or_group for o in parsed})):
+        if foreign:
+            of_hydra = [o.input_line or "" for o in self.parse(typed) if o.is_hydra_override()]
+            alone = [text for text in of_hydra if "hydra.searchpath" not in text]
+            if changed := hydra_policy.find_difference(hydra, Composer().compose_choices(alone)[1]):
+                where = f"--config-dir {self.extra_dir}" if self.extra_dir else "hydra.searchpath"
+                based = "" if self.name == "train" else "; the defaults of a primary config begin with train"
+                raise UserError(f"{where}: its files change {', '.join(changed)}; {hydra_policy.CURE}{based}")
+        if lines := list(hydra_policy.find_node_mistakes(hydra)):
             raise UserError(*lines)
         return config, hydra
 
-    def _searchpath_mistakes(self, choices: list[Override]) -> list[str]:
-        """Return the mistakes in `hydra.searchpath`, in the primary config and on the command line."""
-        primary = self.hydra.config_loader.repository.load_config(self.name)  # type: ignore[attr-defined]
-        paths = [OmegaConf.select(primary.config, "hydra.searchpath")] if primary else []
-        paths += [o.value() for o in choices if o.key_or_group == "hydra.searchpath" and not o.is_delete()]
-        return [line for path in paths if (line := hydra_policy.find_searchpath_mistake(path))]
+    def site_overrides(self, overrides: Sequence[str]) -> list[str]:
+        """Return the values of the user's site file if a launcher that reads it is chosen. Raises UserError."""
+        chosen = [str(o.value()) for o in self.parse(list(overrides)) if o.key_or_group == "hydra/launcher" and o.value()]
+        return read_site(self.extra_dir, chosen[-1], config_dir()) if self.extra_dir and chosen else []
 
     def _package_mistakes(self, choices: list[Override], config: DictConfig | None) -> list[str]:
         """Return the mistake in the first line of the chosen experiment, if it lies in the user's own folder.
@@ -146,9 +164,7 @@ class Composer:
         """Reject keys that the config does not have and that are typed without a plus, as Hydra does. Raises UserError."""
         parsed = self.parse(overrides)
         choices = [o.input_line or "" for o in parsed if self.is_choice(o) or is_added(o)]
-        config = OmegaConf.to_container(self.compose(choices), resolve=False)
-        assert isinstance(config, dict)
-        leaves = flatten({str(key): value for key, value in config.items()})
+        leaves = flatten(hydra_policy.to_plain(self.compose(choices)))
         lines = [
             f"{o.key_or_group}: not in this config; to add it: {shlex.quote(f'+{o.input_line}')}"
             for o in parsed
@@ -176,8 +192,15 @@ class Composer:
     def of_hydra(self, overrides: list[str]) -> Plain:
         """Return Hydra's own node of the config, interpolations unresolved. Raises UserError."""
         parsed = self.parse(overrides)
-        node = self.compose_choices([o.input_line or "" for o in parsed if self.is_choice(o) and not o.is_sweep_override()])[1]
-        return {str(k): v for k, v in OmegaConf.to_container(node, resolve=False).items()}  # type: ignore[union-attr]
+        choices = [o.input_line or "" for o in parsed if self.is_choice(o) and not o.is_sweep_override()]
+        return hydra_policy.to_plain(self.compose_choices(choices)[1])
+
+    def for_hydra(self, overrides: list[str]) -> list[str]:
+        """Return overrides as Hydra itself takes them; a fork's values may be of keys that only its parent has."""
+        if self.parent is None:
+            return overrides
+        parsed = zip(self.parse(overrides), overrides, strict=True)
+        return [NO_EXPERIMENT, *(text if self.is_choice(o) else f"++{text.lstrip('+')}" for o, text in parsed)]
 
     def output_dir(self, overrides: list[str]) -> str:
         """Return `hydra.run.dir` with the present time and a new random id."""
@@ -193,28 +216,6 @@ class Composer:
     def is_group(self, override: Override) -> bool:
         """Return whether the override chooses an option of a group, as opposed to a value of a key."""
         return bool(override.package) or bool(self.options(override.key_or_group))
-
-    def no_option(self, override: Override) -> str | None:
-        """Return an error line if the override chooses an unknown option, or several where one is allowed."""
-        group = override.key_or_group
-        if override.is_sweep_override():
-            values = ",".join(override.sweep_string_iterator())
-            combined = f"; to combine them: '{group}=[{values}]'" if group in LISTS else ""
-            return f"{group}={values}: to run one after the other use -m{combined}"
-        options = self.options(group)
-        if not options or override.is_delete():
-            return None
-        value = override.value()
-        if isinstance(value, list) and group not in LISTS:
-            return f"{group}={value}: takes one option; several can be given to {', '.join(LISTS)}"
-        for choice in value if isinstance(value, list) else [value]:
-            name = "null" if choice is None else str(choice)
-            if name not in options and "/" not in name:
-                new = RENAMED_OPTIONS.get(f"{group}={name}")
-                misplaced = find_misplaced_option(self.extra_dir, group, name) if self.extra_dir else None
-                why = f"renamed; use {new}" if new else f"no such option; {misplaced or suggest(name, options)}"
-                return f"{group}={name}: {why}"
-        return None
 
     def parse(self, overrides: list[str]) -> list[Override]:
         """Parse overrides by Hydra's grammar. Raises UserError."""

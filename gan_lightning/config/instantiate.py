@@ -11,6 +11,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import nn
 
+from gan_lightning.config.construction import bounded_construction
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.targets import constructor_parameters, import_object
 from gan_lightning.config.world_size import is_distributed, world_size
@@ -56,12 +57,13 @@ class Networks(NamedTuple):
 def build_networks(plain: Plain) -> Networks:
     """Build both networks, each initialized from its own seed, so that G's weights do not depend on D's width.
 
-    With packing, the discriminator's input has `packing` times the channels of a sample.
+    With packing, the discriminator's input has `packing` times the channels of a sample. Raises UserError if they
+    are too large.
     """
     packing = plain["gan"]["packing"]
     channels, *size = plain["data"]["sample_shape"]
     packed_shape = {"sample_shape": [packing * channels, *size]} if packing > 1 else {}
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), bounded_construction():
         torch.default_generator.manual_seed(derive_seed(Purpose.GENERATOR, plain["seed"]))
         generator = instantiate(plain["model"]["generator"])
         torch.default_generator.manual_seed(derive_seed(Purpose.DISCRIMINATOR, plain["seed"]))

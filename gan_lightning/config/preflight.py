@@ -183,8 +183,12 @@ def _shape_mistakes(plain: Plain) -> list[str]:
             generator, discriminator = build_networks(plain)
         except ValueError as error:
             return [f"model: {error}"]
-        z = torch.empty(n, plain["gan"]["latent_dim"])
-        labels = torch.empty(n, dtype=torch.long) if plain["data"]["num_classes"] else None
+        try:
+            z = torch.empty(n, plain["gan"]["latent_dim"])
+            labels = torch.empty(n, dtype=torch.long) if plain["data"]["num_classes"] else None
+            packed = torch.empty(n // packing, packing * shape[0], *shape[1:])
+        except (RuntimeError, TypeError, OverflowError) as error:  # a size that no tensor can have
+            return [f"data.batch_size: {n} samples of {shape} at a time: {one_line(error)}"]
         try:
             fake = generator(z, labels)
         except NotImplementedError:  # an operation that needs values: an error in shape is raised when training starts
@@ -194,7 +198,6 @@ def _shape_mistakes(plain: Plain) -> list[str]:
             return [f"model.generator: can't turn {what} into samples: {str(error).splitlines()[0]}"]
         if list(fake.shape) != [n, *shape]:
             return [f"model.generator: draws samples of shape {list(fake.shape[1:])}, but data.sample_shape is {shape}"]
-        packed = torch.empty(n // packing, packing * shape[0], *shape[1:])
         try:
             logits = discriminator(packed, labels).logits
         except NotImplementedError:

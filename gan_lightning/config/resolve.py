@@ -6,7 +6,7 @@ Imports only OmegaConf and yaml, so that `--help` and `--cfg job` start fast.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,10 @@ from omegaconf import DictConfig, OmegaConf, errors
 from omegaconf.resolvers import oc
 
 from gan_lightning.config.errors import UserError, one_line
+from gan_lightning.config.interpolations import TRUST_VARIABLE, refuse_expansion, settle
 
 Plain = dict[str, Any]
 READABLE_VARIABLES = ("HOME", "MLFLOW_TRACKING_URI", "TMPDIR", "USER")  # environment variables that any config may read
-TRUST_VARIABLE = "GAN_LIGHTNING_VARIABLES"  # in it a user lists more of them, separated by commas
-
-
-def leaf_keys(node: Any, path: str = "") -> Iterator[str]:
-    """Yield the dotted key of every leaf; an empty mapping is a leaf."""
-    if isinstance(node, Mapping) and node:
-        for key, value in node.items():
-            yield from leaf_keys(value, f"{path}.{key}" if path else str(key))
-    elif path:
-        yield path
 
 
 def resolve(config: DictConfig) -> Plain:
@@ -36,6 +27,7 @@ def resolve(config: DictConfig) -> Plain:
     Raises UserError, naming the key, for a mandatory value that is missing and an interpolation that can't be resolved.
     """
     unresolved = OmegaConf.to_container(config, resolve=False)
+    refuse_expansion(unresolved)
     if missing := [key for key, value in flatten(dict(unresolved)).items() if value == "???"]:  # type: ignore[arg-type]
         raise UserError(*(f"{key}: missing; it is needed: {key}=…" for key in missing))
     OmegaConf.register_new_resolver("oc.env", read_environment, replace=True)
@@ -48,6 +40,11 @@ def resolve(config: DictConfig) -> Plain:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
+
+
+def settled(config: DictConfig) -> DictConfig:
+    """Return the config that a run keeps: each value from outside, such as `${oc.env:NAME}`, is read now. Raises UserError."""
+    return OmegaConf.create(settle(OmegaConf.to_container(config, resolve=False), resolve(config)))
 
 
 def read_environment(name: str, *default: Any) -> Any:
@@ -86,9 +83,7 @@ def differences(old: Plain, new: Plain) -> list[str]:
 def flatten(plain: Plain) -> Plain:
     """Return dotted key → leaf."""
     flat: Plain = {}
-    for key in leaf_keys(plain):
-        node: Any = plain
-        for part in key.split("."):
-            node = node[part]
-        flat[key] = node
+    for key, value in plain.items():
+        nested = isinstance(value, Mapping) and value
+        flat |= {f"{key}.{inner}": leaf for inner, leaf in flatten(value).items()} if nested else {str(key): value}
     return flat

@@ -5,6 +5,7 @@ Both networks are on the meta device: their parameters are counted, and no memor
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -33,6 +34,9 @@ def find_size_mistakes(
     kept = activation_bytes(networks.generator, *latents) + activation_bytes(networks.discriminator, samples, latents[1])
     if str(plain["trainer"].get("precision")) == "bf16-mixed":
         kept //= 2
+    kept += FLOAT * (
+        plain["gan"]["d_steps_per_g_step"] * plain["data"]["batch_size"] * math.prod(plain["data"]["sample_shape"])
+    )
     need, (limit, where) = parameters + kept, memory_limit(plain, parameters + kept)
     if limit is None or need <= limit:
         return []

@@ -15,6 +15,7 @@ import re
 import sys
 import types
 import typing
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,21 @@ DATASETS = {f"torchvision.datasets.{name}" for name in ("EMNIST", "FakeData", "F
 FOREIGN = {"pytorch_lightning.Trainer"} | OPTIMIZERS | LOGGERS | DATASETS
 TRUST_VARIABLE = "GAN_LIGHTNING_PACKAGES"
 DOTTED_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+def trusted_packages() -> list[str]:
+    """Return the packages that the user trusts."""
+    return os.environ.get(TRUST_VARIABLE, "").split(",")
+
+
+class TrustedPackages:
+    """Find the trusted packages, and nothing else, in the current folder, if Python finds them nowhere else."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> Any:
+        """Return where a trusted package is in the current folder; None for any other name."""
+        here = [str(Path.cwd())] if path is None and name in trusted_packages() else []
+        return PathFinder.find_spec(name, here, target) if here else None
 
 
 class Role(NamedTuple):
@@ -70,12 +86,12 @@ def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
     if expected is None:
         return f"{path}._target_: no target is allowed here; {suggest(path, ROLES)}"
     module, _, cls = name.rpartition(".")
-    trusted = module.partition(".")[0] in os.environ.get(TRUST_VARIABLE, "").split(",")
+    trusted = module.partition(".")[0] in trusted_packages()
     ours = is_in_room(module, expected.room)
     if not (ours or trusted or name in FOREIGN):
         return _name_mistake(path, name, expected)
-    if trusted and not {"", str(Path.cwd())} & set(sys.path):
-        sys.path.append(str(Path.cwd()))  # a console script, unlike python -m, does not search the working directory
+    if trusted and TrustedPackages not in sys.meta_path:
+        sys.meta_path.append(TrustedPackages)
     try:
         target = vars(importlib.import_module(module)).get(cls)
     except Exception as error:  # a user's module may fail in any way

@@ -17,7 +17,7 @@ from gan_lightning.data.fingerprint import Fingerprint
 from gan_lightning.data.stream import Source, Stream
 from gan_lightning.step.types import Batch, Count, NumClasses, Shape
 
-NumWorkers = Annotated[int, Field(ge=0)]
+NumWorkers = Annotated[int, Field(ge=0, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Share = Annotated[float, Field(ge=0, lt=1)]  # of all samples, for one split
 

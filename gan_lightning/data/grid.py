@@ -12,7 +12,6 @@ from pydantic import Field
 
 from gan_lightning.data.points import Points
 from gan_lightning.data.ring import require_plane_points
-from gan_lightning.step.types import Count
 
 
 class Grid(Points):
@@ -20,7 +19,7 @@ class Grid(Points):
 
     def __init__(
         self,
-        side: Count = 5,
+        side: Annotated[int, Field(ge=1, le=1000)] = 5,
         spacing: Annotated[float, Field(gt=0)] = 2.0,
         std: Annotated[float, Field(gt=0)] = 0.05,
         **shared: Any,

@@ -13,7 +13,6 @@ from pydantic import Field
 
 from gan_lightning.data.base import DataError
 from gan_lightning.data.points import Points
-from gan_lightning.step.types import Count
 
 
 class Ring(Points):
@@ -21,7 +20,7 @@ class Ring(Points):
 
     def __init__(
         self,
-        modes: Count = 8,
+        modes: Annotated[int, Field(ge=1, le=1_000_000)] = 8,
         radius: Annotated[float, Field(gt=0)] = 1.0,
         std: Annotated[float, Field(gt=0)] = 0.01,
         **shared: Any,

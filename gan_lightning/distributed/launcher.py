@@ -22,6 +22,7 @@ from types import FrameType
 import torch.distributed as dist
 
 from gan_lightning.config.world_size import global_rank
+from gan_lightning.distributed.process import import_variables
 
 GRACE = 5.0  # seconds that the other ranks have to save and exit after one has failed
 REPORTS = "GAN_LIGHTNING_FAILURE_REPORTS"  # variable with the folder where failing ranks leave their reasons
@@ -48,8 +49,8 @@ def start_ranks(command: Sequence[str], processes: int, reports: Path) -> tuple[
     shared |= {"GROUP_RANK": "0", REPORTS: str(reports)}
     ranks = [
         subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", *command],
-            env=os.environ | shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
+            [sys.executable, "-P", "-m", *command],
+            env=os.environ | import_variables() | shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
             stdout=subprocess.DEVNULL if i else None,
         )
         for i in range(processes)

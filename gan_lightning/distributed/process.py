@@ -1,4 +1,4 @@
-"""The preparation of each process of a command: an encoding for its output, and a short folder for its sockets."""
+"""The preparation of each process of a command: its imports, an encoding for its output, a short folder for its sockets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import multiprocessing.util
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 from gan_lightning.storage.home import has_home, private_folder
 
+PACKAGES = Path(__file__).resolve().parents[2]  # the folder that this package was imported from
 UTF8_VARIABLE = "PYTHONUTF8"
 PRINTABLE = "gan_lightning.printable"  # the name of an error handler for `str.encode`
 REPLACEMENTS = {"→": "->", "–": "-", "—": "-", "−": "-", "×": "x", "…": "...", "·": "*", "±": "+-", "≥": ">=", "≤": "<="}
@@ -21,6 +23,7 @@ SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - multiprocessing
 
 def prepare_process() -> None:
     """Let this process print any text on a terminal of any encoding, and do without a home folder and a short $TMPDIR."""
+    os.environ.update(import_variables())
     codecs.register_error(PRINTABLE, replace_unprintable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -28,6 +31,18 @@ def prepare_process() -> None:
     shorten_socket_paths()
     if not has_home():
         os.environ.setdefault("MPLCONFIGDIR", str(private_folder() / "matplotlib"))  # else Matplotlib prints two warnings
+
+
+def import_variables() -> dict[str, str]:
+    """Return the variables with which every Python that this process starts imports from where this process did.
+
+    Such are the processes of a sweep, of a data loader and of the launchers. None searches the current folder, which may be a
+    stranger's, unless this package itself was found there, by `python -m` in a checkout that is not installed.
+    """
+    variables = {"PYTHONSAFEPATH": "1"}
+    if not sys.flags.safe_path and sys.path[:1] == [str(PACKAGES)]:
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
+    return variables
 
 
 def use_utf8() -> None:

@@ -14,7 +14,7 @@ from gan_lightning.data.base import Data
 from gan_lightning.metric.feature.base import Feature
 from gan_lightning.metric.reference import Reference
 
-NumSamples = Annotated[int, Field(ge=1)]
+NumSamples = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class TooFewSamplesError(ValueError):

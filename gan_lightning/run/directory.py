@@ -25,7 +25,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.config_files import find_file_mistake
 from gan_lightning.config.errors import UserError, WriteError, one_line
-from gan_lightning.config.resolve import Plain, differences, resolve
+from gan_lightning.config.interpolations import refuse_outside
+from gan_lightning.config.resolve import Plain, differences, resolve, settled
 from gan_lightning.config.threads import AUTO
 from gan_lightning.distributed.stopping import Preempted
 from gan_lightning.run import checkpoints, lock
@@ -91,7 +92,7 @@ class Run:
         first: Plain = {"status": "running", "reason": None, "step": 0, "seconds": 0.0, "objective": None, "metrics": {}}
         atomic.write_text(folder / "result.json", json.dumps(first | {"overrides": list(overrides)}, indent=2) + "\n")
         atomic.write_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
-        atomic.write_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+        atomic.write_text(folder / "config.yaml", OmegaConf.to_yaml(settled(config)))
 
     @property
     def config(self) -> DictConfig:
@@ -104,6 +105,7 @@ class Run:
             raise UserError(f"run={self.path}: config.yaml can't be read: {why}") from None
         if not isinstance(found, DictConfig):
             raise UserError(f"run={self.path}: config.yaml is no config")
+        refuse_outside(OmegaConf.to_container(found, resolve=False))
         return found
 
     def changes(self, config: DictConfig) -> list[str]:

@@ -25,7 +25,7 @@ from gan_lightning.config.threads import VARIABLE
 from gan_lightning.distributed.process import prepare_process
 from gan_lightning.distributed.rendezvous import agree_on_config
 from gan_lightning.distributed.stopping import Preempted, exit_on_signal
-from gan_lightning.run.begin import begin_on_rank_zero
+from gan_lightning.run.begin import begin_on_rank_zero, job_config
 from gan_lightning.run.directory import Run
 from gan_lightning.sweep.gpu_lease import lease_gpus
 from gan_lightning.training.fit import train
@@ -47,10 +47,10 @@ def job(config: DictConfig) -> None:
     """Train one job of a sweep: the task function of Hydra's launchers. A UserError is printed on stderr, not raised."""
     prepare_process()
     task = HydraConfig.get()
-    overrides = [override for override in task.overrides.task if not override.startswith("hydra.")]
     path = Path(task.runtime.output_dir)
     print(f"\njob {task.job.num}: {path.name}", flush=True)
     try:
+        config, overrides = job_config(config)
         agree_on_config(lambda: config, lambda: None)  # srun may have started several tasks for this job
         run = begin_on_rank_zero(str(path), config, overrides)
     except UserError as error:

@@ -33,7 +33,7 @@ BATCH_SIZES = {  # jobs per call of a launcher; any other launcher receives all 
 def launch_jobs(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
     """Run the pending jobs, in batches where the launcher requires it. Raises UserError if no job of a batch could start."""
     hydra = composer.hydra
-    overrides = [*plan.hydra, f"hydra.sweep.dir={quote_value(str(plan.folder))}"]
+    overrides = [*composer.site_overrides(plan.hydra), *plan.hydra, f"hydra.sweep.dir={quote_value(str(plan.folder))}"]
     if not any(f"hydra.job.env_set.{VARIABLE}=" in override for override in plan.hydra):
         # equal under every launcher: it decides the threads of a job, and so how sums are rounded
         overrides += [f"++hydra.job.env_set.{VARIABLE}={quote_value(os.environ.get(VARIABLE, '1'))}"]
@@ -43,7 +43,10 @@ def launch_jobs(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
     batch_size = BATCH_SIZES.get(config.hydra.launcher["_target_"], len(pending))
     for start in range(0, len(pending), max(batch_size, 1)):
         batch = pending[start : start + batch_size]
-        lines = [[*planned.overrides, f"hydra.sweep.subdir={quote_value(planned.directory)}"] for planned in batch]
+        lines = [
+            [*composer.for_hydra(planned.overrides), f"hydra.sweep.subdir={quote_value(planned.directory)}"]
+            for planned in batch
+        ]
         states: list[str] = []
         try:
             with wait_for_every_job(states):

@@ -81,8 +81,7 @@ def plan_sweep(composer: Composer, line: list[str]) -> Plan:
         hydra = composer.of_hydra(line)
     except UserError:  # a mistake that all jobs share: each of them reports it below
         hydra = composer.of_hydra(for_hydra)
-    params = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
-    swept = [*params, *(text for text in line if text not in for_hydra)]
+    swept = [*experiment_sweep(composer, hydra, line), *(text for text in line if text not in for_hydra)]
     points = list({tuple(point): point for point in composer.jobs(swept, multirun=True)}.values())
     swept_keys = {override.key_or_group for override in composer.parse(swept) if override.is_sweep_override()}
     unnamed = set(hydra["job"]["config"]["override_dirname"]["exclude_keys"]) - swept_keys
@@ -107,6 +106,15 @@ def plan_sweep(composer: Composer, line: list[str]) -> Plan:
         total = [f"{len(mistakes)} of {len(points)} jobs are invalid, nothing was launched"] if several else []
         raise UserError(*lines, *total)
     return Plan(common_folder(folders), line, for_hydra, jobs)
+
+
+def experiment_sweep(composer: Composer, hydra: Plain, line: list[str]) -> list[str]:
+    """Return the `hydra.sweeper.params` of an experiment as overrides, without the keys that are typed. Raises UserError."""
+    texts = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
+    typed, parsed = {override.key_or_group for override in composer.parse(line)}, composer.parse(texts)
+    if wrong := [text for override, text in zip(parsed, texts, strict=True) if hydra_policy.concerns_hydra(override)]:
+        raise UserError(*(f"hydra.sweeper.params: {text}: how jobs are run is typed, not swept by a file" for text in wrong))
+    return [text for override, text in zip(parsed, texts, strict=True) if override.key_or_group not in typed]
 
 
 def refuse_hydra_overrides(composer: Composer, overrides: list[str]) -> None:

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.errors import UserError, WriteError, one_line
 from gan_lightning.config.instantiate import build_data, build_gan
-from gan_lightning.config.resolve import Plain
+from gan_lightning.config.resolve import Plain, settled
 from gan_lightning.config.world_size import global_rank, is_distributed, world_size
 from gan_lightning.data.base import DataError
 from gan_lightning.distributed.launcher import launch_ranks, report_failure
@@ -194,7 +194,7 @@ def save_config_change(run: Run, change: ConfigChange | None, step: int) -> None
     """Store a changed config as the run's own, and append step and differences to `continued` in result.json."""
     if change is None or not change.lines:
         return
-    atomic.write_text(run.path / "config.yaml", OmegaConf.to_yaml(change.config))
+    atomic.write_text(run.path / "config.yaml", OmegaConf.to_yaml(settled(change.config)))
     atomic.write_text(run.path / "config.resolved.yaml", OmegaConf.to_yaml(change.config, resolve=True))
     keys = [word.partition("=")[0] for word in change.overrides]
     unchanged = [word for word in run.result.get("overrides", []) if word.partition("=")[0] not in keys]

@@ -41,7 +41,11 @@ def run_threads(run: Run, plain: Plain) -> int:
         return int(recorded)
     if plain.get("fork") and Path(plain["fork"]["run"], "config.yaml").is_file():
         parent = Run(plain["fork"]["run"])
-        return run_threads(parent, resolve(parent.config))
+        before = resolve(parent.config)
+        if (
+            not before.get("fork") or before["fork"]["step"] < plain["fork"]["step"]
+        ):  # otherwise the two are no parent and child
+            return run_threads(parent, before)
     from_environment = environment_threads()
     if from_environment is None and run.checkpoints:
         return 1 if is_sweep_job(run) else torch.get_num_threads()
