@@ -36,7 +36,7 @@ def build_trainer(plain: Plain, run: Run, data: Data, resume: int | None = None)
         plain,
         logger=logger,
         callbacks=[preemption, *callbacks.values(), SynchronizedStop(run, preemption), checkpoint],
-        plugins=[DurableCheckpointIO()],
+        plugins=[DurableCheckpointIO(run.id)],
         default_root_dir=str(run.path),
     )
 
