@@ -29,7 +29,7 @@ from gan_lightning.config.resolve import Plain, differences, resolve
 from gan_lightning.config.threads import AUTO
 from gan_lightning.distributed.stopping import Preempted
 from gan_lightning.run import checkpoints, lock
-from gan_lightning.run.checkpoints import FindMistake
+from gan_lightning.run.checkpoints import FindMistake, damage
 from gan_lightning.run.identity import new_id, refuse_lost_config
 from gan_lightning.run.result import finite, read_result
 from gan_lightning.storage import atomic
@@ -137,12 +137,14 @@ class Run:
         found = self.result.get("id")
         return None if found is None else str(found)
 
-    def finished(self, steps: int, early: bool = True) -> bool:
-        """Return whether the run reached `steps`, or, if `early`, ended before them by a callback's verdict."""
-        result = self.result
-        return result.get("status") == "finished" and (
-            result.get("step", 0) >= steps or (early and result.get("reason") is not None)
-        )
+    def finished(self, steps: int, find_mistake: FindMistake, early: bool = True) -> bool:
+        """Return whether the run reached `steps`, or, if `early`, ended before them by a callback's verdict.
+
+        A run whose newest checkpoint can't be used has not finished; one whose checkpoints were all deleted has.
+        """
+        result, saved = self.result, list(self.checkpoints.values())
+        reached = result.get("step", 0) >= steps or (early and result.get("reason") is not None)
+        return result.get("status") == "finished" and reached and (not saved or damage(saved[-1], find_mistake) is None)
 
     def record(self, **changes: Any) -> None:
         """Update entries of result.json atomically; what the disk does not take is reported once, kept and tried again."""

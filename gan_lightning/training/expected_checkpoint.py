@@ -7,6 +7,7 @@ begins afresh without a word, and no exception is left for the moment at which t
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable
 from functools import cached_property
@@ -184,7 +185,7 @@ def check_optimizer(saved: Any, optimizer: Optimizer, moments: Moments | None, n
     groups = saved["param_groups"]
     if not isinstance(groups, list) or len(groups) != len(own["param_groups"]):
         raise MisfitError(f"{name}.param_groups has other groups than the config's optimizer")
-    for i, (group, expected) in enumerate(zip(groups, own["param_groups"], strict=True)):
+    for i, (group, expected) in enumerate(zip(with_defaults(groups, optimizer), own["param_groups"], strict=True)):
         check_group(group, expected, f"{name}.param_groups[{i}]")
     state = saved["state"]
     if not isinstance(state, dict) or (not state and moments and not may_be_empty):
@@ -194,6 +195,16 @@ def check_optimizer(saved: Any, optimizer: Optimizer, moments: Moments | None, n
             raise MisfitError(f"{name}.state has a surplus {show(i)}")
         if moments is not None:
             require_same(entry, moments[i], f"{name}.state.{i}")
+
+
+def with_defaults(groups: list[Any], optimizer: Optimizer) -> list[Any]:
+    """Return saved parameter groups with the settings that torch has added since their version, as it does in loading."""
+    loader = copy.copy(optimizer)
+    try:
+        loader.__setstate__({"state": {}, "param_groups": [dict(group) for group in groups]})
+    except Exception:  # the comparison that follows says what is wrong
+        return groups
+    return loader.param_groups
 
 
 def check_group(group: Any, expected: Plain, name: str) -> None:
