@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-MAX_VALUES, MAX_DEPTH = 1_000_000, 32  # of one file; a value that is referred to twice counts twice
+MAX_VALUES, MAX_DEPTH = 2_000_000, 32  # of one file; a value that is referred to twice counts twice
 SCALARS = (type(None), bool, int, float, str, bytes)
 
 
@@ -63,8 +63,8 @@ def dense(x: Tensor) -> Tensor:  # (…) -> (…)
     """Return the tensor without its graph. Raises NotPlainError unless each of its values has a place of its own in memory."""
     if x.layout != torch.strided or x.is_quantized or x.is_nested or x.device.type == "meta" or x.is_conj() or x.is_neg():
         raise NotPlainError("holds a tensor that is not dense")
-    if x.numel() * x.element_size() > x.untyped_storage().nbytes():
-        raise NotPlainError(f"holds a tensor of shape {list(x.shape)} that repeats a few values")
+    if x.numel() and x.numel() > 1 + sum((n - 1) * stride for n, stride in zip(x.shape, x.stride(), strict=True)):
+        raise NotPlainError(f"holds a tensor of shape {list(x.shape)} that repeats some values")
     return x.detach()
 
 

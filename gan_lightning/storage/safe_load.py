@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import stat
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from gan_lightning.storage import archive
 from gan_lightning.storage.plain_data import NotPlainError, plain_copy
 
 CHECKPOINT_KEYS = {"state_dict", "optimizer_states", "loops", "global_step"}  # that a run is resumed from
+MAX_CALLS = archive.MAX_PICKLE  # of a file in torch's format before version 1.6, where the pickle has no size of its own
 FORBIDDEN_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")  # in torch's message: the name that the pickle would have called
 
 
@@ -25,14 +27,28 @@ class UnsafeFileError(Exception):
     """Signal that a file can't be loaded as plain data; the message is one line."""
 
 
-def load(file: Path | io.BytesIO) -> Any:
+class BoundedReader(io.BufferedReader):
+    """Read a file for an unpickler, which reads each of its instructions by a call: the calls are limited."""
+
+    calls = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.calls += 1
+        if self.calls > MAX_CALLS:
+            raise NotPlainError("holds too long a pickle")
+        return super().read(size)
+
+
+def load(file: Path) -> Any:
     """Load the file's content without running any code of it. Raises UnsafeFileError and OSError."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise UnsafeFileError("is no regular file")
     if archive.is_archive(file) and (why := archive.find_damage(file)):
         raise UnsafeFileError(why)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), BoundedReader(io.FileIO(file)) as opened:
             warnings.simplefilter("ignore")  # torch warns about pickles that it did not write
-            return plain_copy(torch.load(file, map_location="cpu", weights_only=True))
+            return plain_copy(torch.load(opened, map_location="cpu", weights_only=True))
     except OSError:
         raise
     except NotPlainError as error:
@@ -50,9 +66,7 @@ def load(file: Path | io.BytesIO) -> Any:
 
 def load_archive(file: Path) -> Any:
     """Load a file in torch's format since version 1.6, which has checksums. Raises UnsafeFileError and OSError."""
-    if not file.is_file():
-        raise UnsafeFileError("is no regular file")
-    if not archive.is_archive(file):
+    if file.is_file() and not archive.is_archive(file):
         raise UnsafeFileError("is no archive as torch writes")
     return load(file)
 
