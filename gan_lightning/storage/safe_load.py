@@ -33,6 +33,7 @@ class BoundedReader(io.BufferedReader):
     calls = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes. Raises NotPlainError after MAX_CALLS calls."""
         self.calls += 1
         if self.calls > MAX_CALLS:
             raise NotPlainError("holds too long a pickle")

@@ -54,8 +54,8 @@ class ExpectedCheckpoint:
             require_same(checkpoint["state_dict"], dict(self.gan.state_dict()), "state_dict")
             self._check_optimizers(checkpoint["optimizer_states"], step)
             self._check_callbacks(checkpoint["callbacks"], step, record is not None)
-            if record is not None and record["structure"] != structure(without_record(checkpoint)):
-                raise MisfitError("does not hold what was saved in it: something was added, removed or changed in shape")
+            if record is not None:
+                check_structure(checkpoint, record)
             self.accepted_id = None if record is None else record["run"]
         except MisfitError as error:
             return str(error)
@@ -125,6 +125,12 @@ def require_same(found: Any, expected: Any, name: str) -> None:
     """Compare the structure of plain data. Raises MisfitError."""
     if difference := first_difference(found, expected, name):
         raise MisfitError(UNFIT + difference)
+
+
+def check_structure(checkpoint: Plain, record: dict[str, str]) -> None:
+    """Compare the structure of a checkpoint with that when it was saved. Raises MisfitError."""
+    if record["structure"] != structure(without_record(checkpoint)):
+        raise MisfitError("does not hold what was saved in it: something was added, removed or changed in shape")
 
 
 def without_record(checkpoint: Plain) -> Plain:
