@@ -20,7 +20,12 @@ FindMistake = Callable[[Any, int], str | None]  # (a file's content, its step) â
 def list_checkpoints(folder: Path) -> dict[int, Path]:
     """Return step â†’ file, oldest first: by the step in the name, not by the time of change."""
     found = {int(m[1]): file for file in folder.glob("step=*.ckpt") if (m := STEP.fullmatch(file.name))}
-    return dict(sorted(found.items()))
+    return {step: file for step, file in sorted(found.items()) if file.name == file_name(step)}
+
+
+def file_name(step: int) -> str:
+    """Return the name of a step's checkpoint."""
+    return f"step={step:08d}.ckpt"
 
 
 def select(saved: Mapping[int, Path], which: str | int, best_step: int | None) -> Path:

@@ -213,7 +213,7 @@ class Run:
 
     def checkpoint_path(self, step: int) -> Path:
         """Return the path of a step's checkpoint."""
-        return self.path / "checkpoints" / f"step={step:08d}.ckpt"
+        return self.path / "checkpoints" / checkpoints.file_name(step)
 
     def sample_path(self, step: int, suffix: str = "") -> Path:
         """Return the path of a step's picture, and make its folder."""

@@ -139,8 +139,6 @@ def training_errors(run: Run, checkpoint: Path | None) -> Iterator[None]:
     except Exception as error:
         follows = isinstance(error, RuntimeError)  # a lost connection to another rank raises one too
         report_failure(f"{type(error).__name__}: {one_line(error)}", root_cause=not follows)
-        if checkpoint is not None and "loading state_dict" in str(error):
-            raise UserError(f"{checkpoint}: does not fit this run's config.yaml: {one_line(error)}") from None
         if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
             raise UserError(f"logger: {one_line(error)}") from None
         raise

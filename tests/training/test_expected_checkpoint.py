@@ -10,12 +10,15 @@ import torch
 from omegaconf import OmegaConf
 from tiny_gan import equal, trained
 
+from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.validate import validate
 from gan_lightning.run.checkpoints import damage
 from gan_lightning.run.directory import Run
 from gan_lightning.storage.checkpoint_io import RECORD
 from gan_lightning.storage.plain_data import structure
+from gan_lightning.sweep.plan import Job
+from gan_lightning.sweep.status import Kind, job_status
 from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
 from gan_lightning.training.expected_moments import expected_moments
 
@@ -275,6 +278,36 @@ def test_a_finished_run_whose_last_checkpoint_is_malformed_is_not_finished(comma
     done = command("gan-train", "run=run")
     assert (done.code, "going on from step 4" in done.out) == (0, True), done.err
     assert command("gan-train", "run=run").out.startswith("finished at step 6")
+
+
+def test_a_job_of_a_sweep_whose_last_checkpoint_is_malformed_is_not_finished(run):
+    """One whose checkpoints were deleted, to free the disk, has finished; one that lost its config.yaml is refused."""
+    composer = Composer()
+    words = json.loads((run / "result.json").read_text())["overrides"]
+    job = Job(words, "run", validate(composer.compose(words)))
+    assert job_status(run.parent, job, composer).kind is Kind.FINISHED
+    write(run, 6, MALFORMED["no optimizer"])
+    assert job_status(run.parent, job, composer).kind is Kind.UNFINISHED
+    (run / "checkpoints" / "step=00000006.ckpt").unlink()
+    (run / "checkpoints" / "step=7.ckpt").write_bytes(b"")  # no name that a run gives
+    assert job_status(run.parent, job, composer).kind is Kind.FINISHED
+    (run / "config.yaml").unlink()
+    with pytest.raises(UserError, match="a run that has lost its config"):
+        job_status(run.parent, job, composer)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("experiment=vanishing_gradient", "trainer.max_steps=2"),
+        ("experiment=dirac", "trainer.max_steps=2"),
+        ("experiment=digits_fast", "model.width=4", "metric=none", "optimizer=sgd", "trainer.max_steps=2"),
+    ],
+)
+def test_what_other_experiments_save_is_expected(tmp_path, words):
+    """G's optimizer has no moments during D's warm-up, and SGD never has any."""
+    run = Run(trained(tmp_path / "run", *words, "data.batch_size=16", "trainer.accelerator=cpu"))
+    assert damage(run.checkpoint_path(2), ExpectedCheckpoint(run, validate(run.config)).find_mistake) is None
 
 
 def test_a_replay_and_a_fork_go_on_from_an_older_good_one(command, run, saved, tmp_path):
