@@ -172,10 +172,9 @@ def checkpoint(run):
 def test_no_pickle_runs(payload, wrapping, tmp_path, mark):
     path = tmp_path / "x.ckpt"
     wrapping(PAYLOADS[payload](mark), path, {})
-    for file in (path, io.BytesIO(path.read_bytes())):
-        with pytest.raises(safe_load.UnsafeFileError) as error:
-            safe_load.load(file)
-        assert "\n" not in str(error.value)
+    with pytest.raises(safe_load.UnsafeFileError) as error:
+        safe_load.load(path)
+    assert "\n" not in str(error.value)
     assert not mark.exists()
 
 

@@ -16,14 +16,24 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from tqdm import tqdm
+from typing_extensions import TypedDict
 
+from gan_lightning.callback.state import find_type_mistake
 from gan_lightning.config.errors import UserError, suggest
+from gan_lightning.gan import GAN
 from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.run.directory import Run, Verdict
 
 AUC = "auc"
+
+
+@with_config(ConfigDict(extra="forbid"))
+class EquilibriumState(TypedDict):
+    """Hold the newest evaluations."""
+
+    evaluations: list[dict[str, float]]
 
 
 class Equilibrium(pl.Callback):
@@ -64,7 +74,17 @@ class Equilibrium(pl.Callback):
         return {"evaluations": self.evaluations}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.evaluations = state_dict["evaluations"]
+        """Keep the evaluations that have every bounded metric: the bounds may have changed since they were saved."""
+        bounded = {AUC, *self.at_least, *self.at_most}
+        self.evaluations = [evaluation for evaluation in state_dict["evaluations"] if bounded <= evaluation.keys()]
+
+    @staticmethod
+    def find_state_mistake(state: Any, _: GAN) -> str | None:
+        """Return what makes a file's data no state of this callback, in one line; None: nothing."""
+        mistake = find_type_mistake(TypeAdapter(EquilibriumState), state)
+        if mistake is None and not all({"step", AUC} <= evaluation.keys() for evaluation in state["evaluations"]):
+            return f"evaluations: one has no step or no {AUC}"
+        return mistake
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         if self.run.scores is None or (self.evaluations and self.run.scores[0] == self.evaluations[-1]["step"]):

@@ -17,7 +17,7 @@ import math
 import statistics
 import sys
 from collections import Counter
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import pytorch_lightning as pl
 import torch
@@ -36,11 +36,11 @@ from gan_lightning.callback.health_signals import (
     ordered_tensors,
     separation,
 )
+from gan_lightning.callback.health_state import Alarm, find_state_mistake
 from gan_lightning.gan import GAN, Terms
 from gan_lightning.run.directory import Run, Verdict
 from gan_lightning.step.types import Batch
 
-Alarm = Literal["non_finite", "discriminator_wins", "collapse", "frozen", "memorising"]
 COVERAGE = ("modes", "recall", "coverage", "cells")  # metrics that fall when parts of the distribution are no longer generated
 EVALUATIONS = 2  # in a row with a symptom, for an alarm that a metric raises
 SEPARATED = 0.99  # share of the pairs
@@ -57,6 +57,8 @@ class Health(pl.Callback):
     `diversity` is the share of the real samples' diversity below which the samples count as collapsed. An alarm in `stop_on`
     ends the run as failed.
     """
+
+    find_state_mistake = staticmethod(find_state_mistake)
 
     def __init__(
         self,

@@ -65,6 +65,8 @@ def main() -> None:
             replay_in_process(run, request.step, folder)
             return
         plan = plan_replay(run, request.step)
+        for line in plan.skipped:
+            print(line, file=sys.stderr)
         print_changes(require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}"))
         if (processes := plan.processes) > 1:
             replay_in_ranks(run, request, folder, processes)

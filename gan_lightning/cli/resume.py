@@ -56,6 +56,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     from gan_lightning.config.preflight import validate_and_preflight
     from gan_lightning.run.directory import Run
     from gan_lightning.training.data_change import refuse_changed_layout
+    from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
     from gan_lightning.training.fit import ConfigChange, train
 
     if not run_dir:
@@ -75,7 +76,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
 
     plain = agree_on_config(lambda: config, check)
     changes, steps = run.changes(config), plain["trainer"]["max_steps"]
-    if run.finished(steps, early=not changes):
+    if run.finished(steps, ExpectedCheckpoint(run, plain).find_mistake, early=not changes):
         step, reason = int(run.result["step"]), run.result.get("reason")
         cure = "callback.…=…" if reason else f"trainer.max_steps={2 * step}"
         again = f"gan-train {shlex.quote(f'run={run_dir}')} {cure}"

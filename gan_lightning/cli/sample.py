@@ -122,11 +122,12 @@ def grid_columns(num_classes: int) -> int:
 def write_samples(samples: Tensor, columns: int, out: Path, folder: bool) -> str:  # (num, *sample_shape)
     """Write one file per sample into a folder, a .npy file, or an image grid, and return the line to print. Raises OSError.
 
-    The folder's earlier samples are removed first.
+    The folder's earlier samples, and what a killed command left there, are removed first.
     """
     from gan_lightning.data import render
 
     software = outputs.SAMPLE_SOFTWARE
+    atomic.remove_orphans(out if folder else out.parent)
     if folder:
         outputs.remove_samples(out)
         for i, sample in enumerate(samples):

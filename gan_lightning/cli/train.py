@@ -110,12 +110,14 @@ def preflight_command(composer: Composer, overrides: list[str]) -> list[str]:
 def job(config: DictConfig) -> None:
     """Train one run in the directory that Hydra has made, and exit with its code unless that is 0."""
     from gan_lightning.config.preflight import validate_and_preflight
+    from gan_lightning.config.validate import validate
+    from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
     from gan_lightning.training.fit import train
 
     with exit_codes(report_user_error, config.debug, foreign=True):
         config, overrides = job_config(config)
         run = begin_on_rank_zero(HydraConfig.get().runtime.output_dir, config, overrides)
-        if run.finished(config.trainer.max_steps):
+        if run.finished(config.trainer.max_steps, ExpectedCheckpoint(run, validate(config)).find_mistake):
             print(f"already finished, skipped: {run.path}")
         elif code := train(run, validate_and_preflight(config)):
             sys.exit(code)

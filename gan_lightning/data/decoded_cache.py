@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,7 +111,7 @@ class DecodedCache:
         Call it inside `one_writer`. Raises DataError.
         """
         partial = self.folder.with_name(self.folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)  # left by a killed process: the lock excludes any other writer
+        remove_orphans(self.folder.parent, partial)
         shutil.rmtree(self.folder, ignore_errors=True)  # damaged, otherwise nothing would be written
         count = len(self.listing.files)
         size = format_mebibytes(self.require_space())
@@ -177,6 +177,14 @@ class DecodedCache:
                 size, modified = -1, -1
             digest.update(os.fsencode(file.as_posix()) + f"\0{size}\0{modified}\0".encode())
         return digest.hexdigest()
+
+
+def remove_orphans(folder: Path, own: Path) -> None:
+    """Remove the partial results of killed processes: `own`, whose lock is held, and those whose lock is free."""
+    shutil.rmtree(own, ignore_errors=True)
+    for partial in folder.glob("*.partial"):
+        with suppress(Timeout, OSError), FileLock(partial.with_suffix(".lock"), timeout=0):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager

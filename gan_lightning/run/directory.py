@@ -30,6 +30,8 @@ from gan_lightning.config.resolve import Plain, differences, resolve, settled
 from gan_lightning.config.threads import AUTO
 from gan_lightning.distributed.stopping import Preempted
 from gan_lightning.run import checkpoints, lock
+from gan_lightning.run.checkpoints import FindMistake, damage
+from gan_lightning.run.identity import new_id, refuse_lost_config
 from gan_lightning.run.result import finite, read_result
 from gan_lightning.storage import atomic
 
@@ -68,7 +70,7 @@ class Run:
     def begin(cls, path: str | Path, config: DictConfig, overrides: Sequence[str]) -> Run:
         """Make a run directory, or open the one that was made here with the same config.
 
-        Raises UserError, with what differs, if the directory holds a run with another config.
+        Raises UserError, with what differs, if the directory holds a run with another config, or one that lost its config.
         """
         folder = Path(path)
         try:
@@ -89,7 +91,9 @@ class Run:
         """Write the three files; config.yaml comes last, because with it the folder counts as a run."""
         if (folder / "config.yaml").is_file():
             return
-        first: Plain = {"status": "running", "reason": None, "step": 0, "seconds": 0.0, "objective": None, "metrics": {}}
+        refuse_lost_config(folder, read_result(folder))
+        first: Plain = {"id": new_id(), "status": "running", "reason": None, "step": 0, "seconds": 0.0}
+        first |= {"objective": None, "metrics": {}}
         atomic.write_text(folder / "result.json", json.dumps(first | {"overrides": list(overrides)}, indent=2) + "\n")
         atomic.write_text(folder / "config.resolved.yaml", OmegaConf.to_yaml(config, resolve=True))
         atomic.write_text(folder / "config.yaml", OmegaConf.to_yaml(settled(config)))
@@ -129,12 +133,20 @@ class Run:
         """Return result.json, with the entries that could not be written yet. Raises UserError if it is no result."""
         return read_result(self.path) | self.unwritten
 
-    def finished(self, steps: int, early: bool = True) -> bool:
-        """Return whether the run reached `steps`, or, if `early`, ended before them by a callback's verdict."""
-        result = self.result
-        return result.get("status") == "finished" and (
-            result.get("step", 0) >= steps or (early and result.get("reason") is not None)
-        )
+    @property
+    def id(self) -> str | None:
+        """Return the id that the run's checkpoints carry; None for a run that an earlier version began."""
+        found = self.result.get("id")
+        return None if found is None else str(found)
+
+    def finished(self, steps: int, find_mistake: FindMistake, early: bool = True) -> bool:
+        """Return whether the run reached `steps`, or, if `early`, ended before them by a callback's verdict.
+
+        A run whose newest checkpoint can't be used has not finished; one whose checkpoints were all deleted has.
+        """
+        result, saved = self.result, list(self.checkpoints.values())
+        reached = result.get("step", 0) >= steps or (early and result.get("reason") is not None)
+        return result.get("status") == "finished" and reached and (not saved or damage(saved[-1], find_mistake) is None)
 
     def record(self, **changes: Any) -> None:
         """Update entries of result.json atomically; what the disk does not take is reported once, kept and tried again."""
@@ -193,34 +205,17 @@ class Run:
         """Return step → file, oldest first."""
         return checkpoints.list_checkpoints(self.path / "checkpoints")
 
-    def newest_good(self) -> tuple[int, Path] | None:
-        """Return step and file of the newest checkpoint that can be read; None if none was ever saved.
+    def newest_good(self, find_mistake: FindMistake | None = None) -> tuple[int, Path] | None:
+        """Return step and file of the newest checkpoint that can be used; None if none was ever saved.
 
-        Damaged ones are named on stderr. Raises UserError if all are damaged or gone: a run never restarts from step 0 by
-        itself.
+        The others are named on stderr. Raises UserError if none can be used or all are gone: a run never restarts from step 0
+        by itself.
         """
-        saved = self.checkpoints
-        step, damaged = checkpoints.newest_good(saved)
-        bad = "; ".join(f"{path}: {why}" for path, why in damaged.items())
-        if step is not None:
-            if bad:
-                print(f"{bad}; going on from {saved[step].name} instead", file=sys.stderr)
-            return step, saved[step]
-        if bad:
-            raise UserError(f"run={self.path}: no checkpoint can be read: {bad}")
-        result = self.result
-        if lost := result.get("saved"):
-            raise UserError(
-                f"run={self.path}: {self.path / 'checkpoints'} is empty, but a checkpoint of step {lost} was saved there; "
-                "put it back, or begin anew in another folder"
-            )
-        if reached := result.get("step"):
-            print(f"starting again from step 0: no checkpoint was saved up to step {reached}", file=sys.stderr)
-        return None
+        return checkpoints.newest_usable(self.path, self.checkpoints, self.result, find_mistake)
 
     def checkpoint_path(self, step: int) -> Path:
         """Return the path of a step's checkpoint."""
-        return self.path / "checkpoints" / f"step={step:08d}.ckpt"
+        return self.path / "checkpoints" / checkpoints.file_name(step)
 
     def sample_path(self, step: int, suffix: str = "") -> Path:
         """Return the path of a step's picture, and make its folder."""

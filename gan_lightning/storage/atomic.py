@@ -2,9 +2,9 @@
 
 open .x.PID@HOST.tmp → write → fsync → replace x → fsync of the folder
 
-At whatever point the writer dies, a reader sees the complete old file or the complete new one; the next start removes the
-temporary file. Nothing is written to the system's temporary folder: from another filesystem a move is a copy, which can be cut
-off.
+At whatever point the writer dies, a reader sees the complete old file or the complete new one; the next file that a process of
+this machine flushes to the folder removes the temporary one. Nothing is written to the system's temporary folder: from another
+filesystem a move is a copy, which can be cut off.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 FAILING = (*FULL, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.EFBIG)
 PERMANENT = (*FULL, *FORBIDDEN, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EFBIG, errno.EINVAL)
 TEMPORARY = re.compile(r"\.(?P<target>.+)\.(?P<pid>\d+)@(?P<host>.+)\.tmp")
+NONE = re.compile(r"(?!)")  # matches no name
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 Result = TypeVar("Result")
@@ -51,6 +52,8 @@ class ReplaceFile:
         self.temporary = target.with_name(f".{target.name}.{os.getpid()}@{socket.gethostname()}.tmp")
 
     def __enter__(self) -> Path:
+        if self.flushed:  # not for each of a thousand samples, whose folder would be listed a thousand times
+            remove_orphans(self.target.parent)
         return self.temporary
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -142,7 +145,14 @@ def try_writing(folder: Path) -> None:
     temporary.unlink()
 
 
-def find_temporaries(folder: Path, owned: re.Pattern[str]) -> list[Path]:
+def remove_orphans(folder: Path) -> None:
+    """Remove the temporary files that dead processes of this machine have left in a folder."""
+    for path in find_temporaries(folder):
+        with suppress(OSError):
+            path.unlink()
+
+
+def find_temporaries(folder: Path, owned: re.Pattern[str] = NONE) -> list[Path]:
     """Return the temporary files in a folder that no process writes any more.
 
     These are the files of dead processes on this host, and those whose target's name matches `owned`, which only the caller

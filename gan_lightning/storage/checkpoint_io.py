@@ -15,14 +15,23 @@ from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 
 from gan_lightning.storage import safe_load
 from gan_lightning.storage.atomic import make_folder, open_atomic, retry
+from gan_lightning.storage.plain_data import structure
+
+RECORD = "gan_lightning"  # the key of a checkpoint's record: its run's id, and its structure as it was saved
 
 
 class DurableCheckpointIO(CheckpointIO):
-    """Save and load every checkpoint of a Trainer."""
+    """Save and load every checkpoint of a Trainer; with a `run_id` each is saved with a record of what it belongs to."""
+
+    def __init__(self, run_id: str | None = None) -> None:
+        self.run_id = run_id
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write the checkpoint with `open_atomic` and `retry`. Raises OSError, on a full disk its subclass DiskFull."""
         target = Path(path)
+        if self.run_id is not None:
+            held = {key: value for key, value in checkpoint.items() if key != RECORD}
+            checkpoint = held | {RECORD: {"run": self.run_id, "structure": structure(held)}}
 
         def attempt() -> None:
             make_folder(target.parent)
@@ -36,7 +45,7 @@ class DurableCheckpointIO(CheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Load a checkpoint of plain data, whatever `weights_only`: a stranger's file runs no code. Raises UnsafeFileError."""
-        return safe_load.load_checkpoint(Path(path), map_location or "cpu")
+        return safe_load.load_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         """Delete the checkpoint if it exists."""

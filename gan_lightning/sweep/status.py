@@ -13,7 +13,10 @@ from gan_lightning.config.errors import UserError
 from gan_lightning.config.resolve import Plain, load_resolved
 from gan_lightning.run import lock
 from gan_lightning.run.directory import Run
+from gan_lightning.run.identity import refuse_lost_config
+from gan_lightning.run.result import read_result
 from gan_lightning.sweep.plan import Job
+from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
 
 
 class Kind(StrEnum):
@@ -38,6 +41,7 @@ def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
     """Return the status of a job. Raises UserError if its directory holds a run with another config or can't be read."""
     path = folder / job.directory
     if not (path / "config.yaml").is_file():
+        refuse_lost_config(path, read_result(path))
         return JobStatus(job, Kind.NEW, {})
     run = Run(path)
     if load_config_copy(path) != job.plain and (changed := run.changes(composer.compose(job.overrides))):
@@ -46,7 +50,7 @@ def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
     result = run.result
     if (owner := lock.read_owner(path)) is not None and owner.busy():
         kind = Kind.ELSEWHERE
-    elif run.finished(job.plain["trainer"]["max_steps"]):
+    elif run.finished(job.plain["trainer"]["max_steps"], ExpectedCheckpoint(run, job.plain).find_mistake):
         kind = Kind.FINISHED
     else:
         kind = Kind.FAILED if result.get("status") == "failed" else Kind.UNFINISHED

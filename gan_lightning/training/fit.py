@@ -26,10 +26,12 @@ from gan_lightning.distributed.store import SharedError, broadcast_from_rank_zer
 from gan_lightning.metric.base import TooFewSamplesError
 from gan_lightning.run import csv_metrics
 from gan_lightning.run.directory import Run, shorten_path
+from gan_lightning.run.identity import new_id
 from gan_lightning.run.provenance import provenance
 from gan_lightning.storage import atomic
 from gan_lightning.storage.safe_load import UnsafeFileError
 from gan_lightning.training.data_change import ACCEPT, continuing_command, record_data, require_same_data
+from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
 from gan_lightning.training.outcome import outcome_of
 from gan_lightning.training.replay import fork
 from gan_lightning.training.summary import describe_start, summary
@@ -137,22 +139,24 @@ def training_errors(run: Run, checkpoint: Path | None) -> Iterator[None]:
     except Exception as error:
         follows = isinstance(error, RuntimeError)  # a lost connection to another rank raises one too
         report_failure(f"{type(error).__name__}: {one_line(error)}", root_cause=not follows)
-        if checkpoint is not None and "loading state_dict" in str(error):
-            raise UserError(f"{checkpoint}: does not fit this run's config.yaml: {one_line(error)}") from None
         if type(error).__module__.partition(".")[0] in ("wandb", "mlflow"):
             raise UserError(f"logger: {one_line(error)}") from None
         raise
 
 
 def resume_step(run: Run, plain: Plain) -> int | None:
-    """Return the step of the newest readable checkpoint, a fork's first one included; None without any.
+    """Return the step of the newest checkpoint that can be used, a fork's first one included; None without any.
 
-    Raises UserError if all checkpoints are damaged.
+    A run without an id takes that of the checkpoint, or a new one.
+    Raises UserError if there are checkpoints, but none can be used.
     """
-    newest = run.newest_good()
+    expected = ExpectedCheckpoint(run, plain)
+    newest = run.newest_good(expected.find_mistake)
     if newest is None and plain["fork"]:
         fork(run, plain)
-        newest = run.newest_good()
+        newest = run.newest_good(expected.find_mistake)
+    if run.id is None:  # begun by an earlier version, or its result.json is lost
+        run.record(id=expected.accepted_id or new_id())
     return None if newest is None else newest[0]
 
 

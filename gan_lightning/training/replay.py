@@ -6,6 +6,7 @@ from the checkpoint to the step and ends there. A fork starts from a step that w
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -22,11 +23,13 @@ from gan_lightning.config.world_size import world_size
 from gan_lightning.data.base import DataError
 from gan_lightning.gan import GAN
 from gan_lightning.run import csv_metrics
-from gan_lightning.run.checkpoints import damage
+from gan_lightning.run.checkpoints import damage, newest_good
 from gan_lightning.run.directory import Run
 from gan_lightning.step.types import Batch
+from gan_lightning.storage.atomic import ReplaceFile
 from gan_lightning.storage.checkpoint_io import DurableCheckpointIO
 from gan_lightning.storage.safe_load import UnsafeFileError
+from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
 from gan_lightning.training.fork import inherit_checkpoint
 from gan_lightning.training.threads import run_thread_limit
 from gan_lightning.training.trainer import first_exception
@@ -90,6 +93,7 @@ class ReplayPlan(NamedTuple):
     plain: Plain  # the run's config, for this machine
     since: int  # the step of the checkpoint to start from; 0: from the beginning
     processes: int  # that repeat it together
+    skipped: list[str]  # a line for each newer checkpoint that can't be used
 
 
 def plan_replay(run: Run, step: int) -> ReplayPlan:
@@ -106,15 +110,17 @@ def plan_replay(run: Run, step: int) -> ReplayPlan:
     processes, gpus, on = world_size(plain), torch.cuda.device_count(), plain["trainer"].get("accelerator")
     if processes > max(gpus, 1) and (on in ("gpu", "cuda") or (gpus and on != "cpu")):
         raise UserError(f"run={run.path}: {processes} processes trained it, each on a GPU of its own; this machine has {gpus}")
-    known = [saved for saved, path in run.checkpoints.items() if saved < step and not damage(path)]
-    if not known and plain["fork"]:
-        known = [fork(run, plain)]
-    return ReplayPlan(plain, max(known, default=0), processes)
+    earlier = {saved: path for saved, path in run.checkpoints.items() if saved < step}
+    since, damaged = newest_good(earlier, ExpectedCheckpoint(run, validate(run.config)).find_mistake)
+    if since is None:
+        since = fork(run, plain) if plain["fork"] else 0
+    skipped = [f"{path}: {why}; going on from step {since} instead" for path, why in damaged.items()]
+    return ReplayPlan(plain, since, processes, skipped)
 
 
 def replay_step(run: Run, step: int, processes: int = 1) -> tuple[StepRecord, pl.Trainer]:
     """Repeat iteration `step` in `processes` processes; return its record and the Trainer after it. Raises UserError."""
-    plain, since, needed = plan_replay(run, step)
+    plain, since, needed, _ = plan_replay(run, step)
     if needed != processes:
         alone = "one alone" if processes == 1 else f"{processes}"
         raise UserError(f"run={run.path}: {needed} processes trained it; {alone} can't take its steps again")
@@ -140,13 +146,23 @@ def fork(run: Run, plain: Plain) -> int:
     A parent's checkpoint that is missing or damaged is made again by a replay. Raises UserError.
     """
     parent, step = Run(plain["fork"]["run"]), plain["fork"]["step"]
-    target = run.checkpoint_path(step)
     source = parent.checkpoints.get(step)
-    if source is None or damage(source):
-        source = target
-        replay_step(parent, step)[1].save_checkpoint(source)
-    with run_thread_limit(run):
-        inherit_checkpoint(parent, source, plain, target)
+    why = None if source is None else damage(source, ExpectedCheckpoint(parent, validate(parent.config)).find_mistake)
+    if source is not None and why is None:
+        with run_thread_limit(run):
+            inherit_checkpoint(parent, source, plain, run)
+        return int(step)
+    if why is not None:
+        print(f"{source}: {why}; step {step} is repeated instead", file=sys.stderr)
+    for line in plan_replay(parent, step).skipped:
+        print(line, file=sys.stderr)
+    temporary = ReplaceFile(run.checkpoint_path(step).with_name("parent.ckpt")).temporary
+    try:
+        replay_step(parent, step)[1].save_checkpoint(temporary)
+        with run_thread_limit(run):
+            inherit_checkpoint(parent, temporary, plain, run)
+    finally:
+        temporary.unlink(missing_ok=True)
     return int(step)
 
 

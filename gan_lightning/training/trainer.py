@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from gan_lightning.callback.event_file import follow_earlier_sessions, unique_suffix
 from gan_lightning.callback.preemption import Preemption, SynchronizedStop
 from gan_lightning.config.instantiate import build_bare_trainer, build_metrics, instantiate, instantiate_group
 from gan_lightning.config.resolve import Plain
@@ -31,14 +32,18 @@ def build_trainer(plain: Plain, run: Run, data: Data, resume: int | None = None)
     logger: Any = instantiate(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
     if isinstance(logger, TensorBoardLogger):
         purge_step = run.first_step if resume is None else resume + 1
-        logger = instantiate(plain["logger"], save_dir=str(run.path), purge_step=purge_step)
-    return build_bare_trainer(
+        named = {"purge_step": purge_step, "filename_suffix": unique_suffix()}
+        logger = instantiate(plain["logger"], save_dir=str(run.path), **named)
+    trainer = build_bare_trainer(
         plain,
         logger=logger,
         callbacks=[preemption, *callbacks.values(), SynchronizedStop(run, preemption), checkpoint],
-        plugins=[DurableCheckpointIO()],
+        plugins=[DurableCheckpointIO(run.id)],
         default_root_dir=str(run.path),
     )
+    if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
+        follow_earlier_sessions(logger.experiment)
+    return trainer
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from torch import nn
 
 from gan_lightning.callback.checkpoint import Checkpoint
 from gan_lightning.callback.health import Health
+from gan_lightning.config.validate import validate
 from gan_lightning.gan import GAN
 from gan_lightning.loss.hinge import Hinge
 from gan_lightning.loss.least_squares import LeastSquares
@@ -384,7 +385,7 @@ def test_a_failed_run_reports_one_line(command, tmp_path, monkeypatch):
     assert result["reason"].endswith("is not finite since step 26")
     run = Run(tmp_path / "run")
     assert list(run.checkpoints) == [10, 20]
-    state, _ = load_state(run)
+    state, _ = load_state(run, validate(run.config))
     assert all(x.isfinite().all() for x in state.values() if x.is_floating_point())
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ import pytest
 from browser import ALL, CHROMIUM, Browser, ended
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 from waiting import until
 
-from gan_lightning.callback import image_logging
-from gan_lightning.sweep.report.curves import read_records
+from gan_lightning.callback import event_file, image_logging
+from gan_lightning.sweep.report.curves import read_curves, read_records
 from gan_lightning.sweep.report.write import write_report
 
 TINY = """# @package _global_
@@ -114,6 +116,37 @@ def test_a_resumed_run_shows_each_image_once(tmp_path):
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "scalars": 0}).Reload()
     assert [e.step for e in events.Images("sample/ema")] == [0, 10, 20, 30, 40]
     assert [e.step for e in events.Scalars("loss/d")] == [0, 10, 20, 30, 40]
+
+
+def test_sessions_are_in_their_order_whatever_the_clock_says(command, tmp_path, monkeypatch):
+    """The clock is set back an hour, and once to the second of an earlier session with the same process number."""
+    began, line = time.time(), ("experiment=digits_fast", "model.width=4", "data.batch_size=16", "trainer.accelerator=cpu")
+    line += ("trainer.max_steps=4", "callback.scalars.every_n_steps=1", "metric=none", "hydra.run.dir=run")
+    assert command("gan-train", *line).code == 0
+    for steps, offset in ((8, -3600), (12, -3600), (16, -1.7e9)):
+        with monkeypatch.context() as patch:
+            patch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+            patch.setattr(event_file_writer.time, "time", lambda offset=offset: began + offset)
+            assert command("gan-train", "run=run", f"trainer.max_steps={steps}").code == 0
+    assert len(files(tmp_path / "run")) == 8
+    events = EventAccumulator(str(tmp_path / "run"), size_guidance={"scalars": 0, "images": 0}).Reload()
+    assert [e.step for e in events.Scalars("loss/d")] == [*range(1, 17)]
+    assert [e.step for e in events.Images("sample/interpolation")] == [4, 8, 12, 16]
+    assert read_curves(tmp_path / "run")["loss/d"].steps.tolist() == [*range(1, 17)]
+
+
+def test_a_session_after_those_of_earlier_versions(tmp_path):
+    """Whose files have names of the clock alone, here one of the future."""
+    log(TensorBoardLogger(tmp_path, name="", version="", purge_step=0), 0, 10, 20)
+    for path in files(tmp_path):
+        path.rename(path.with_name(path.name.replace(path.name[20:30], "4102444800")))
+    logger = TensorBoardLogger(tmp_path, name="", version="", purge_step=11, filename_suffix=event_file.unique_suffix())
+    event_file.follow_earlier_sessions(logger.experiment)
+    log(logger, 20, 30)
+    assert [path.name[20:30] for path in files(tmp_path)] == ["4102444800"] * 2 + ["4102444801"] * 2
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "scalars": 0}).Reload()
+    assert [e.step for e in events.Images("sample/ema")] == [0, 10, 20, 30]
+    assert [e.step for e in events.Scalars("loss/d")] == [0, 10, 20, 30]
 
 
 def test_images_have_a_limit(command, tiny, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 
 import torch
@@ -31,17 +30,17 @@ def load_weights(weights: str | None, url: str, feature: str) -> tuple[dict[str,
         except (OSError, RuntimeError):
             raise DataError(f"feature={feature}: {url} can't be downloaded; fetch it, and give feature.weights=PATH") from None
     try:
-        content = path.read_bytes()
+        tensors = safe_load.load(path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         why = f"{path}: {error.strerror}"
         raise DataError(f"feature={feature}: {why}; wanted: {filename}, given by feature.weights=PATH") from None
-    try:
-        tensors = safe_load.load(io.BytesIO(content))
-        if not (isinstance(tensors, dict) and all(isinstance(value, Tensor) for value in tensors.values())):
-            raise TypeError
-    except Exception:  # an untrusted file may fail in any way
-        raise DataError(f"feature={feature}: {path} does not hold plain tensors as {filename} does") from None
-    return tensors, hashlib.sha256(content).hexdigest()[:6]
+    except safe_load.UnsafeFileError:
+        tensors = None
+    if not (isinstance(tensors, dict) and all(isinstance(value, Tensor) for value in tensors.values())):
+        raise DataError(f"feature={feature}: {path} does not hold plain tensors as {filename} does")
+    return tensors, digest[:6]
 
 
 def rgb(samples: Tensor) -> Tensor:  # (N, 1 to 4, H, W) in [-1, 1] -> (N, 3, H, W) uint8

@@ -23,6 +23,7 @@ from gan_lightning.sweep.plan import Job, Plan
 from gan_lightning.sweep.search.study import Study
 from gan_lightning.sweep.search.types import Outcome
 from gan_lightning.training.data_change import ChangedDataError, require_same_data
+from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
 
 PRUNED = "pruned"  # the trial's attribute that keeps why its run was stopped, for a worker that takes it over
 
@@ -59,7 +60,8 @@ class Attempt:
     def train(self, trial: Trial, run: Run, plain: Plain) -> Outcome:
         """Train the trial's run, unless it is over already, and return the trial's outcome."""
         watch = PruningWatch(trial, run, plain, self.study)
-        over = run.finished(plain["trainer"]["max_steps"]) or run.result.get("status") == "failed"
+        finished = run.finished(plain["trainer"]["max_steps"], ExpectedCheckpoint(run, plain).find_mistake)
+        over = finished or run.result.get("status") == "failed"
         if not over and watch.reason is None:
             run_in_subprocess(run, watch)
         return trial_outcome(run, watch.reason or watch.alarm_reason(run.result), [o.name for o in self.study.objectives])
