@@ -22,6 +22,7 @@ from gan_lightning.config.switches import command_line, parse_switches, refuse_u
 from gan_lightning.config.text_keys import quote_line
 from gan_lightning.config.world_size import is_distributed
 from gan_lightning.distributed import slurm, stopping
+from gan_lightning.distributed.process import outlive_readers
 from gan_lightning.distributed.rendezvous import agree_on_config, report_user_error, share_run_dir
 from gan_lightning.run.begin import begin_on_rank_zero
 from gan_lightning.storage.home import expand_home
@@ -48,6 +49,7 @@ def run_command() -> None:
         if is_fork(line):
             line = expand_fork(line)
         if run_dir is not None:
+            outlive_readers()
             sys.exit(resume(run_dir, [argument for argument in line if not argument.startswith("run=")]))
         refuse_acceptance(line)
         switches = parse_switches(line)
@@ -55,7 +57,10 @@ def run_command() -> None:
         multirun = switches.multirun or "hydra.mode=MULTIRUN" in switches.overrides
         switches.overrides = quote_line(composer, switches.overrides, multirun)
         sys.argv[1:] = command_line(switches)
-        if switches.help or switches.cfg or switches.info:
+        prints = switches.help or switches.cfg or switches.info
+        if not (prints or switches.hydra_help or switches.shell_completion):
+            outlive_readers()
+        if prints:
             composer.compose(switches.overrides)
             composer.refuse_new(switches.overrides)
         elif multirun:
@@ -97,16 +102,18 @@ def preflight_command(composer: Composer, overrides: list[str]) -> list[str]:
 def job(config: DictConfig) -> None:
     """Train one run in the directory that Hydra has made, and exit with its code unless that is 0."""
     from gan_lightning.config.preflight import validate_and_preflight
+    from gan_lightning.run.unrecorded_end import preemption_recorded
     from gan_lightning.training.fit import train
 
     hydra_config = HydraConfig.get()
     overrides = [override for override in hydra_config.overrides.task if not override.startswith("hydra.")]
     with exit_codes(report_user_error, config.debug, foreign=True):
         run = begin_on_rank_zero(hydra_config.runtime.output_dir, config, overrides)
-        if run.finished(config.trainer.max_steps):
-            print(f"already finished, skipped: {run.path}")
-        elif code := train(run, validate_and_preflight(config)):
-            sys.exit(code)
+        with preemption_recorded(run):
+            if run.finished(config.trainer.max_steps):
+                print(f"already finished, skipped: {run.path}")
+            elif code := train(run, validate_and_preflight(config)):
+                sys.exit(code)
 
 
 if __name__ == "__main__":
