@@ -4,6 +4,8 @@ python fork_server.py LOG, then one request a line: {"line", "folder", "kill_aft
 thread runs when it forks, so that no lock is left held. `kill_after`: seconds after which SIGKILL ends the child.
 """
 
+import contextlib
+import importlib
 import json
 import os
 import signal
@@ -13,6 +15,9 @@ import time
 from pathlib import Path
 
 from waiting import HANG
+
+IMPORTED = ("cli.train", "cli.resume", "config.preflight", "training.fit", "sweep.execute", "data.digits", "data.ring", "model.mlp",
+            "model.resize_convolution", "metric.class_accuracy", "metric.fid")  # fmt: skip
 
 
 class ForkServer:
@@ -67,7 +72,8 @@ def interrupt(number, step, place):
     def caught(self, *given):
         at = given[0].global_step - 1 if place == "save" else self.global_step
         if at == step - 1 and (name != "update_player" or given[0] == place):
-            os.kill(os.getpid(), number)
+            for _ in range(2 if number == signal.SIGHUP else 1):
+                os.kill(os.getpid(), number)
         return whole(self, *given)
 
     setattr(owner, name, caught)
@@ -96,6 +102,46 @@ def kill_a_worker(step):
     GAN.training_step = caught
 
 
+def lose_output(kind):
+    """Leave stdout and stderr as a shell does, or a terminal, or a disk."""
+    if kind == "closed":
+        os.close(1), os.close(2)
+        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
+        return
+    kept, lost = os.openpty() if kind == "terminal gone" else os.pipe()
+    if kind == "full disk":
+        lost = os.open("/dev/full", os.O_WRONLY)
+    if kind == "slow reader":
+        os.set_blocking(lost, False)
+    else:
+        os.close(kept)
+    for stream in (1, 2):
+        os.dup2(lost, stream)
+    with contextlib.suppress(BlockingIOError):
+        while kind == "slow reader":
+            os.write(lost, bytes(4096))
+    if kind == "unbuffered":
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(write_through=True)
+
+
+def hang_up(step):
+    """Close the terminal in a step."""
+    lose_output("terminal gone")
+    interrupt(signal.SIGHUP, step, "start")
+
+
+def ignore(number, step):
+    """Start as by `nohup`, and send the signal that is ignored."""
+    signal.signal(number, signal.SIG_IGN)
+    interrupt(number, step, "start")
+
+
+def set_variables(variables):
+    """Leave variables of an earlier shell in the environment."""
+    os.environ.update(variables)
+
+
 def child(request, log):
     os.chdir(request["folder"])
     for stream in (1, 2):
@@ -119,7 +165,8 @@ def child(request, log):
 
 
 def serve():
-
+    for name in IMPORTED:
+        importlib.import_module(f"gan_lightning.{name}")
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "a thread is running"
     with Path(sys.argv[1]).open("a") as log:
         for text in sys.stdin:

@@ -62,7 +62,7 @@ def drop_what_fails(name: Literal["stdout", "stderr"], errors: str) -> None:
     raw = DroppingFile(descriptor)
     raw.name = f"<{name}>"
     dropping = io.TextIOWrapper(
-        raw if unbuffered else io.BufferedWriter(raw),  # type: ignore[arg-type]
+        raw if unbuffered else io.BufferedWriter(raw),
         encoding=None if stream is None else stream.encoding,
         errors=errors,
         line_buffering=name == "stderr" or raw.isatty(),
