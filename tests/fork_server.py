@@ -16,7 +16,7 @@ from pathlib import Path
 
 from waiting import HANG
 
-IMPORTED = ("cli.train", "cli.resume", "config.preflight", "training.fit", "sweep.execute", "data.digits", "data.ring", "model.mlp",
+IMPORTED = ("cli.train", "cli.resume", "config.preflight", "training.fit", "sweep.execute", "data.digits", "data.ring", "model.mlp", "callback.scores", "callback.samples",
             "model.resize_convolution", "metric.class_accuracy", "metric.fid")  # fmt: skip
 
 
@@ -104,6 +104,10 @@ def kill_a_worker(step):
 
 def lose_output(kind):
     """Leave stdout and stderr as a shell does, or a terminal, or a disk."""
+    if kind == "ascii":
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding="ascii")
+        return
     if kind == "closed":
         os.close(1), os.close(2)
         sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
@@ -138,8 +142,11 @@ def ignore(number, step):
 
 
 def set_variables(variables):
-    """Leave variables of an earlier shell in the environment."""
+    """Leave variables of an earlier shell in the environment, and let Lightning read them as it does while it is imported."""
+    from lightning_fabric.utilities import rank_zero
+
     os.environ.update(variables)
+    rank_zero.rank_zero_only.rank = rank_zero._get_rank() or 0
 
 
 def child(request, log):

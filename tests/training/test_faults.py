@@ -9,7 +9,7 @@ import pytest
 from fork_server import ForkServer
 
 STEPS = 12
-TINY = ("experiment=ring_fast", "trainer.max_steps=3", "data.batch_size=16", "metric=none", "logger=none")
+TINY = ("experiment=ring_fast", "trainer.max_steps=3", "data.batch_size=16", "metric=none")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def go_on(server, begun, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("kind", ["no reader", "unbuffered", "full disk", "closed", "terminal gone", "slow reader"])
+@pytest.mark.parametrize("kind", ["ascii", "no reader", "unbuffered", "full disk", "closed", "terminal gone", "slow reader"])
 def test_output_that_is_lost_ends_no_training(go_on, kind):
     assert go_on("lose_output", kind) == (0, "finished", None, STEPS)
 
@@ -62,6 +62,12 @@ def test_what_nohup_ignores_stays_ignored(go_on):
 def test_every_signal_that_would_end_a_process_saves_first(go_on, name):
     number = getattr(signal, f"SIG{name}")
     assert go_on("interrupt", number, 5, "generator") == (128 + number, "preempted", f"SIG{name}", 5)
+
+
+@pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "SLURM_PROCID"])
+def test_a_rank_that_a_shell_left_behind_is_none(go_on, name):
+    """Before, nothing was logged on a rank that is not the first, and a callback failed at the first step."""
+    assert go_on("set_variables", {name: "1"}) == (0, "finished", None, STEPS)
 
 
 def test_a_folder_that_is_not_utf_8(go_on, tmp_path):
