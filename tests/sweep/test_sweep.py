@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import held
 import pytest
@@ -20,7 +21,8 @@ from waiting import HANG, until
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.resolve import load_resolved
 from gan_lightning.config.validate import validate
-from gan_lightning.sweep import gpu_lease, plan
+from gan_lightning.run import lock
+from gan_lightning.sweep import gpu_lease, plan, status
 
 TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every_n_steps=2")
 MYLAB = f'''
@@ -247,6 +249,22 @@ def test_a_job_that_runs_elsewhere_is_left_alone(command, tmp_path):
     repeated = command("gan-train", *line)
     assert repeated.code == 0, repeated.err
     assert "1 to go on with, 1 finished already" in repeated.out
+
+
+def test_a_job_that_another_sweep_has_just_begun_is_left_alone(command, tmp_path, monkeypatch):
+    """The other one had not locked it yet when this one looked."""
+    line = ("-m", *TINY, "seed=0", "hydra.sweep.dir=all")
+    assert command("gan-train", *line).code == 0
+    run = tmp_path / "all" / "checkpoint.every_n_steps=2,metric=none,seed=0"
+    (run / "result.json").write_text(json.dumps(result(run) | {"status": "running", "step": 2}))
+    with lock.locked(run):
+        before = {name: (run / name).read_bytes() for name in ("result.json", ".lock.owner")}
+        with monkeypatch.context() as patch:
+            patch.setattr(status, "lock", SimpleNamespace(read_owner=lambda _: None))
+            done = command("gan-train", *line)
+        assert {name: (run / name).read_bytes() for name in before} == before
+    assert done.code == 1
+    assert "running at step 2" in done.out
 
 
 @pytest.mark.slow
