@@ -24,11 +24,12 @@ from gan_lightning.config.resolve import resolve
 from gan_lightning.config.threads import VARIABLE
 from gan_lightning.distributed.process import outlive_readers, prepare_process
 from gan_lightning.distributed.rendezvous import agree_on_config
-from gan_lightning.distributed.stopping import Preempted, blocked_signals, exit_on_signal
+from gan_lightning.distributed.stopping import Preempted, blocked_signals, ending, exit_on_signal
 from gan_lightning.run.begin import begin_on_rank_zero
 from gan_lightning.run.directory import Run
 from gan_lightning.run.unrecorded_end import preemption_recorded, record_end, record_exit_code
 from gan_lightning.sweep.gpu_lease import lease_gpus
+from gan_lightning.sweep.workers import run_in_worker
 from gan_lightning.training.fit import train
 
 SUBMITIT = "SUBMITIT_EXECUTOR"  # set in a process that submitit has started for this job alone
@@ -43,6 +44,19 @@ POLL_SECONDS = 0.1  # between two calls of `should_stop`
 
 def job(config: DictConfig) -> None:
     """Train one job of a sweep: the task function of Hydra's launchers. A UserError is printed on stderr, not raised."""
+    if multiprocessing.parent_process() is None:
+        start_job(config)
+    else:
+        run_in_worker(lambda: start_job(config))
+
+
+def start_job(config: DictConfig) -> None:
+    """Begin the run of a job, and train it in a process of its own, or in this one if submitit has started it for this job.
+
+    Does nothing once a signal has ended the sweep.
+    """
+    if ending:
+        return
     prepare_process()
     outlive_readers()
     task = HydraConfig.get()

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from hydra.core.plugins import Plugins
@@ -24,11 +25,14 @@ from gan_lightning.run.directory import Run
 from gan_lightning.run.unrecorded_end import NO_REASON, locked_if_free
 from gan_lightning.sweep.job import job
 from gan_lightning.sweep.plan import Job, Plan
+from gan_lightning.sweep.workers import launch_in_workers
 
 BATCH_SIZES = {  # jobs per call of a launcher; any other launcher receives all jobs in one call
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher": 1,  # it keeps the config of every job until the call returns
     "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher": os.cpu_count() or 1,  # it starts all at once
 }
+
+JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 
 
 def launch_jobs(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
@@ -41,6 +45,7 @@ def launch_jobs(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
     config = hydra.compose_config(composer.name, overrides, RunMode.MULTIRUN, with_log_configuration=False)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=config)
+    in_workers = config.hydra.launcher["_target_"] == JOBLIB
     batch_size = BATCH_SIZES.get(config.hydra.launcher["_target_"], len(pending))
     for start in range(0, len(pending), max(batch_size, 1)):
         batch = pending[start : start + batch_size]
@@ -48,7 +53,8 @@ def launch_jobs(composer: Composer, plan: Plan, pending: Sequence[Job]) -> None:
         states: list[ClusterState] = []
         try:
             with wait_for_every_job(states):
-                launcher.launch(lines, initial_job_idx=start)
+                launch = partial(launcher.launch, lines, initial_job_idx=start)
+                launch_in_workers(launch) if in_workers else launch()
         except Exception as error:
             if not any((plan.folder / planned.directory / "config.yaml").exists() for planned in batch):
                 choice = config.hydra.runtime.choices.get("hydra/launcher", "basic")
