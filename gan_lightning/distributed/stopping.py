@@ -49,7 +49,7 @@ def catchable_signals() -> list[signal.Signals]:
 def exit_on_signal() -> Iterator[None]:
     """Turn every signal that would end this process, except SIGINT, into Preempted until training installs its own handlers.
 
-    Rank 0 of a SLURM job requeues the job.
+    Rank 0 of a SLURM job requeues the job. After a signal the handlers remain: a second one must not change the exit code.
     """
     ending.clear()
     previous = {number: signal.signal(number, leave) for number in catchable_signals() if number is not signal.SIGINT}
@@ -60,9 +60,9 @@ def exit_on_signal() -> Iterator[None]:
             print(f"job {job} is queued again")
         raise
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        ending.clear()
+        if not ending:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 @contextmanager

@@ -37,7 +37,10 @@ def left():
 @pytest.mark.parametrize(
     "names",
     [
-        *[(name,) for name in (*NEEDED, "LOCAL_WORLD_SIZE", "GROUP_RANK", "NODE_RANK", "TORCHELASTIC_RUN_ID", "JSM_NAMESPACE_RANK")],
+        *[
+            (name,)
+            for name in (*NEEDED, "LOCAL_WORLD_SIZE", "GROUP_RANK", "NODE_RANK", "TORCHELASTIC_RUN_ID", "JSM_NAMESPACE_RANK")
+        ],
         *[(f"SLURM_{name}",) for name in ("PROCID", "LOCALID", "STEP_NUM_TASKS", "NTASKS", "RESTART_COUNT", "JOB_ID")],
         ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
         ("RANK", "LOCAL_RANK"),

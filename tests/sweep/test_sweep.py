@@ -373,7 +373,7 @@ def test_every_launcher_composes_and_is_allowed(launcher, more, tmp_path):
     ]
 
 
-ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", kinds(ENDINGS, signal.SIGTERM, signal.SIGKILL), ids=lambda n: n.name)
@@ -400,6 +400,24 @@ def test_an_interrupted_sweep_saves_its_job_and_is_resumed(command, mylab, tmp_p
         assert "2 jobs: 1 new, 1 to go on with" in repeated.out
         assert (run / "samples" / "step=00000000.png").stat().st_mtime_ns == began, "the job started again from step 0"
         assert result(run)["step"] == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_joblib_kills_its_workers_after_their_jobs_have_saved(mylab, tmp_path, workers):
+    line = ("-m", *mylab, "experiment=ring_fast", "trainer.max_steps=7,8,9", "logger=none", "metric=none", "augmentation=held")
+    child = start(tmp_path, *line, "hydra.sweep.dir=all", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}")
+    try:
+        until((tmp_path / "held").exists, child)
+        child.send_signal(signal.SIGHUP)
+        out, _ = child.communicate(timeout=HANG)
+    finally:
+        child.kill()
+    assert child.returncode == 129, out
+    ended = [result(path.parent) for path in tmp_path.glob("all/*/result.json")]
+    assert len(ended) <= workers, "another job began"
+    assert ("preempted", "SIGHUP", 6) in [(r["status"], r["reason"], r["step"]) for r in ended], ended
+    assert not [r for r in ended if r["status"] == "running"]
 
 
 def test_the_resolved_copy_equals_the_config(tmp_path):

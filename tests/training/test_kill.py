@@ -150,7 +150,7 @@ def test_noise_that_forgets_the_step_is_seen(lab):
     assert "state_dict" in differing(lab.folder / "forgetful", lab.folder / "forgetful-whole")
 
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU, signal.SIGUSR2)
 POINTS = [(step, place) for step in (1, 20, 2, 31, 38) for place in ("start", "discriminator", "generator", "save")]
 SOME = [(1, "generator"), (20, "save")]
 
@@ -167,7 +167,7 @@ def test_a_signal_at_any_point_costs_no_step(lab, every):
         lab.whole("penalties")
     again = [(20, "save"), (31, "discriminator")]  # gone on with to the end
     for i, (step, place) in enumerate(POINTS if every else SOME):
-        number, run = SIGNALS[i % 3], f"signal-{every}-{step}-{place}"
+        number, run = SIGNALS[i % len(SIGNALS)], f"signal-{every}-{step}-{place}"
         words = ["checkpoint.every_n_steps=1"] if place == "save" else []
         code, _ = lab.server.run(
             *lab.line("penalties", run), *words, folder=lab.folder, sabotage=["interrupt", number, step, place]
