@@ -93,17 +93,21 @@ CURE = "torchrun and srun set them; to train alone: unset RANK WORLD_SIZE LOCAL_
         (COMPLETE | {"LOCAL_WORLD_SIZE": "0"}, "LOCAL_WORLD_SIZE=0: should be a whole number from 1 to 2"),
     ],
 )
-def test_what_is_incomplete_or_no_number_is_one_line(variables, command, values, line):
+def test_what_is_incomplete_or_no_number_is_one_line(variables, values, line):
     variables(**values)
     with pytest.raises(UserError) as refused:
         settle_rank_variables()
     assert refused.value.lines == (f"{line}; {CURE}",)
-    variables(**values)
-    for words in (("gan-train", "-m", "seed=0"), ("gan-replay", "run=run", "step=1"), ("gan-evaluate", "run=run")):
-        done = command(*words)
-        assert (done.code, done.out) == (2, "")
-        variables(**values)
-        assert done.err == f"{line}; {CURE}\n"
+
+
+@pytest.mark.parametrize(
+    "words", [("gan-train", "-m", "seed=0"), ("gan-replay", "run=run", "step=1"), ("gan-evaluate", "run=run")]
+)
+def test_every_command_prints_that_line(variables, command, words):
+    variables(RANK="0", WORLD_SIZE="2")
+    done = command(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"RANK=0 WORLD_SIZE=2: LOCAL_RANK, MASTER_ADDR, MASTER_PORT not set; {CURE}\n"
 
 
 @pytest.mark.parametrize("port", ["", "x", "0", "65536", str(10**30)])

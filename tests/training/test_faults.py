@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from fork_server import ForkServer
+from kinds import kinds
 
 STEPS = 12
 TINY = ("experiment=ring_fast", "trainer.max_steps=3", "data.batch_size=16", "metric=none")
@@ -42,7 +43,10 @@ def go_on(server, begun, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("kind", ["ascii", "no reader", "unbuffered", "full disk", "closed", "terminal gone", "slow reader"])
+LOST = ("ascii", "no reader", "unbuffered", "full disk", "closed", "terminal gone", "slow reader")
+
+
+@pytest.mark.parametrize("kind", kinds(LOST, "no reader", "full disk", "closed"))
 def test_output_that_is_lost_ends_no_training(go_on, kind):
     assert go_on("lose_output", kind) == (0, "finished", None, STEPS)
 
@@ -58,13 +62,13 @@ def test_what_nohup_ignores_stays_ignored(go_on):
     assert go_on("ignore", signal.SIGHUP, 5) == (0, "finished", None, STEPS)
 
 
-@pytest.mark.parametrize("name", ["QUIT", "ABRT", "ALRM", "VTALRM", "PROF", "XCPU", "IO", "PWR"])
+@pytest.mark.parametrize("name", kinds(("QUIT", "ABRT", "ALRM", "VTALRM", "PROF", "XCPU", "IO", "PWR"), "QUIT", "XCPU"))
 def test_every_signal_that_would_end_a_process_saves_first(go_on, name):
     number = getattr(signal, f"SIG{name}")
     assert go_on("interrupt", number, 5, "generator") == (128 + number, "preempted", f"SIG{name}", 5)
 
 
-@pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "SLURM_PROCID"])
+@pytest.mark.parametrize("name", kinds(("RANK", "LOCAL_RANK", "SLURM_PROCID"), "SLURM_PROCID"))
 def test_a_rank_that_a_shell_left_behind_is_none(go_on, name):
     """Before, nothing was logged on a rank that is not the first, and a callback failed at the first step."""
     assert go_on("set_variables", {name: "1"}) == (0, "finished", None, STEPS)
