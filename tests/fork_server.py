@@ -6,6 +6,7 @@ start real ones. No thread runs when the server forks, so that no lock is left h
 """
 
 import atexit
+import contextlib
 import importlib
 import io
 import json
@@ -128,6 +129,18 @@ def start(module, *line, folder, env=None, stdout=subprocess.PIPE, stderr=subpro
     return Forked(pid, kept)
 
 
+def train(*line, folder, log, kill_after=None, sabotage=()):
+    """(exit code, seconds) of a `gan-train` that is killed after so many seconds; what it prints is added to a file."""
+    began = time.monotonic()
+    with log.open("ab") as file:
+        process = start("gan_lightning.cli.train", *line, folder=folder, stdout=file, stderr=file, sabotage=sabotage)
+    try:
+        process.wait(HANG if kill_after is None else kill_after)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return process.wait(), time.monotonic() - began
+
+
 # ── sabotage ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def forget_the_step():
     """Noise that goes on from wherever the generator stands, as in a framework that reseeds nothing."""
@@ -152,7 +165,8 @@ def interrupt(number, step, place):
     def caught(self, *given):
         at = given[0].global_step - 1 if place == "save" else self.global_step
         if at == step - 1 and (name != "update_player" or given[0] == place):
-            os.kill(os.getpid(), number)
+            for _ in range(2 if number == signal.SIGHUP else 1):  # from the kernel, and from the shell
+                os.kill(os.getpid(), number)
         return whole(self, *given)
 
     setattr(owner, name, caught)
@@ -179,6 +193,53 @@ def kill_a_worker(step):
     GAN.training_step = caught
 
 
+def lose_output(kind):
+    """Leave stdout and stderr as a shell does, or a terminal, or a disk."""
+    if kind == "ascii":
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding="ascii")
+        return
+    if kind == "closed":
+        os.close(1), os.close(2)
+        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
+        return
+    kept, lost = os.openpty() if kind == "terminal gone" else os.pipe()
+    if kind == "full disk":
+        lost = os.open("/dev/full", os.O_WRONLY)
+    if kind == "slow reader":
+        os.set_blocking(lost, False)
+    else:
+        os.close(kept)
+    for stream in (1, 2):
+        os.dup2(lost, stream)
+    with contextlib.suppress(BlockingIOError):
+        while kind == "slow reader":
+            os.write(lost, bytes(4096))
+    if kind == "unbuffered":
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(write_through=True)
+
+
+def hang_up(step):
+    """Close the terminal in a step."""
+    lose_output("terminal gone")
+    interrupt(signal.SIGHUP, step, "start")
+
+
+def ignore(number, step):
+    """Start as by `nohup`, and send the signal that is ignored."""
+    signal.signal(number, signal.SIG_IGN)
+    interrupt(number, step, "start")
+
+
+def set_variables(variables):
+    """Leave variables of an earlier shell in the environment, and let Lightning read them as it does while it is imported."""
+    from lightning_fabric.utilities import rank_zero
+
+    os.environ.update(variables)
+    rank_zero.rank_zero_only.rank = rank_zero._get_rank() or 0
+
+
 # ── the process itself ───────────────────────────────────────────────────────────────────────────────────────────────────
 class ForkedPython:
     """subprocess.Popen for `python … -m MODULE …`, by a fork of this process: how the launcher starts ranks here."""
@@ -191,7 +252,8 @@ class ForkedPython:
             if stdout == subprocess.DEVNULL:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             module, *line = words[words.index("-m") + 1 :]
-            leave(run_module(module, line, env))
+            become(env)
+            leave(run_module(module, line))
 
     def poll(self):
         if self.returncode is None:
@@ -225,15 +287,20 @@ def fork_children():
     assert job.multiprocessing is multiprocessing
 
 
-def run_module(module, line, env):
-    """Run a command of this package as the main program, and return its exit code."""
+def become(env):
+    """Take on the environment and the signals of a new interpreter."""
     weakref.finalize._registry.clear()  # the temporary folders of the process that was forked are not this one's
     os.environ.clear()
     os.environ.update(env)
     sys.path[:0] = [folder for folder in env.get("PYTHONPATH", "").split(os.pathsep) if folder and folder not in sys.path]
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_DFL)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def run_module(module, line):
+    """Run a command of this package as the main program, and return its exit code."""
     command = importlib.import_module(module)
     sys.argv = [command.__file__, *line]
     try:
@@ -252,7 +319,7 @@ def run_module(module, line, env):
 
 def leave(code):
     """End a forked process as an interpreter ends."""
-    for stop in (atexit._run_exitfuncs, sys.stdout.flush, sys.stderr.flush):
+    for stop in (atexit._run_exitfuncs, *(stream.flush for stream in (sys.stdout, sys.stderr) if stream)):
         try:
             stop()
         except (OSError, ValueError):  # nobody reads any more
@@ -268,11 +335,12 @@ def run_child(request, ends):
     sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115
     sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(i, "wb", closefd=False), "utf-8", write_through=True) for i in (1, 2))
     os.chdir(request["folder"])
+    become(request["env"])
     fork_children()
     if request["sabotage"]:
         name, *given = request["sabotage"]
         globals()[name](*given)
-    leave(run_module(request["module"], request["line"], request["env"]))
+    leave(run_module(request["module"], request["line"]))
 
 
 def import_everything():

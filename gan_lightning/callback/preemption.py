@@ -1,7 +1,8 @@
 """Signals that stop a run: it ends after the current iteration and is saved, never between D's step and G's.
 
-SIGINT (Ctrl-C), SIGTERM, and the two that clusters send before they take the machine away, SIGUSR1 and SIGUSR2. A second SIGINT
-interrupts at once. All ranks end at the same step, whichever of them received the signal or had another reason.
+These are all that would end the process: Ctrl-C, a closed terminal, `kill`, what a cluster sends before it takes the machine
+away, a limit of CPU time. The first one counts; a second SIGINT interrupts at once. All ranks end at the same step, whichever
+of them received the signal or had another reason.
 """
 
 from __future__ import annotations
@@ -12,10 +13,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from gan_lightning.distributed.stopping import StopAgreement
+from gan_lightning.distributed.stopping import StopAgreement, catchable_signals, ending
 from gan_lightning.run.directory import Run, Verdict
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Preemption(pl.Callback):
@@ -23,20 +22,23 @@ class Preemption(pl.Callback):
 
     def __init__(self) -> None:
         self.caught: signal.Signals | None = None
+        self.interrupted = False
         self.previous_handlers: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Replace the handlers that Lightning has just set: they save in the middle of an iteration and exit with 0."""
-        for number in SIGNALS:
+        for number in catchable_signals():
             self.previous_handlers[number] = signal.signal(number, self._catch)
         connector = trainer._signal_connector
         if connector.received_sigterm:  # before this hook; Lightning would exit with 0
             connector.received_sigterm, self.caught = False, signal.SIGTERM
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
-        if self.caught is signal.SIGINT and number == signal.SIGINT:
+        if self.interrupted and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.caught = signal.Signals(number)
+        self.interrupted = self.interrupted or number == signal.SIGINT
+        self.caught = self.caught or signal.Signals(number)
+        ending[:] = [self.caught]
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         for number, handler in self.previous_handlers.items():

@@ -3,7 +3,8 @@
 0    success
 2    the command can't do what was requested, and the user can correct the request (UserError)
 74   the disk is full, or its filesystem fails, whatever file was to be written (WriteError; EX_IOERR in sysexits.h)
-141  the reader of the command's output has closed the pipe, as `head` does (128 + SIGPIPE)
+141  the reader of the command's output has closed the pipe, as `head` does (128 + SIGPIPE); training goes on without a reader
+128 + n  signal n has ended the command, and training has saved its state
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from gan_lightning.config.errors import UserError, WriteError, print_user_error
 from gan_lightning.config.threads import environment_threads
+from gan_lightning.distributed.environment import settle_rank_variables
 from gan_lightning.distributed.process import prepare_process, use_utf8
 from gan_lightning.storage import atomic
 
@@ -30,7 +32,8 @@ def exit_codes(
 ) -> Iterator[None]:
     """Exit with the code of an error that is raised in this block, after `report` has printed it.
 
-    A value of OMP_NUM_THREADS that is no number is such an error, before the block begins.
+    A value of OMP_NUM_THREADS that is no number is such an error, before the block begins, and so are incomplete variables of
+    a rank.
 
     `foreign`: code of others runs in the block, so that an OSError is reported as a line only if the filesystem fails, and
     raised again otherwise.
@@ -39,6 +42,7 @@ def exit_codes(
     prepare_process()
     try:
         try:
+            settle_rank_variables()
             environment_threads()
             yield
         except SystemExit as stop:

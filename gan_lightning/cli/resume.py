@@ -55,6 +55,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     """
     from gan_lightning.config.preflight import validate_and_preflight
     from gan_lightning.run.directory import Run
+    from gan_lightning.run.unrecorded_end import preemption_recorded
     from gan_lightning.training.data_change import refuse_changed_layout
     from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
     from gan_lightning.training.fit import ConfigChange, train
@@ -84,7 +85,8 @@ def resume(run_dir: str, overrides: list[str]) -> int:
         return 0
     for change in changes:
         print(f"changed: {change}{describe_schedules(plain) if change.startswith('trainer.max_steps:') else ''}")
-    return train(run, plain, ConfigChange(config, changes, overrides, accepts_data))
+    with preemption_recorded(run):
+        return train(run, plain, ConfigChange(config, changes, overrides, accepts_data))
 
 
 def change_config(run: Run, overrides: list[str]) -> DictConfig:

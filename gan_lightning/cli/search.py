@@ -24,6 +24,7 @@ from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.switches import parse_switches
 from gan_lightning.config.text_keys import quote_line
+from gan_lightning.distributed.process import outlive_readers
 from gan_lightning.distributed.stopping import exit_on_signal
 from gan_lightning.run.directory import shorten_path
 from gan_lightning.storage.home import expand_home
@@ -84,6 +85,7 @@ def run_search(line: list[str]) -> int:
     if misspelt := [mistake for text in config_line if (mistake := suggest_argument(text))]:
         raise UserError(*misspelt)
     request = parse_arguments(Request, arguments)
+    outlive_readers()
     if importlib.util.find_spec("optuna") is None:
         raise UserError("gan-search: optuna is not installed; pip install 'gan-lightning[search]'")
     from gan_lightning.sweep.search.space import Space

@@ -23,6 +23,7 @@ from gan_lightning.config.switches import command_line, parse_switches, refuse_u
 from gan_lightning.config.text_keys import quote_line
 from gan_lightning.config.world_size import is_distributed
 from gan_lightning.distributed import slurm, stopping
+from gan_lightning.distributed.process import outlive_readers
 from gan_lightning.distributed.rendezvous import agree_on_config, report_user_error, share_run_dir
 from gan_lightning.run.begin import begin_on_rank_zero, job_config
 from gan_lightning.storage.home import expand_home
@@ -48,6 +49,7 @@ def run_command() -> None:
         refuse_undecodable(line)
         fork, line = take_fork(line)
         if run_dir is not None:
+            outlive_readers()
             sys.exit(resume(run_dir, [argument for argument in line if not argument.startswith("run=")]))
         refuse_acceptance(line)
         switches = parse_switches(line)
@@ -59,7 +61,10 @@ def run_command() -> None:
         overrides = switches.overrides
         switches.overrides = composer.for_hydra(overrides)
         sys.argv[1:] = command_line(switches)
-        if switches.help or switches.cfg or switches.info:
+        prints = switches.help or switches.cfg or switches.info
+        if not (prints or switches.hydra_help or switches.shell_completion):
+            outlive_readers()
+        if prints:
             config = composer.compose(overrides)
             composer.refuse_new(overrides)
             if fork and switches.cfg == "job":
@@ -111,16 +116,18 @@ def job(config: DictConfig) -> None:
     """Train one run in the directory that Hydra has made, and exit with its code unless that is 0."""
     from gan_lightning.config.preflight import validate_and_preflight
     from gan_lightning.config.validate import validate
+    from gan_lightning.run.unrecorded_end import preemption_recorded
     from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
     from gan_lightning.training.fit import train
 
     with exit_codes(report_user_error, config.debug, foreign=True):
         config, overrides = job_config(config)
         run = begin_on_rank_zero(HydraConfig.get().runtime.output_dir, config, overrides)
-        if run.finished(config.trainer.max_steps, ExpectedCheckpoint(run, validate(config)).find_mistake):
-            print(f"already finished, skipped: {run.path}")
-        elif code := train(run, validate_and_preflight(config)):
-            sys.exit(code)
+        with preemption_recorded(run):
+            if run.finished(config.trainer.max_steps, ExpectedCheckpoint(run, validate(config)).find_mistake):
+                print(f"already finished, skipped: {run.path}")
+            elif code := train(run, validate_and_preflight(config)):
+                sys.exit(code)
 
 
 if __name__ == "__main__":

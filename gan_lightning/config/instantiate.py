@@ -116,6 +116,8 @@ def build_bare_trainer(plain: Plain, **arguments: Any) -> pl.Trainer:
     distributed = world_size(plain) > 1 and is_distributed()
     # given explicitly, because Lightning would detect SLURM and take ranks and number of processes from its variables
     environment = TorchElasticEnvironment() if distributed else LightningEnvironment()
+    if not distributed:
+        environment.set_global_rank(0)  # Lightning took it from SLURM_PROCID, and only rank 0 logs
     arguments["plugins"] = [*arguments.get("plugins", []), environment]
     if world_size(plain) == 1:
         plain = plain | {"trainer": {key: value for key, value in plain["trainer"].items() if key != "strategy"}}

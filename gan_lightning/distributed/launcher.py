@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -22,10 +22,11 @@ from types import FrameType
 import torch.distributed as dist
 
 from gan_lightning.config.world_size import global_rank
+from gan_lightning.distributed.environment import REPORTS
 from gan_lightning.distributed.process import import_variables
+from gan_lightning.distributed.stopping import blocked_signals, catchable_signals, ending
 
 GRACE = 5.0  # seconds that the other ranks have to save and exit after one has failed
-REPORTS = "GAN_LIGHTNING_FAILURE_REPORTS"  # variable with the folder where failing ranks leave their reasons
 
 
 def report_failure(reason: str, root_cause: bool = False) -> None:
@@ -47,16 +48,15 @@ def start_ranks(command: Sequence[str], processes: int, reports: Path) -> tuple[
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     shared |= {"TORCHELASTIC_RUN_ID": "gan", "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
     shared |= {"GROUP_RANK": "0", REPORTS: str(reports)}
-    ranks = [
-        subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-m", *command],
-            env=os.environ | import_variables() | shared | {"RANK": str(i), "LOCAL_RANK": str(i)},
-            stdout=subprocess.DEVNULL if i else None,
-        )
-        for i in range(processes)
-    ]
-    with forward_signals(ranks):
+    ranks: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as stack:
         try:
+            with blocked_signals():  # in the ranks, too, until each of them has installed its handlers
+                for i in range(processes):
+                    environment = os.environ | import_variables() | shared | {"RANK": str(i), "LOCAL_RANK": str(i)}
+                    words, stdout = [sys.executable, "-P", "-m", *command], subprocess.DEVNULL if i else None
+                    ranks.append(subprocess.Popen(words, env=environment, stdout=stdout))  # noqa: S603
+                stack.enter_context(forward_signals(ranks))
             return monitor(ranks, reports)
         finally:
             for rank in ranks:
@@ -66,15 +66,16 @@ def start_ranks(command: Sequence[str], processes: int, reports: Path) -> tuple[
 
 @contextmanager
 def forward_signals(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Forward SIGTERM, SIGUSR1 and SIGUSR2 to the running ranks inside this block, and ignore SIGINT."""
+    """Forward every signal that would end this process to the running ranks inside this block, and ignore SIGINT."""
 
     def forward(number: int, _: FrameType | None) -> None:
+        ending[:] = ending or [signal.Signals(number)]
         for rank in ranks:
             if rank.poll() is None:
                 rank.send_signal(number)
 
-    previous = {n: signal.signal(n, forward) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
-    previous[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the ranks too
+    previous = {n: signal.signal(n, forward) for n in catchable_signals()}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the ranks too
     try:
         yield
     finally:
@@ -97,7 +98,8 @@ def monitor(ranks: Sequence[subprocess.Popen[bytes]], reports: Path) -> tuple[in
 def diagnose(ranks: Sequence[subprocess.Popen[bytes]], reports: Path) -> tuple[int, str | None]:
     """Return the exit code, and which rank failed and why; None if none did.
 
-    Names in this order the first root cause, killed ranks, ranks that no longer respond, the first report, an exit code.
+    Names in this order the first root cause, killed ranks, ranks that no longer respond, the first report, an exit code. Ranks
+    that a forwarded signal ended have not failed.
     """
     codes = [rank.poll() for rank in ranks]
     failed = next((i for i, rank in enumerate(ranks) if has_failed(rank)), None)
@@ -107,6 +109,8 @@ def diagnose(ranks: Sequence[subprocess.Popen[bytes]], reports: Path) -> tuple[i
         int(path.name): json.loads(path.read_text(encoding="utf-8")) for path in reports.iterdir() if path.name.isdigit()
     }
     causes = [i for i, failure in failures.items() if failure["root_cause"]]
+    if ending and not causes and any(code in (-ending[0], 128 + ending[0]) for code in codes):
+        return 128 + ending[0], None
     killed = {i: code for i, code in enumerate(codes) if code is not None and code < 0}
     silent = [i for i, code in enumerate(codes) if code is None and i not in failures]
     if killed and not causes:

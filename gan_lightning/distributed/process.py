@@ -1,15 +1,18 @@
-"""The preparation of each process of a command: its imports, an encoding for its output, a short folder for its sockets."""
+"""The preparation of each process of a command: its imports, its output, its signals, a short folder for its sockets."""
 
 from __future__ import annotations
 
 import codecs
 import io
+import logging
 import multiprocessing.util
 import os
 import sys
 import tempfile
 from pathlib import Path
 
+from gan_lightning.distributed import stopping
+from gan_lightning.distributed.streams import drop_what_fails, open_closed_descriptors
 from gan_lightning.storage.home import has_home, private_folder
 
 PACKAGES = Path(__file__).resolve().parents[2]  # the folder that this package was imported from
@@ -22,12 +25,19 @@ SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - multiprocessing
 
 
 def prepare_process() -> None:
-    """Let this process print any text on a terminal of any encoding, and do without a home folder and a short $TMPDIR."""
+    """Let this process print any text on a terminal of any encoding, and do without stderr, a home folder and a short $TMPDIR.
+
+    Signals that were blocked until now are delivered.
+    """
     os.environ.update(import_variables())
     codecs.register_error(PRINTABLE, replace_unprintable)
+    open_closed_descriptors()
+    drop_what_fails("stderr", PRINTABLE)
+    logging.raiseExceptions = False  # or a log that is full would print a traceback for each of its lines
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=PRINTABLE)
+    stopping.unblock_signals()
     shorten_socket_paths()
     if not has_home():
         os.environ.setdefault("MPLCONFIGDIR", str(private_folder() / "matplotlib"))  # else Matplotlib prints two warnings
@@ -43,6 +53,11 @@ def import_variables() -> dict[str, str]:
     if not sys.flags.safe_path and sys.path[:1] == [str(PACKAGES)]:
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGES), os.environ.get("PYTHONPATH")]))
     return variables
+
+
+def outlive_readers() -> None:
+    """Let this process, which trains, go on when nobody reads its output, and when there is no room for it."""
+    drop_what_fails("stdout", PRINTABLE)
 
 
 def use_utf8() -> None:

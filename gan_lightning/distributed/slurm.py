@@ -12,6 +12,9 @@ import signal
 import socket
 import subprocess
 
+from gan_lightning.config.errors import UserError
+from gan_lightning.distributed.environment import natural
+
 TIMEOUT = 20  # seconds for SLURM's own commands
 
 
@@ -20,12 +23,11 @@ def step_environment() -> dict[str, str] | None:
 
     A batch script is no step: it runs once, however many tasks its job may start.
     """
-    step = {name: os.environ.get(f"SLURM_{name}", "") for name in ("STEP_NUM_TASKS", "PROCID", "LOCALID", "NODEID")}
-    if not all(value.isdigit() for value in step.values()) or int(step["STEP_NUM_TASKS"]) < 2:
+    tasks, rank, local, node = (natural(f"SLURM_{name}") for name in ("STEP_NUM_TASKS", "PROCID", "LOCALID", "NODEID"))
+    if tasks is None or rank is None or local is None or node is None or not rank < tasks or tasks < 2:
         return None
-    variables = {"RANK": step["PROCID"], "WORLD_SIZE": step["STEP_NUM_TASKS"]}
-    variables |= {"LOCAL_RANK": step["LOCALID"], "GROUP_RANK": step["NODEID"]}
-    return variables | {"LOCAL_WORLD_SIZE": str(tasks_on_node(int(step["NODEID"])))}
+    values = {"RANK": rank, "WORLD_SIZE": tasks, "LOCAL_RANK": local, "GROUP_RANK": node}
+    return {name: str(value) for name, value in values.items()} | {"LOCAL_WORLD_SIZE": str(tasks_on_node(node))}
 
 
 def tasks_on_node(node: int) -> int:
@@ -40,11 +42,15 @@ def tasks_on_node(node: int) -> int:
 def master_environment() -> dict[str, str]:
     """Return MASTER_ADDR and MASTER_PORT: the step's first node, and a port computed from job and step.
 
-    Values that the environment already sets take precedence.
+    Values that the environment already sets take precedence. Raises UserError if they are no address or no port.
     """
+    if "MASTER_PORT" in os.environ and not 0 < (natural("MASTER_PORT") or 0) < 65536:
+        raise UserError(f"MASTER_PORT={os.environ['MASTER_PORT']}: should be a whole number from 1 to 65535, or unset")
+    if os.environ.get("MASTER_ADDR") == "":
+        raise UserError("MASTER_ADDR=: empty; give the first machine's name, or unset it")
     nodes = os.environ.get("SLURM_STEP_NODELIST", "127.0.0.1")
     name = next(iter(scontrol("show", "hostnames", nodes).split()), first_hostname(nodes))
-    job, step = (int(os.environ.get(f"SLURM_{key}", "0")) for key in ("JOB_ID", "STEP_ID"))
+    job, step = (int(re.sub("[^0-9]", "", os.environ.get(f"SLURM_{key}", ""))[:18] or 0) for key in ("JOB_ID", "STEP_ID"))
     master = {"MASTER_ADDR": node_address(name), "MASTER_PORT": str(10000 + (7 * job + step) % 20000)}
     return master | {key: os.environ[key] for key in master if key in os.environ}
 
@@ -65,13 +71,13 @@ def node_address(node: str) -> str:
 
 
 def requeue(caught: signal.Signals) -> str | None:
-    """Requeue this process's job and return its id; None without a job, or if the job was ended on purpose.
+    """Requeue this process's job and return its id; None without a job, or if a person or a limit ended it.
 
     SIGUSR1 and SIGUSR2 announce the end of the job's time (`sbatch --signal=USR1@60`). SIGTERM is either a preemption, during
     which the job's state is still RUNNING, or the end of a job that was cancelled or whose time is up.
     """
     job = job_id()
-    if job is None or caught is signal.SIGINT:
+    if job is None or caught not in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         return None
     if caught is signal.SIGTERM and "JobState=RUNNING" not in scontrol("show", "job", job):
         return None

@@ -17,7 +17,12 @@ from typing import Any
 from gan_lightning.distributed.slurm import requeue
 
 AHEAD = 2  # steps: no rank is more than one step ahead of another, because they share their gradients
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+NAMES = ("HUP", "INT", "QUIT", "ABRT", "ALRM", "TERM", "USR1", "USR2", "VTALRM", "PROF", "IO", "XCPU", "PWR", "STKFLT")
+SIGNALS = tuple(  # all that end a process unless it catches them, without those of a fault in the program, such as SIGSEGV
+    signal.Signals[f"SIG{name}"] for name in NAMES if f"SIG{name}" in signal.Signals.__members__
+)
+ALWAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # caught even if they were ignored at the start
+ending: list[signal.Signals] = []  # the signal that ends this process; later ones must not interrupt its saving
 
 
 class Preempted(SystemExit):
@@ -28,17 +33,26 @@ class Preempted(SystemExit):
         self.caught = caught
 
 
+def leave(number: int, _: FrameType | None) -> None:
+    """Raise Preempted, as the handler of a signal, unless an earlier signal is ending this process."""
+    if not ending:
+        ending.append(signal.Signals(number))
+        raise Preempted(ending[0])
+
+
+def catchable_signals() -> list[signal.Signals]:
+    """Return the signals to catch: without those that this process was started to ignore, as by `nohup`, or has a use for."""
+    return [n for n in SIGNALS if n in ALWAYS or signal.getsignal(n) in (signal.SIG_DFL, leave)]
+
+
 @contextmanager
 def exit_on_signal() -> Iterator[None]:
-    """Turn SIGTERM, SIGUSR1 and SIGUSR2 into Preempted until training installs its own handlers.
+    """Turn every signal that would end this process, except SIGINT, into Preempted until training installs its own handlers.
 
-    Rank 0 of a SLURM job requeues the job.
+    Rank 0 of a SLURM job requeues the job. After a signal the handlers remain: a second one must not change the exit code.
     """
-
-    def leave(number: int, _: FrameType | None) -> None:
-        raise Preempted(signal.Signals(number))
-
-    previous = {number: signal.signal(number, leave) for number in SIGNALS}
+    ending.clear()
+    previous = {number: signal.signal(number, leave) for number in catchable_signals() if number is not signal.SIGINT}
     try:
         yield
     except Preempted as error:
@@ -46,8 +60,27 @@ def exit_on_signal() -> Iterator[None]:
             print(f"job {job} is queued again")
         raise
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        if not ending:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+@contextmanager
+def blocked_signals() -> Iterator[None]:
+    """Block the signals in this thread and in processes that it starts here, until these call `unblock_signals`.
+
+    So none ends a process that has not yet installed its handlers, or is lost while its starter knows only some of several.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def unblock_signals() -> None:
+    """Deliver the signals that were blocked in this process since its start."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 class StopAgreement:

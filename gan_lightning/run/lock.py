@@ -24,10 +24,16 @@ from typing import NamedTuple
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from gan_lightning.config.errors import UserError
+from gan_lightning.distributed.environment import natural
+from gan_lightning.distributed.slurm import job_id
 from gan_lightning.storage.atomic import is_alive, write_text
 
 RECORD_TIMEOUT = 5.0  # seconds that a new owner may need to write its record
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+class LockedError(UserError):
+    """Signal that a run directory belongs to another process."""
 
 
 class Owner(NamedTuple):
@@ -36,14 +42,13 @@ class Owner(NamedTuple):
     host: str
     pid: int
     boot: str  # the kernel's boot id; containers on one machine share it, and the kernel's locks
-    job: str  # SLURM's id
+    job: str  # SLURM's id, of an array's task as ARRAY_TASK
     restarts: int  # of the job
 
     @classmethod
     def current(cls) -> Owner:
         """Return this process."""
-        job, restarts = (os.environ.get(f"SLURM_{name}", "") for name in ("JOB_ID", "RESTART_COUNT"))
-        return cls(socket.gethostname(), os.getpid(), boot_id(), job, int(restarts or 0))
+        return cls(socket.gethostname(), os.getpid(), boot_id(), job_id() or "", natural("SLURM_RESTART_COUNT") or 0)
 
     def is_local(self) -> bool:
         """Return whether the owner runs or ran on this machine, where the kernel's lock is reliable."""
@@ -77,16 +82,16 @@ def read_owner(folder: Path) -> Owner | None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Lock a run directory for this process.
+def locked(folder: Path, ended_job: str = "") -> Iterator[None]:
+    """Lock a run directory for this process; the record of a process of `ended_job`, a job of SLURM, does not count.
 
-    Raises UserError, with the owner's host and pid, if it belongs to another process, and OSError if nothing can be written.
+    Raises LockedError, with the owner's host and pid, if it belongs to another process, and OSError if nothing can be written.
     """
     with ExitStack() as stack:
         _lock(folder, stack)
         owner = read_owner(folder)
-        if owner is not None and not owner.has_ended():
-            raise UserError(describe_owner(folder, owner))
+        if owner is not None and not owner.has_ended() and not (ended_job and owner.job == ended_job):
+            raise LockedError(describe_owner(folder, owner))
         record = folder / ".lock.owner"
         write_text(record, json.dumps(Owner.current()._asdict()) + "\n")
         try:
@@ -114,7 +119,7 @@ def _acquire(lock: BaseFileLock, folder: Path, stack: ExitStack) -> None:
             owner = read_owner(folder)
             valid = owner is not None and (is_alive(owner.pid) or not owner.is_local())  # else a dead owner's old record
             if valid or time.monotonic() > deadline:
-                raise UserError(describe_owner(folder, owner)) from None
+                raise LockedError(describe_owner(folder, owner)) from None
             time.sleep(0.05)
         else:
             return

@@ -22,12 +22,14 @@ from gan_lightning.config import preflight, world_size
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import resolve
 from gan_lightning.config.threads import VARIABLE
-from gan_lightning.distributed.process import prepare_process
+from gan_lightning.distributed.process import outlive_readers, prepare_process
 from gan_lightning.distributed.rendezvous import agree_on_config
-from gan_lightning.distributed.stopping import Preempted, exit_on_signal
+from gan_lightning.distributed.stopping import Preempted, blocked_signals, ending, exit_on_signal
 from gan_lightning.run.begin import begin_on_rank_zero, job_config
 from gan_lightning.run.directory import Run
+from gan_lightning.run.unrecorded_end import preemption_recorded, record_end, record_exit_code
 from gan_lightning.sweep.gpu_lease import lease_gpus
+from gan_lightning.sweep.workers import run_in_worker
 from gan_lightning.training.fit import train
 
 SUBMITIT = "SUBMITIT_EXECUTOR"  # set in a process that submitit has started for this job alone
@@ -39,13 +41,26 @@ PRELOADED = [
     "gan_lightning.metric.class_accuracy",
     "gan_lightning.metric.fid",
 ]
-NO_REASON = "ended without a recorded reason"
 POLL_SECONDS = 0.1  # between two calls of `should_stop`
 
 
 def job(config: DictConfig) -> None:
     """Train one job of a sweep: the task function of Hydra's launchers. A UserError is printed on stderr, not raised."""
+    if multiprocessing.parent_process() is None:
+        start_job(config)
+    else:
+        run_in_worker(lambda: start_job(config))
+
+
+def start_job(config: DictConfig) -> None:
+    """Begin the run of a job, and train it in a process of its own, or in this one if submitit has started it for this job.
+
+    Does nothing once a signal has ended the sweep.
+    """
+    if ending:
+        return
     prepare_process()
+    outlive_readers()
     task = HydraConfig.get()
     path = Path(task.runtime.output_dir)
     print(f"\njob {task.job.num}: {path.name}", flush=True)
@@ -71,27 +86,22 @@ def run_in_subprocess(run: Run, should_stop: Callable[[], bool] | None = None) -
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     child = context.Process(target=child_main, args=(run.path, dict(os.environ)))
-    child.start()
+    with blocked_signals():  # also in the fork server, which must outlive its children, and in the child until it can save
+        child.start()
+    assert child.pid is not None
     try:
         while should_stop is not None and child.is_alive():
             child.join(POLL_SECONDS)
             if child.is_alive() and should_stop():
-                assert child.pid is not None
                 os.kill(child.pid, signal.SIGINT)
                 break
         child.join()
     except BaseException as error:  # this process is about to end: the child saves its state and ends first
-        assert child.pid is not None
         os.kill(child.pid, error.caught if isinstance(error, Preempted) else signal.SIGINT)
         child.join()
         raise
-    mark_dead(run, f"killed by {signal.Signals(-child.exitcode).name}" if child.exitcode and child.exitcode < 0 else NO_REASON)
-
-
-def mark_dead(run: Run, reason: str) -> None:
-    """Record a run as failed, with this reason, if its process is gone but its status is still `running`."""
-    if run.result.get("status") == "running":
-        run.record(status="failed", reason=reason)
+    finally:
+        record_exit_code(run, child.exitcode)
 
 
 def child_main(path: Path, environment: dict[str, str]) -> NoReturn:
@@ -104,9 +114,10 @@ def child_main(path: Path, environment: dict[str, str]) -> NoReturn:
     multiprocessing.set_start_method(multiprocessing.get_all_start_methods()[0], force=True)  # the first one is the default
     os.environ.clear()
     os.environ.update(environment)
-    prepare_process()
-    threading.Thread(target=exit_with_parent, daemon=True).start()
     with exit_on_signal():
+        prepare_process()
+        outlive_readers()
+        threading.Thread(target=exit_with_parent, daemon=True).start()
         sys.exit(train_run(path))
 
 
@@ -128,14 +139,13 @@ def train_run(path: Path) -> int:
         plain = resolve(run.config)
         num_gpus = 0 if plain["trainer"].get("accelerator") == "cpu" else world_size.world_size(plain)
         os.environ.setdefault(VARIABLE, "1")  # decides `threads: auto`: other jobs may run on this machine at the same time
-        with lease_gpus(num_gpus):
+        with preemption_recorded(run), lease_gpus(num_gpus):
             return train(run, preflight.validate_and_preflight(run.config))
     except UserError as error:
         print(*error.lines, sep="\n", file=sys.stderr)
-        mark_dead(run, one_line(error))
+        record_end(run, "failed", one_line(error))
         return error.code
     except Exception as error:
         traceback.print_exc()
-        if run.result.get("status") == "running":
-            run.record(status="failed", reason=f"{type(error).__name__}: {one_line(error)}")
+        record_end(run, "failed", f"{type(error).__name__}: {one_line(error)}")
         return 1

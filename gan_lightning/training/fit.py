@@ -28,6 +28,7 @@ from gan_lightning.run import csv_metrics
 from gan_lightning.run.directory import Run, shorten_path
 from gan_lightning.run.identity import new_id
 from gan_lightning.run.provenance import provenance
+from gan_lightning.run.unrecorded_end import locked_if_free, record_exit_code
 from gan_lightning.storage import atomic
 from gan_lightning.storage.safe_load import UnsafeFileError
 from gan_lightning.training.data_change import ACCEPT, continuing_command, record_data, require_same_data
@@ -182,7 +183,11 @@ def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
     command = ["gan_lightning.cli.train", f"run={run.path}", *([ACCEPT] if accepts_data else [])]
     code, failure = launch_ranks(command, world_size(plain))
     if failure is not None and not failure.startswith("rank 0: " if code in REPORTED else "none"):
-        run.record(status="failed", reason=failure)
+        with locked_if_free(run) as free:
+            if free:
+                run.record(status="failed", reason=failure)
+    elif code > 128:
+        record_exit_code(run, code)
     if failure is not None and code not in REPORTED:
         print(f"run={shorten_path(run.path)}: {failure}", file=sys.stderr)
     return code

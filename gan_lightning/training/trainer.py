@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from gan_lightning.callback.event_file import follow_earlier_sessions, unique_suffix
 from gan_lightning.callback.preemption import Preemption, SynchronizedStop
+from gan_lightning.config.errors import UserError
 from gan_lightning.config.instantiate import build_bare_trainer, build_metrics, instantiate, instantiate_group
 from gan_lightning.config.resolve import Plain
 from gan_lightning.data.base import Data
@@ -29,11 +31,12 @@ def build_trainer(plain: Plain, run: Run, data: Data, resume: int | None = None)
     callbacks = instantiate_group(plain["callback"], run=run, data=data, metrics=build_metrics(plain))
     preemption, checkpoint = Preemption(), instantiate(plain["checkpoint"], run=run)
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # without a server, its files lie in the run directory
-    logger: Any = instantiate(plain["logger"], save_dir=str(run.path)) if plain.get("logger") else False
+    folder = utf8_path(run.path)
+    logger: Any = instantiate(plain["logger"], save_dir=folder) if plain.get("logger") else False
     if isinstance(logger, TensorBoardLogger):
         purge_step = run.first_step if resume is None else resume + 1
         named = {"purge_step": purge_step, "filename_suffix": unique_suffix()}
-        logger = instantiate(plain["logger"], save_dir=str(run.path), **named)
+        logger = instantiate(plain["logger"], save_dir=folder, **named)
     trainer = build_bare_trainer(
         plain,
         logger=logger,
@@ -44,6 +47,15 @@ def build_trainer(plain: Plain, run: Run, data: Data, resume: int | None = None)
     if isinstance(logger, TensorBoardLogger) and trainer.is_global_zero:
         follow_earlier_sessions(logger.experiment)
     return trainer
+
+
+def utf8_path(path: Path) -> str:
+    """Return a path, relative to the current folder where only that is UTF-8, as loggers need it. Raises UserError."""
+    for name in (str(path), os.path.relpath(path)):
+        with suppress(UnicodeEncodeError):
+            name.encode()
+            return name
+    raise UserError(f"run={path}: not UTF-8, and loggers need that; rename the folder, or logger=none")
 
 
 @contextmanager

@@ -271,11 +271,11 @@ def test_a_rank_that_has_said_why_is_not_waited_for(tmp_path, monkeypatch, root_
 @pytest.mark.parametrize("to", [pytest.param("all", marks=pytest.mark.slow), "rank 1"])
 def test_a_signal_ends_all_ranks_at_one_step(tmp_path, to):
     going = Together(tmp_path, *LINE, "augmentation=held", "trainer.max_steps=20", "hydra.run.dir=run").until("held")
-    os.kill(going.process.pid if to == "all" else going.ranks()[1], signal.SIGTERM)
+    os.kill(going.process.pid if to == "all" else going.ranks()[1], signal.SIGHUP)
     code, _, errors = going.end()
-    assert code == 143, errors[-2000:]
+    assert code == 129, errors[-2000:]
     found = result(tmp_path / "run")
-    assert (found["status"], found["reason"]) == ("preempted", "SIGTERM")
+    assert (found["status"], found["reason"]) == ("preempted", "SIGHUP")
     assert max(int(p.stem[5:]) for p in (tmp_path / "run" / "checkpoints").glob("*.ckpt")) == found["step"]
 
 

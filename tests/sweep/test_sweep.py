@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import fork_server
 import held
@@ -21,7 +22,8 @@ from waiting import HANG, until
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.resolve import load_resolved
 from gan_lightning.config.validate import validate
-from gan_lightning.sweep import gpu_lease, plan
+from gan_lightning.run import lock
+from gan_lightning.sweep import gpu_lease, plan, status
 
 TINY = ("experiment=ring_fast", "trainer.max_steps=4", "metric=none", "checkpoint.every_n_steps=2")
 MYLAB = f'''
@@ -254,6 +256,22 @@ def test_a_job_that_runs_elsewhere_is_left_alone(command, tmp_path):
     assert "1 to go on with, 1 finished already" in repeated.out
 
 
+def test_a_job_that_another_sweep_has_just_begun_is_left_alone(command, tmp_path, monkeypatch):
+    """The other one had not locked it yet when this one looked."""
+    line = ("-m", *TINY, "seed=0", "hydra.sweep.dir=all")
+    assert command("gan-train", *line).code == 0
+    run = tmp_path / "all" / "checkpoint.every_n_steps=2,metric=none,seed=0"
+    (run / "result.json").write_text(json.dumps(result(run) | {"status": "running", "step": 2}))
+    with lock.locked(run):
+        before = {name: (run / name).read_bytes() for name in ("result.json", ".lock.owner")}
+        with monkeypatch.context() as patch:
+            patch.setattr(status, "lock", SimpleNamespace(read_owner=lambda _: None))
+            done = command("gan-train", *line)
+        assert {name: (run / name).read_bytes() for name in before} == before
+    assert done.code == 1
+    assert "running at step 2" in done.out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_other_launchers_give_the_same_bits(tmp_path, launcher):
@@ -360,7 +378,7 @@ def test_every_launcher_composes_and_is_allowed(launcher, more, tmp_path):
     ]
 
 
-ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("number", kinds(ENDINGS, signal.SIGTERM, signal.SIGKILL), ids=lambda n: n.name)
@@ -387,6 +405,24 @@ def test_an_interrupted_sweep_saves_its_job_and_is_resumed(command, mylab, tmp_p
         assert "2 jobs: 1 new, 1 to go on with" in repeated.out
         assert (run / "samples" / "step=00000000.png").stat().st_mtime_ns == began, "the job started again from step 0"
         assert result(run)["step"] == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_joblib_kills_its_workers_after_their_jobs_have_saved(mylab, tmp_path, workers):
+    line = ("-m", *mylab, "experiment=ring_fast", "trainer.max_steps=7,8,9", "logger=none", "metric=none", "augmentation=held")
+    child = start(tmp_path, *line, "hydra.sweep.dir=all", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}")
+    try:
+        until((tmp_path / "held").exists, child)
+        child.send_signal(signal.SIGHUP)
+        out, _ = child.communicate(timeout=HANG)
+    finally:
+        child.kill()
+    assert child.returncode == 129, out
+    ended = [result(path.parent) for path in tmp_path.glob("all/*/result.json")]
+    assert len(ended) <= workers, "another job began"
+    assert ("preempted", "SIGHUP", 6) in [(r["status"], r["reason"], r["step"]) for r in ended], ended
+    assert not [r for r in ended if r["status"] == "running"]
 
 
 def test_the_resolved_copy_equals_the_config(tmp_path):
