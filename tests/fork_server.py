@@ -212,6 +212,7 @@ def lose_output(kind):
         os.close(kept)
     for stream in (1, 2):
         os.dup2(lost, stream)
+    open_streams()
     with contextlib.suppress(BlockingIOError):
         while kind == "slow reader":
             os.write(lost, bytes(4096))
@@ -327,13 +328,21 @@ def leave(code):
     os._exit(code)
 
 
+def open_streams():
+    """Give this process what a new interpreter writes to: a buffered stdout, and stderr."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        raw = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
+        setattr(sys, name, io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=name == "stderr"))
+        setattr(sys, f"__{name}__", getattr(sys, name))
+
+
 def run_child(request, ends):
     for stream, end in zip((1, 2), ends, strict=True):
         os.dup2(end, stream)
     for end in ends:
         os.close(end)
     sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115
-    sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(i, "wb", closefd=False), "utf-8", write_through=True) for i in (1, 2))
+    open_streams()
     os.chdir(request["folder"])
     become(request["env"])
     fork_children()
