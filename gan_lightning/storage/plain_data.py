@@ -8,7 +8,7 @@ number a billion times, lists that contain one list a thousand times over, mappi
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,14 +47,14 @@ class Copier:
         if kind in (list, tuple, set, torch.Size):
             items = [self.copy(item, depth + 1) for item in value]
             return kind(items) if kind in (tuple, set) else items
-        if kind not in (dict, OrderedDict):
+        if kind not in (dict, OrderedDict, Counter):
             raise NotPlainError(f"holds a {kind.__name__}, which is no plain data")
         if not all(type(key) in (str, int) for key in dict.keys(value)):
             raise NotPlainError("holds a mapping whose keys are neither text nor whole numbers")
         copied = OrderedDict((key, self.copy(item, depth + 1)) for key, item in dict.items(value))
         versions = vars(value).get("_metadata") if kind is OrderedDict else None  # of a module's state dict
         if not isinstance(versions, dict) or not all(type(item) is dict for item in dict.values(versions)):
-            return dict(copied)
+            return Counter(copied) if kind is Counter else dict(copied)
         copied._metadata = self.copy(versions, depth + 1)  # type: ignore[attr-defined]
         return copied
 

@@ -32,6 +32,8 @@ KEYS = ("epoch", "global_step", "pytorch-lightning_version", "state_dict", "loop
         "lr_schedulers")  # fmt: skip
 VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\.\d{1,4}((rc|\.post|\.dev)\d{1,4})?")
 OLDEST_LIGHTNING = (2, 6)
+OPTIMIZED = "epoch_loop.manual_optimization.optim_step_progress"  # of Lightning's loop: the counters that a run uses
+BATCHES, STEPPED, EPOCHS = "epoch_loop.batch_progress", "epoch_loop.state_dict", "epoch_progress"
 UNFIT = "does not fit this run's config.yaml: "
 
 
@@ -145,7 +147,7 @@ def check_counters(checkpoint: Plain, step: int) -> None:
         raise MisfitError(f"is of step {show(inside) if type(inside) is int else describe_type(inside)}, not {step}")
     if not is_supported(version):
         raise MisfitError("was not saved by Lightning {}.{} or later".format(*OLDEST_LIGHTNING))
-    if type(checkpoint["epoch"]) is not int or checkpoint["lr_schedulers"] != []:
+    if type(checkpoint["epoch"]) is not int or not 0 <= checkpoint["epoch"] <= step + 1 or checkpoint["lr_schedulers"] != []:
         raise MisfitError("has an epoch or a lr_schedulers that no run has")
     loops, expected = checkpoint["loops"], _FitLoop(None).state_dict()  # type: ignore[arg-type] # they need no Trainer
     fit = loops.get("fit_loop") if isinstance(loops, dict) else None
@@ -156,6 +158,8 @@ def check_counters(checkpoint: Plain, step: int) -> None:
         fit, expected = {key: fit[key] for key in common}, {key: expected[key] for key in common}
     require_same(fit, expected, "loops.fit_loop")
     check_progress(fit, step)
+    if idle := [key for key in expected if key not in (OPTIMIZED, BATCHES, STEPPED, EPOCHS) and fit[key] != expected[key]]:
+        raise MisfitError(f"loops.fit_loop.{idle[0]} has counted what no run does")
 
 
 def is_supported(version: Any) -> bool:
@@ -169,11 +173,10 @@ def check_progress(fit: Plain, step: int) -> None:
 
     Lightning counts a batch as completed after the callbacks have seen it, so a state that a callback saves has one less.
     """
-    optimized = fit.get("epoch_loop.manual_optimization.optim_step_progress", {})
-    batches, epochs = fit.get("epoch_loop.batch_progress", {}), fit.get("epoch_progress", {})
+    optimized, batches, epochs = (fit.get(key, {}) for key in (OPTIMIZED, BATCHES, EPOCHS))
     counted = [*optimized.get("total", {}).values(), *optimized.get("current", {}).values()]
     seen = [*batches.get("total", {}).values(), *batches.get("current", {}).values()]
-    seen += fit.get("epoch_loop.state_dict", {}).values()
+    seen += fit.get(STEPPED, {}).values()
     if not counted or any(n != step for n in counted) or any(n not in (step - 1, step) for n in seen):
         raise MisfitError(f"loops.fit_loop has counted other steps than {step}")
     if batches.get("is_last_batch") or any(not 0 <= n <= step + 1 for part in epochs.values() for n in part.values()):

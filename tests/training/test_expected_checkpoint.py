@@ -126,6 +126,8 @@ MALFORMED = {
     "a counter that is negative": put(*FIT, "epoch_progress", "current", "processed", -1),
     "batches of another step": put(*FIT, "epoch_loop.batch_progress", "current", "ready", 60),
     "the end of an epoch": put(*FIT, "epoch_loop.batch_progress", "is_last_batch", True),
+    "validation steps": put(*FIT, "epoch_loop.val_loop.batch_progress", "total", "ready", 3),
+    "a negative epoch": put("epoch", -1),
     "a loop without progress": drop(*FIT, "epoch_progress"),
     "a loop with more": put(*FIT, "more", {}),
     "a loop that is empty": put("loops", "fit_loop", {}),
