@@ -16,8 +16,9 @@ from pathlib import Path
 
 from waiting import HANG
 
-IMPORTED = ("cli.train", "cli.resume", "config.preflight", "training.fit", "sweep.execute", "data.digits", "data.ring", "model.mlp",
-            "model.resize_convolution", "callback.scores", "callback.samples", "metric.class_accuracy", "metric.fid")  # fmt: skip
+IMPORTED = ("cli.train", "cli.resume", "config.preflight", "training.fit", "sweep.execute", "data.digits", "data.ring",
+            "model.mlp", "model.resize_convolution", "callback.scores", "callback.samples", "metric.class_accuracy",
+            "metric.fid")  # fmt: skip
 
 
 class ForkServer:
