@@ -67,7 +67,7 @@ class Table(pl.Callback):
             path = self.run.path / f"{self.name}.png"
             with local_batch_norm(module):
                 self.figure(module).savefig(path)
-            image = np.asarray(Image.open(path).convert("RGB"))
+            image = np.asarray(Image.open(path, formats=("PNG",)).convert("RGB"))
             for logger in trainer.loggers:
                 image_logging.log_image(logger, self.name, image, trainer.global_step)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from gan_lightning.cli.arguments import dotted_arguments, parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
+from gan_lightning.config.outside_places import require_typed_places
 from gan_lightning.config.world_size import global_rank, is_distributed
 from gan_lightning.distributed.rendezvous import report_user_error
 from gan_lightning.run import outputs
@@ -65,6 +66,8 @@ def main() -> None:
             replay_in_process(run, request.step, folder)
             return
         plan = plan_replay(run, request.step)
+        typed = {key for key, value in run.places.items() if value is not None}
+        require_typed_places({"data": plan.plain["data"]}, typed, f"run={run.path}")
         print_changes(require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}"))
         if (processes := plan.processes) > 1:
             replay_in_ranks(run, request, folder, processes)

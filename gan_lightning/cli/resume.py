@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.cli.changed_data import require_parents_data, take_acceptance
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
+from gan_lightning.config.outside_places import require_typed_places, without_download
 from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain, resolve
 from gan_lightning.config.switches import parse_switches
@@ -47,6 +48,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     Raises UserError, also for an override of a key that may not change.
     """
     from gan_lightning.config.preflight import validate_and_preflight
+    from gan_lightning.config.validate import validate
     from gan_lightning.run.directory import Run
     from gan_lightning.training.data_change import refuse_changed_layout
     from gan_lightning.training.fit import ConfigChange, train
@@ -57,8 +59,10 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     accepts_data, overrides = take_acceptance(overrides)
     overrides = quote_changes(run.config, overrides)
     config = change_config(run, overrides)
+    typed = {override.partition("=")[0].lstrip("+") for override in overrides}
 
     def check() -> Plain:
+        require_typed_places(validate(config), typed, f"run={run.path}")
         rescale_batch_size(run, config)
         try:
             return validate_and_preflight(config)
@@ -67,6 +71,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
             raise
 
     plain = agree_on_config(lambda: config, check)
+    plain = without_download(plain, typed)
     changes, steps = run.changes(config), plain["trainer"]["max_steps"]
     if run.finished(steps, early=not changes):
         step, reason = int(run.result["step"]), run.result.get("reason")

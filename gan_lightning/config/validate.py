@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.config.compose import config_dir
 from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.node_checks import find_node_mistakes
+from gan_lightning.config.outside_places import find_logger_mistakes
 from gan_lightning.config.resolve import Plain, resolve
 from gan_lightning.config.targets import ROLES, role
 from gan_lightning.config.threads import AUTO, find_threads_mistake
@@ -64,6 +65,7 @@ def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:
         elif path in unread:
             yield f"{path}: no such key; {suggest(path, known)}"
     yield from find_value_mistakes(plain)
+    yield from find_logger_mistakes(plain)
 
 
 def find_missing_nodes(plain: Plain) -> Iterator[str]:

@@ -6,11 +6,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
-from gan_lightning.config.resolve import Plain, load_resolved
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.run_config import ConfigFileError, load_resolved
 from gan_lightning.run import lock
 from gan_lightning.run.directory import Run
 from gan_lightning.sweep.plan import Job
@@ -57,7 +56,7 @@ def load_config_copy(path: Path) -> Plain | None:
     """Return a run's config.resolved.yaml, which is faster than resolving config.yaml; None if it can't be read."""
     try:
         return load_resolved(path / "config.resolved.yaml")
-    except (OSError, yaml.YAMLError):
+    except (OSError, ConfigFileError):
         return None
 
 

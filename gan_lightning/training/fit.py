@@ -17,6 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.errors import UserError, WriteError, one_line
 from gan_lightning.config.instantiate import build_data, build_gan
+from gan_lightning.config.outside_places import outside_places
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.world_size import global_rank, is_distributed, world_size
 from gan_lightning.data.base import DataError
@@ -176,6 +178,8 @@ def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
         resume_step(run, plain)
         run.record(processes=world_size(plain), threads=run_threads(run, plain))
     command = ["gan_lightning.cli.train", f"run={run.path}", *([ACCEPT] if accepts_data else [])]
+    command += [f"{key}={quote_value(value)}" for key, value in outside_places(plain).items()]  # typed, or this run's own
+    command += ["data.download=true"] if plain["data"].get("download") else []
     code, failure = launch_ranks(command, world_size(plain))
     if failure is not None and not failure.startswith("rank 0: " if code in REPORTED else "none"):
         run.record(status="failed", reason=failure)

@@ -328,7 +328,7 @@ def test_a_plan_that_points_elsewhere_is_not_followed(tmp_path):
     fake_runs.run(tmp_path / "secret", ["loss=secret"])
     fake_runs.plan(tmp_path / "s", {"../secret": ["loss=secret"]})
     text = made(tmp_path / "s").text
-    assert "sweep.json can't be read: ../secret is outside the sweep" in text
+    assert "sweep.json can't be read: jobs.0.directory: ../secret is outside the sweep" in text
     assert "finished 1 of 1" in text
 
 

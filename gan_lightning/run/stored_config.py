@@ -1,0 +1,42 @@
+"""The config.yaml of a run directory, read as data: completed if an earlier version wrote it, refused if it has lost a key."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from gan_lightning.config.errors import UserError, one_line
+from gan_lightning.config.missing_keys import add_missing, find_lost_keys
+from gan_lightning.config.run_config import ConfigFileError, load_run_config
+from gan_lightning.storage import atomic
+from gan_lightning.storage.printable import printable
+
+FILE = "config.yaml"
+
+
+def load(folder: Path) -> DictConfig:
+    """Return the config of a run directory, with its interpolations.
+
+    What the file of an earlier version lacks takes its default, and one line on stderr names it. Raises UserError if the file
+    is no config, or lacks a key that has no default.
+    """
+    try:
+        config = load_run_config(folder / FILE)
+    except (OSError, ConfigFileError) as error:
+        why = atomic.reason(error) if isinstance(error, OSError) else one_line(error)
+        raise UserError(f"run={folder}: {FILE} can't be read: {why}") from None
+    added = add_missing(config)
+    if lost := list(find_lost_keys(config)):
+        raise UserError(*(f"run={folder}: {FILE}: {line}" for line in lost))
+    if added:
+        print_once(f"run={folder}: {FILE} lacks {', '.join(added)}; the defaults are taken")
+    return config
+
+
+@cache
+def print_once(line: str) -> None:
+    """Print the line on stderr, once in a process: a command reads the file several times."""
+    print(printable(line), file=sys.stderr)
