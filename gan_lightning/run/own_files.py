@@ -17,4 +17,4 @@ def require_own_files(folder: Path, depth: int | None = None) -> None:
     try:
         require_plain_folder(folder, depth)
     except OSError as error:
-        raise UserError(f"run={folder}: {Path(error.filename).relative_to(folder)} {atomic.reason(error)}") from None
+        raise UserError(f"{error.filename}: {atomic.reason(error)}") from None

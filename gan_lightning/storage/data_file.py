@@ -61,7 +61,7 @@ def require_plain_folder(folder: Path, depth: int | None = None) -> None:
             target = os.path.realpath(entry.path)
             if not target.startswith(root + os.sep):
                 raise data_file_error(path, "is a link that leads outside; remove it, or put there what it leads to")
-        elif not (entry.is_file() or entry.is_dir()):
+        elif not (entry.is_file() or entry.is_dir()) and os.path.lexists(path):  # it may have been removed meanwhile
             raise data_file_error(path, "is no regular file; remove it")
 
 

@@ -36,6 +36,8 @@ class JobStatus(NamedTuple):
 def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
     """Return the status of a job. Raises UserError if its directory holds a run with another config or can't be read."""
     path = folder / job.directory
+    if path.is_symlink():
+        raise UserError(f"{path}: is a link; a job's directory lies in the sweep's own")
     if not (path / "config.yaml").is_file():
         return JobStatus(job, Kind.NEW, {})
     run = Run(path)
