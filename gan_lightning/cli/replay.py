@@ -18,6 +18,7 @@ from gan_lightning.config.world_size import global_rank, is_distributed
 from gan_lightning.distributed.rendezvous import report_user_error
 from gan_lightning.run import outputs
 from gan_lightning.storage import atomic
+from gan_lightning.storage.printable import printable
 
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
@@ -111,10 +112,10 @@ def print_record(run: Run, folder: Path) -> int:
     print(term_table(means, logged))
     for change in run.result.get("continued", []):
         if step <= change["step"]:
-            print(f"\nthe config has changed since, at step {change['step']}: {'; '.join(change['changed'])}")
+            print("\n" + printable(f"the config has changed since, at step {change['step']}: {'; '.join(change['changed'])}"))
     for change in run.result.get("data_changed", []):
         if step <= change["step"]:
-            print(f"\nthe data have changed since, at step {change['step']}: {'; '.join(change['changed'])}")
+            print("\n" + printable(f"the data have changed since, at step {change['step']}: {'; '.join(change['changed'])}"))
     print(f"\n{folder}")
     return int(not all(same_value(means[name], value) for name, value in logged.items()))
 

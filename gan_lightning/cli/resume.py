@@ -21,6 +21,7 @@ from gan_lightning.config.text_keys import quote_changes, quote_line
 from gan_lightning.config.world_size import world_size
 from gan_lightning.distributed.rendezvous import agree_on_config
 from gan_lightning.storage.home import expand_home
+from gan_lightning.storage.printable import printable
 
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
@@ -77,10 +78,10 @@ def resume(run_dir: str, overrides: list[str]) -> int:
         step, reason = int(run.result["step"]), run.result.get("reason")
         cure = "callback.…=…" if reason else f"trainer.max_steps={2 * step}"
         again = f"gan-train {shlex.quote(f'run={run_dir}')} {cure}"
-        print(f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: {again}")
+        print(printable(f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: {again}"))
         return 0
     for change in changes:
-        print(f"changed: {change}")
+        print(printable(f"changed: {change}"))
     return train(run, plain, ConfigChange(config, changes, overrides, accepts_data))
 
 

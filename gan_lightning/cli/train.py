@@ -25,6 +25,7 @@ from gan_lightning.distributed import slurm, stopping
 from gan_lightning.distributed.rendezvous import agree_on_config, report_user_error, share_run_dir
 from gan_lightning.run.begin import begin_on_rank_zero
 from gan_lightning.storage.home import expand_home
+from gan_lightning.storage.printable import printable
 
 OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(4), use_cache=True, replace=True)
 
@@ -104,7 +105,7 @@ def job(config: DictConfig) -> None:
     with exit_codes(report_user_error, config.debug, foreign=True):
         run = begin_on_rank_zero(hydra_config.runtime.output_dir, config, overrides)
         if run.finished(config.trainer.max_steps):
-            print(f"already finished, skipped: {run.path}")
+            print(printable(f"already finished, skipped: {run.path}"))
         elif code := train(run, validate_and_preflight(config)):
             sys.exit(code)
 

@@ -136,7 +136,7 @@ class Run:
             atomic.write_text(self.path / "result.json", json.dumps(finite(self.result), indent=2) + "\n")
         except OSError as error:
             if not reported:
-                print(f"{self.path / 'result.json'}: not written: {atomic.reason(error)}", file=sys.stderr)
+                print(printable(f"{self.path / 'result.json'}: not written: {atomic.reason(error)}"), file=sys.stderr)
         else:
             self.unwritten = {}
 

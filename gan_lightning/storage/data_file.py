@@ -43,6 +43,12 @@ def read_data_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     return content
 
 
+def require_regular(path: Path) -> None:
+    """Check that a path is a regular file and no link, for a reader that opens it by itself. Raises OSError."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise data_file_error(path, "is no regular file")
+
+
 def data_file_error(path: Path, why: str) -> DataFileError:
     """Return the error for a path that is not read, and why."""
     return DataFileError(errno.EINVAL, why, str(path))

@@ -17,6 +17,7 @@ from gan_lightning.data.base import Data, DataError, LayoutError
 from gan_lightning.data.fingerprint import Fingerprint
 from gan_lightning.run import data_record
 from gan_lightning.run.directory import Run
+from gan_lightning.storage.printable import printable
 
 ACCEPT = "data.changed=accept"
 FREE = ("batch_size", "num_workers", "cache", "validation", "test")  # keys of data that don't choose the set
@@ -56,7 +57,7 @@ def continuing_command(run: Run, overrides: Sequence[str] = ()) -> str:
 def print_changes(changes: list[str]) -> list[str]:
     """Print the accepted changes, and return them."""
     for line in changes:
-        print(f"changed: {line}")
+        print(printable(f"changed: {line}"))
     return changes
 
 

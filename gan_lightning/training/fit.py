@@ -30,6 +30,7 @@ from gan_lightning.run import csv_metrics
 from gan_lightning.run.directory import Run, shorten_path
 from gan_lightning.run.provenance import provenance
 from gan_lightning.storage import atomic
+from gan_lightning.storage.printable import printable
 from gan_lightning.storage.safe_load import UnsafeFileError
 from gan_lightning.training.data_change import ACCEPT, continuing_command, record_data, require_same_data
 from gan_lightning.training.outcome import outcome_of
@@ -103,7 +104,7 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, begin: Start) -> pl
     checkpoint = None if begin.checkpoint is None else run.checkpoint_path(begin.checkpoint)
     start, first = begin.checkpoint or 0, global_rank() == 0
     if checkpoint is not None and first:
-        print(f"going on from step {start}: {run.path}")
+        print(printable(f"going on from step {start}: {run.path}"))
         csv_metrics.archive(run.path, start)
     with training_errors(run, checkpoint):
         data = build_data(plain)
@@ -114,7 +115,7 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, begin: Start) -> pl
             run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size, threads=begin.threads)
             save_config_change(run, change, start)
             record_data(run, plain, data, begin.data_changes, start)
-        print(describe_start(run, plain, gan, device, begin.threads), flush=True)
+        print(printable(describe_start(run, plain, gan, device, begin.threads)), flush=True)
         with first_exception():
             trainer.fit(gan, data, ckpt_path=None if checkpoint is None else str(checkpoint))
     return trainer
@@ -184,7 +185,7 @@ def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
     if failure is not None and not failure.startswith("rank 0: " if code in REPORTED else "none"):
         run.record(status="failed", reason=failure)
     if failure is not None and code not in REPORTED:
-        print(f"run={shorten_path(run.path)}: {failure}", file=sys.stderr)
+        print(printable(f"run={shorten_path(run.path)}: {failure}"), file=sys.stderr)
     return code
 
 

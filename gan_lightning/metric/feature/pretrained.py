@@ -11,8 +11,10 @@ from torch import Tensor
 
 from gan_lightning.data.base import DataError
 from gan_lightning.storage import safe_load
+from gan_lightning.storage.data_file import MEBIBYTE, read_data_file
 from gan_lightning.storage.home import expand_home
 
+MAX_BYTES = 4096 * MEBIBYTE
 CHUNK_SIZE = 50  # images per forward pass: at 299×299 their activations are large
 
 
@@ -31,7 +33,7 @@ def load_weights(weights: str | None, url: str, feature: str) -> tuple[dict[str,
         except (OSError, RuntimeError):
             raise DataError(f"feature={feature}: {url} can't be downloaded; fetch it, and give feature.weights=PATH") from None
     try:
-        content = path.read_bytes()
+        content = read_data_file(path.resolve(), MAX_BYTES)
     except OSError as error:
         why = f"{path}: {error.strerror}"
         raise DataError(f"feature={feature}: {why}; wanted: {filename}, given by feature.weights=PATH") from None
