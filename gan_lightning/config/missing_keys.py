@@ -52,5 +52,5 @@ def find_lost_keys(config: DictConfig) -> Iterator[str]:
     lines = list(find_missing_nodes(plain))
     yield from lines
     for place, keys in NEEDED_KEYS.items():
-        if not any(line.startswith(place) for line in lines):
+        if not any(line.startswith(f"{place}:") for line in lines):
             yield from (f"{place}.{key}: missing; it is needed" for key in keys if key not in plain[place])

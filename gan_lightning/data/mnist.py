@@ -196,7 +196,8 @@ def read_header(file: BufferedIOBase, path: Path, magic: int) -> int:
     if magic == IMAGES and sides != [SIDE, SIDE]:
         raise DataError(f"data.root: {path} holds images of {sides[0]} by {sides[1]}, MNIST's are 28 by 28; replace the file")
     if not 0 < count <= MAX_ITEMS:
-        raise DataError(f"data.root: {path} holds {count:,} items, allowed: 1 to {MAX_ITEMS:,}; replace the file")
+        held = f"{count:,} items, more than the {MAX_ITEMS:,} that are read" if count else "nothing"
+        raise DataError(f"data.root: {path} holds {held}; replace the file")
     return count
 
 

@@ -63,7 +63,7 @@ class Result(DataModel):
     best_step: Step | None = None
     best_objective: float | None = None
     saved: Step | None = None
-    overrides: list[str] | None = None
+    overrides: list[str] = Field(default_factory=list)
     compared: Compared | None = None
     alarms: list[Alarm] = Field(default_factory=list)
     continued: list[Change] = Field(default_factory=list)

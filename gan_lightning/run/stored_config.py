@@ -29,8 +29,9 @@ def load(folder: Path) -> DictConfig:
         why = atomic.reason(error) if isinstance(error, OSError) else one_line(error)
         raise UserError(f"run={folder}: {FILE} can't be read: {why}") from None
     added = add_missing(config)
-    if lost := list(find_lost_keys(config)):
-        raise UserError(*(f"run={folder}: {FILE}: {line}" for line in lost))
+    if lost := list(dict.fromkeys(find_lost_keys(config))):
+        more = f"; and {len(lost) - 1} more keys" if len(lost) > 1 else ""
+        raise UserError(f"run={folder}: {FILE}: {lost[0]}{more}")
     if added:
         print_once(f"run={folder}: {FILE} lacks {', '.join(added)}; the defaults are taken")
     return config

@@ -175,9 +175,9 @@ def read_job(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Jo
     job.status = UNKNOWN
     result = _read_result(job)
     if not overrides:
-        job.inferred = result.overrides is None
+        job.inferred = "overrides" not in result.model_fields_set
         in_name = [part for part in OVERRIDE_COMMA.split(job.directory) if "=" in part]
-        job.overrides = in_name if result.overrides is None else list(map(printable, result.overrides))
+        job.overrides = in_name if job.inferred else list(map(printable, result.overrides))
     _read_config(job, result)
     try:
         job.curves = {printable(tag): curve for tag, curve in read_curves(path).items()}
