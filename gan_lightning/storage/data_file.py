@@ -34,9 +34,10 @@ def read_data_file(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         if error.errno == errno.ENXIO:  # a socket
             raise data_file_error(path, "is no regular file") from None
         raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise data_file_error(path, "is no regular file")
     with open(descriptor, "rb") as file:  # noqa: PTH123 - the descriptor is open already
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise data_file_error(path, "is no regular file")
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise data_file_error(path, f"is larger than {max_bytes // MEBIBYTE or 1} MiB")

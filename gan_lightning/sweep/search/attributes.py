@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
 from gan_lightning.config.errors import UserError
@@ -44,7 +44,9 @@ def read_search_record(study: str, attributes: Mapping[str, Any]) -> SearchRecor
         raise UserError(f"study={study}: the storage's study of this name is not one of gan-search; {why}") from None
 
 
-def require_own_trials(study: str, trials: list[FrozenTrial], distributions: Mapping[str, BaseDistribution]) -> None:
+def require_own_trials(
+    study: str, trials: list[FrozenTrial], distributions: Mapping[str, BaseDistribution], num_objectives: int
+) -> None:
     """Check the attributes and the points of all trials. Raises UserError for the first that this search can't have written."""
     for trial in trials:
         where = f"study={study}: trial {trial.number} in the storage"
@@ -52,6 +54,10 @@ def require_own_trials(study: str, trials: list[FrozenTrial], distributions: Map
             TrialRecord.model_validate(trial.user_attrs)
         except ValidationError as error:
             raise UserError(f"{where}: {describe_mistake(error)}") from None
+        if trial.state is TrialState.COMPLETE and len(trial.values or ()) != num_objectives:
+            raise UserError(f"{where}: it is finished, and has no score for each objective")
+        if trial.state is TrialState.COMPLETE and (lost := sorted(distributions.keys() - trial.params.keys())):
+            raise UserError(f"{where}: it is finished, and has no {', '.join(lost)}")
         for key, value in trial.params.items():
             if key not in distributions or not has_value(distributions[key], value):
                 raise UserError(f"{where}: {key}={value} is not a point of this search")

@@ -112,7 +112,7 @@ class Study:
         if changed:
             raise UserError(f"{self.folder}: holds another search ({'; '.join(changed)}); choose another study=")
         distributions = {key: dimension.distribution for key, dimension in self.space.dimensions.items()}
-        require_own_trials(self.name, trials, distributions)
+        require_own_trials(self.name, trials, distributions, len(self.objectives))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
