@@ -203,7 +203,7 @@ def read_header(file: BufferedIOBase, path: Path, magic: int) -> int:
 
 def read_idx(path: Path, magic: int) -> np.ndarray:  # -> (N * 28 * 28,) or (N,) uint8
     """Return the bytes after the header. Raises DataError if their number does not match the header."""
-    with read_errors(path), open_idx(path) as file:
+    with read_errors(path if path.is_file() else packed_path(path)), open_idx(path) as file:
         expected = read_header(file, path, magic) * (SIDE**2 if magic == IMAGES else 1)
         data = np.frombuffer(bytearray(file.read(expected + 1)), dtype=np.uint8)
     if len(data) != expected:

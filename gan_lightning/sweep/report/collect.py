@@ -23,7 +23,7 @@ from gan_lightning.config.run_config import load_resolved
 from gan_lightning.config.world_size import world_size
 from gan_lightning.run.result import FILE, Result, load_result
 from gan_lightning.storage import atomic
-from gan_lightning.storage.data_file import require_plain_folder
+from gan_lightning.storage.data_file import data_file_error, require_plain_folder
 from gan_lightning.storage.printable import printable
 from gan_lightning.sweep.report.curves import Curve, read_curves
 from gan_lightning.sweep.report.plan_file import read_plan_file
@@ -162,15 +162,14 @@ def read_job(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Jo
     job.seed = job.values.get("seed", "")
     try:
         if directory and path.is_symlink():
-            raise OSError("its directory is a link")
+            raise data_file_error(path, "is a link")
         require_plain_folder(path)
         job.started_at = (path / "config.yaml").stat().st_mtime
     except FileNotFoundError:
         return job
     except OSError as error:
         job.status = UNKNOWN
-        name = "" if error.filename is None else f"{os.path.relpath(error.filename, path)} "
-        job.damage.append(printable(f"{name}{atomic.reason(error)}"))
+        job.damage.append(printable(f"{os.path.relpath(error.filename, sweep)} {atomic.reason(error)}"))
         return job
     job.status = UNKNOWN
     result = _read_result(job)
