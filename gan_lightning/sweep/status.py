@@ -12,6 +12,7 @@ from gan_lightning.config.resolve import Plain
 from gan_lightning.config.run_config import ConfigFileError, load_resolved
 from gan_lightning.run import lock
 from gan_lightning.run.directory import Run
+from gan_lightning.run.own_files import require_own_files
 from gan_lightning.sweep.plan import Job
 
 
@@ -38,6 +39,7 @@ def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
     path = folder / job.directory
     if path.is_symlink():
         raise UserError(f"{path}: is a link; a job's directory lies in the sweep's own")
+    require_own_files(path)
     if not (path / "config.yaml").is_file():
         return JobStatus(job, Kind.NEW, {})
     run = Run(path)

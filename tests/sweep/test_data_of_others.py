@@ -233,3 +233,13 @@ def test_a_job_s_directory_is_no_link(tmp_path, monkeypatch):
     (tmp_path / "s" / "seed=0").symlink_to("other")
     with pytest.raises(UserError, match="seed=0: is a link"):
         job_statuses(plan.folder, plan.jobs, composer)
+
+
+def test_a_file_of_a_job_is_looked_at_before_any_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    composer = Composer()
+    plan: Plan = plan_sweep(composer, ["experiment=ring_fast", "seed=0", "hydra.sweep.dir=s"])
+    (tmp_path / "s" / "seed=0").mkdir(parents=True)
+    os.mkfifo(tmp_path / "s" / "seed=0" / "config.yaml")
+    with pytest.raises(UserError, match=r"config\.yaml: is no regular file"):
+        job_statuses(plan.folder, plan.jobs, composer)
