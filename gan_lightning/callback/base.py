@@ -20,6 +20,7 @@ from PIL import Image
 from gan_lightning.callback import image_logging
 from gan_lightning.gan import GAN
 from gan_lightning.model.layer.sync_batch_norm import local_batch_norm
+from gan_lightning.run import csv_metrics
 from gan_lightning.run.directory import Run
 
 Row = dict[str, float]  # "step" first
@@ -67,7 +68,7 @@ class Table(pl.Callback):
             path = self.run.path / f"{self.name}.png"
             with local_batch_norm(module):
                 self.figure(module).savefig(path)
-            image = np.asarray(Image.open(path).convert("RGB"))
+            image = np.asarray(Image.open(path, formats=("PNG",)).convert("RGB"))
             for logger in trainer.loggers:
                 image_logging.log_image(logger, self.name, image, trainer.global_step)
 
@@ -92,10 +93,10 @@ class Table(pl.Callback):
         path = self.run.path / f"{self.name}.csv"
         if not path.exists():
             return []
-        with path.open(newline="", encoding="utf-8") as file:
+        with csv_metrics.read_errors(path):
             # a killed process may leave its last row incomplete
-            complete = [row for row in csv.DictReader(file) if None not in row.values()]
-        return [{key: int(value) if key == "step" else float(value) for key, value in row.items()} for row in complete]
+            complete = [row for row in csv.DictReader(csv_metrics.open_table(path)) if None not in row.values()]
+            return [{"step": int(row.pop("step"))} | {key: float(value) for key, value in row.items()} for row in complete]
 
 
 @contextmanager

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan_lightning.cli.arguments import parse_arguments
+from gan_lightning.cli.arguments import dotted_arguments, parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes
 from gan_lightning.cli.score_request import Request, check_request, require_output, select_metrics
 from gan_lightning.cli.score_table import score_table
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError, one_line
+from gan_lightning.config.outside_places import require_typed_places, without_download
 from gan_lightning.config.resolve import Plain
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     out = request.out or run.path / "scores.json"
     require_output(out, request)
     plain = select_metrics(run.config, request)
+    typed = {key for key, value in dotted_arguments(request).items() if value is not None}
+    require_typed_places({"data": plain["data"]}, typed, f"run={request.run}")
+    plain = without_download(plain, typed)
     data_changes = print_changes(require_same_data(run, plain, request.data_changed is not None, f"add {ACCEPT}"))
     gan, step = load_gan(run, request.checkpoint)
     data = build_data(plain)
@@ -120,9 +124,10 @@ def first_image_shape(folder: Path) -> list[int]:
 
     from gan_lightning.data.base import DataError
     from gan_lightning.data.image_folder import list_images
+    from gan_lightning.data.image_formats import FORMATS
 
     try:
-        with Image.open(folder / list_images(folder)[0]) as first:
+        with Image.open(folder / list_images(folder)[0], formats=FORMATS) as first:
             return [1 if first.mode in ("1", "L", "I;16") else 3, first.height, first.width]
     except DataError as error:
         raise UserError(*(line.replace("data.root", "real") for line in error.lines)) from None

@@ -13,10 +13,12 @@ from pydantic import BaseModel, Field
 
 from gan_lightning.cli.arguments import dotted_arguments, parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
+from gan_lightning.config.outside_places import require_typed_places
 from gan_lightning.config.world_size import global_rank, is_distributed
 from gan_lightning.distributed.rendezvous import report_user_error
 from gan_lightning.run import outputs
 from gan_lightning.storage import atomic
+from gan_lightning.storage.printable import printable
 
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
@@ -66,7 +68,9 @@ def main() -> None:
             return
         plan = plan_replay(run, request.step)
         for line in plan.skipped:
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
+        typed = {key for key, value in run.places.items() if value is not None}
+        require_typed_places({"data": plan.plain["data"]}, typed, f"run={run.path}")
         print_changes(require_same_data(run, plan.plain, request.data_changed is not None, f"add {ACCEPT}"))
         if (processes := plan.processes) > 1:
             replay_in_ranks(run, request, folder, processes)
@@ -110,10 +114,10 @@ def print_record(run: Run, folder: Path) -> int:
     print(term_table(means, logged))
     for change in run.result.get("continued", []):
         if step <= change["step"]:
-            print(f"\nthe config has changed since, at step {change['step']}: {'; '.join(change['changed'])}")
+            print("\n" + printable(f"the config has changed since, at step {change['step']}: {'; '.join(change['changed'])}"))
     for change in run.result.get("data_changed", []):
         if step <= change["step"]:
-            print(f"\nthe data have changed since, at step {change['step']}: {'; '.join(change['changed'])}")
+            print("\n" + printable(f"the data have changed since, at step {change['step']}: {'; '.join(change['changed'])}"))
     print(f"\n{folder}")
     return int(not all(same_value(means[name], value) for name, value in logged.items()))
 

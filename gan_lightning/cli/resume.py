@@ -14,12 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.cli.changed_data import require_parents_data, take_acceptance
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
+from gan_lightning.config.outside_places import require_typed_places, without_download
 from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain, resolve
 from gan_lightning.config.text_keys import quote_changes
 from gan_lightning.config.world_size import world_size
 from gan_lightning.distributed.rendezvous import agree_on_config
 from gan_lightning.storage.home import expand_home
+from gan_lightning.storage.printable import printable
 
 if TYPE_CHECKING:
     from gan_lightning.run.directory import Run
@@ -54,6 +56,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     Raises UserError, also for an override of a key that may not change.
     """
     from gan_lightning.config.preflight import validate_and_preflight
+    from gan_lightning.config.validate import validate
     from gan_lightning.run.directory import Run
     from gan_lightning.run.unrecorded_end import preemption_recorded
     from gan_lightning.training.data_change import refuse_changed_layout
@@ -66,8 +69,10 @@ def resume(run_dir: str, overrides: list[str]) -> int:
     accepts_data, overrides = take_acceptance(overrides)
     overrides = quote_changes(run.config, overrides)
     config = change_config(run, overrides)
+    typed = {override.partition("=")[0].lstrip("+") for override in overrides}
 
     def check() -> Plain:
+        require_typed_places(validate(config), typed, f"run={run.path}")
         rescale_batch_size(run, config)
         try:
             return validate_and_preflight(config)
@@ -76,17 +81,24 @@ def resume(run_dir: str, overrides: list[str]) -> int:
             raise
 
     plain = agree_on_config(lambda: config, check)
+    plain = without_download(plain, typed)
     changes, steps = run.changes(config), plain["trainer"]["max_steps"]
     if run.finished(steps, ExpectedCheckpoint(run, plain).find_mistake, early=not changes):
-        step, reason = int(run.result["step"]), run.result.get("reason")
-        cure = "callback.…=…" if reason else f"trainer.max_steps={2 * step}"
-        again = f"gan-train {shlex.quote(f'run={run_dir}')} {cure}"
-        print(f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: {again}")
+        print(printable(describe_finished(run, run_dir)))
         return 0
     for change in changes:
-        print(f"changed: {change}{describe_schedules(plain) if change.startswith('trainer.max_steps:') else ''}")
+        moved = describe_schedules(plain) if change.startswith("trainer.max_steps:") else ""
+        print(printable(f"changed: {change}{moved}"))
     with preemption_recorded(run):
         return train(run, plain, ConfigChange(config, changes, overrides, accepts_data))
+
+
+def describe_finished(run: Run, run_dir: str) -> str:
+    """Return where a finished run ended, and the command that goes on with it."""
+    step, reason = int(run.result["step"]), run.result.get("reason")
+    cure = "callback.…=…" if reason else f"trainer.max_steps={2 * step}"
+    again = f"gan-train {shlex.quote(f'run={run_dir}')} {cure}"
+    return f"finished at step {step}{f' ({reason})' if reason else ''}; to go on: {again}"
 
 
 def change_config(run: Run, overrides: list[str]) -> DictConfig:

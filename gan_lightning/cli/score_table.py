@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gan_lightning.config.resolve import Plain
 from gan_lightning.run.result import format_score
+from gan_lightning.storage.printable import printable
 
 COLUMNS = ("real", "generated", "excess")
 
@@ -20,7 +21,9 @@ def score_table(report: Plain) -> str:
         for name, *cells in rows
     ]
     lines = protocol_lines(report["protocol"])
-    return "\n".join([*table, "", *(f"  {key:<10}  {text}" for key, text in lines.items() if not text.startswith("None"))])
+    return "\n".join(
+        [*table, "", *(printable(f"  {key:<10}  {text}") for key, text in lines.items() if not text.startswith("None"))]
+    )
 
 
 def protocol_lines(protocol: Plain) -> dict[str, str]:

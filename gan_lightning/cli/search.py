@@ -30,6 +30,7 @@ from gan_lightning.run.directory import shorten_path
 from gan_lightning.storage.home import expand_home
 from gan_lightning.sweep.search.conclusion import conclusion, count_states
 from gan_lightning.sweep.search.objectives import common_objectives
+from gan_lightning.sweep.search.passwords import hide_password
 
 if TYPE_CHECKING:
     from gan_lightning.sweep.search.space import Space
@@ -112,7 +113,7 @@ def suggest_argument(text: str) -> str | None:
     key = text.partition("=")[0]
     if key == "objective" or not difflib.get_close_matches(key, Request.model_fields, 1, 0.7):
         return None
-    return f"{text}: no such argument; {suggest(key, Request.model_fields)}"
+    return f"{hide_password(text)}: no such argument; {suggest(key, Request.model_fields)}"
 
 
 def prepare_study(request: Request, space: Space, configs: Sequence[Plain]) -> Study:

@@ -27,6 +27,7 @@ from gan_lightning.distributed.process import outlive_readers
 from gan_lightning.distributed.rendezvous import agree_on_config, report_user_error, share_run_dir
 from gan_lightning.run.begin import begin_on_rank_zero, job_config
 from gan_lightning.storage.home import expand_home
+from gan_lightning.storage.printable import printable
 
 OmegaConf.register_new_resolver("short_id", lambda: secrets.token_hex(4), use_cache=True, replace=True)
 
@@ -125,7 +126,7 @@ def job(config: DictConfig) -> None:
         run = begin_on_rank_zero(HydraConfig.get().runtime.output_dir, config, overrides)
         with preemption_recorded(run):
             if run.finished(config.trainer.max_steps, ExpectedCheckpoint(run, validate(config)).find_mistake):
-                print(f"already finished, skipped: {run.path}")
+                print(printable(f"already finished, skipped: {run.path}"))
             elif code := train(run, validate_and_preflight(config)):
                 sys.exit(code)
 

@@ -19,6 +19,7 @@ from gan_lightning.config.errors import one_line
 PACKAGE = "# @package _global_"  # the first line of an experiment
 CURES = {  # beginning of PyYAML's problem or context → what is wrong, and the cure
     "found character '\\t'": "a tab; indent with spaces",
+    "found character that cannot start": "a tab, or a sign that begins no text; indent with spaces",  # libyaml's words
     "while scanning a quoted scalar": "a quote without its partner; close it, or write the text without quotes",
     "mapping values are not allowed": "a second ': ' in one line, or a wrong indentation; quote the text, or align the keys",
     "expected <block end>": "a wrong indentation; align the keys of one level",
@@ -49,12 +50,17 @@ def find_file_mistake(path: Path) -> str | None:
     try:
         OmegaConf.create(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
-        return f"{path}: line {error.object[: error.start].count(10) + 1}: not UTF-8; save it as UTF-8"
+        return f"{path}: {describe_undecodable(error)}"
     except yaml.MarkedYAMLError as error:
         return f"{path}: {describe_yaml_error(error)}"
     except (OSError, ValueError, yaml.YAMLError, OmegaConfBaseException) as error:
         return f"{path}: {one_line(error)}"
     return None
+
+
+def describe_undecodable(error: UnicodeDecodeError) -> str:
+    """Return the line number of the first byte that is not UTF-8, and the cure."""
+    return f"line {error.object[: error.start].count(10) + 1}: not UTF-8; save it as UTF-8"
 
 
 def describe_yaml_error(error: yaml.MarkedYAMLError) -> str:

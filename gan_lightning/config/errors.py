@@ -12,15 +12,20 @@ from collections.abc import Iterable
 
 from hydra.errors import OverrideParseException
 
+from gan_lightning.storage.printable import printable
+
 
 class UserError(Exception):
-    """Signal mistakes that the user can correct: one line each, exit code 2."""
+    """Signal mistakes that the user can correct: one line each, exit code 2.
+
+    A line may contain text of a file or a file's name: its control characters, line ends among them, are shown as escapes.
+    """
 
     code = 2
 
     def __init__(self, *lines: str) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
+        self.lines = tuple(map(printable, lines))
+        super().__init__("\n".join(self.lines))
 
 
 class WriteError(UserError):
@@ -56,9 +61,9 @@ def suggest(name: str, allowed: Iterable[str]) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, or its class name without one.
+    """Return the first line of an exception's message as it may be printed, or its class name without one.
 
     For an override that can't be parsed the second line, which contains the reason, is appended.
     """
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines[: 2 if isinstance(error, OverrideParseException) else 1]) or type(error).__name__
+    return "; ".join(map(printable, lines[: 2 if isinstance(error, OverrideParseException) else 1])) or type(error).__name__

@@ -45,6 +45,7 @@ PARTIAL = ("optimizer.generator", "optimizer.discriminator")  # nodes that are c
 NEEDED_KEYS = {  # keys that are read before any object is instantiated
     "gan": ("latent_dim", "d_steps_per_g_step", "accumulate_grad_batches", "packing"),
     "data": ("sample_shape", "num_classes", "batch_size"),
+    "trainer": ("max_steps",),
 }
 RENAMED = {  # key of an earlier version → its names today; the one that the constructor takes is meant
     "accumulate": ("accumulate_grad_batches",),
@@ -67,6 +68,9 @@ def find_node_mistakes(path: str, node: Plain, expected: Role | None) -> Iterato
         return
     if "_partial_" in node and not (node["_partial_"] is True and path in PARTIAL):
         yield f"{path}._partial_: {json.dumps(node['_partial_'])} is not allowed here"
+        return
+    if path in PARTIAL and "_partial_" not in node:
+        yield f"{path}._partial_: missing; it is needed: {path}._partial_=true"
         return
     target = import_object(node["_target_"])
     parameters = constructor_parameters(target)

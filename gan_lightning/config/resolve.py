@@ -1,16 +1,14 @@
 """The resolved config as a plain dict of plain values: interpolations, dotted keys, differences.
 
-Imports only OmegaConf and yaml, so that `--help` and `--cfg job` start fast.
+Imports only OmegaConf, so that `--help` and `--cfg job` start fast.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf, errors
 from omegaconf.resolvers import oc
 
@@ -58,16 +56,6 @@ def read_environment(name: str, *default: Any) -> Any:
         allowed = ", ".join(READABLE_VARIABLES)
         raise UserError(f"reads {name} of the environment; allowed: {allowed}; to allow it: {TRUST_VARIABLE}={name}")
     return oc.env(name, *default)
-
-
-def load_resolved(path: Path) -> Plain:
-    """Read a resolved config file, with libyaml where it is available: ten times as fast. Raises OSError, YAMLError."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_bytes())
-    try:
-        plain: Plain = loader.get_single_data()
-    finally:
-        loader.dispose()
-    return plain
 
 
 def differences(old: Plain, new: Plain) -> list[str]:

@@ -17,12 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.config.compose import config_dir
 from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.node_checks import find_node_mistakes
+from gan_lightning.config.outside_places import find_logger_mistakes
 from gan_lightning.config.resolve import Plain, resolve
 from gan_lightning.config.targets import ROLES, role
 from gan_lightning.config.threads import AUTO, find_threads_mistake
 
 COMMAND_KEYS = {"name", "seed", "threads", "debug", "objective", "fork"}  # top-level keys that the commands themselves read
 REFERENCE = re.compile(r"\$\{([.\w]+)\}")
+MAX_FLOAT, MAX_WHOLE = 3.4e38, 2**63  # of torch: 32 bits, and 64
 OPTIONAL = ("regularizer.*", "metric.*", "callback.*", "logger", "trainer.strategy")
 REQUIRED = [place for place in ROLES if place not in OPTIONAL]
 
@@ -54,6 +56,8 @@ def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, float) and not math.isfinite(number):
                 yield f"{path}: {number} should be a finite number"
+            elif isinstance(number, int | float) and abs(number) >= (MAX_FLOAT if isinstance(number, float) else MAX_WHOLE):
+                yield f"{path}: {number} is more than can be computed with"
     yield from find_missing_nodes(plain)
     unread = {path for path, node in leaves(plain) if not isinstance(node, dict) and not is_read(path, read_keys)}
     known = {path for path, _ in leaves(plain, every=True)} - unread
@@ -64,6 +68,7 @@ def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:
         elif path in unread:
             yield f"{path}: no such key; {suggest(path, known)}"
     yield from find_value_mistakes(plain)
+    yield from find_logger_mistakes(plain)
 
 
 def find_missing_nodes(plain: Plain) -> Iterator[str]:
@@ -90,7 +95,7 @@ def find_value_mistakes(plain: Plain) -> Iterator[str]:
         yield f"seed: {json.dumps(seed)} should be a whole number from 0 to {2**32 - 1}"
     if mistake := find_threads_mistake(plain.get("threads", AUTO)):  # runs of earlier versions do not have the key
         yield f"threads: {mistake}"
-    if not re.fullmatch(r"\w[\w.+-]*", str(name)):
+    if name is None or not re.fullmatch(r"\w[\w.+-]*", str(name)):
         yield f"name: {json.dumps(name)} should be a word: letters, digits and . _ + -, a letter or digit first"
     if not isinstance(debug, bool):
         yield f"debug: {json.dumps(debug)} should be true or false"

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from gan_lightning.data.fingerprint import Fingerprint
 from gan_lightning.data.stream import Source, Stream
 from gan_lightning.step.types import Batch, Count, NumClasses, Shape
+from gan_lightning.storage.printable import printable
 
 NumWorkers = Annotated[int, Field(ge=0, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -23,12 +24,22 @@ Share = Annotated[float, Field(ge=0, lt=1)]  # of all samples, for one split
 
 
 class DataError(Exception):
-    """Report data that are missing or do not match the config, one line per mistake."""
+    """Report data that are missing or do not match the config, one line per mistake.
+
+    A line may contain the name of a file: its control characters, line ends among them, are shown as escapes.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        wrapped = lines[0].startswith("Caught ")  # by a worker process of a DataLoader, with its traceback
+        super().__init__("\n".join(lines if wrapped else map(printable, lines)))
+
+    def __reduce__(self) -> tuple[type[DataError], tuple[str, ...]]:
+        return type(self), tuple(str(self).split("\n"))
 
     @property
     def lines(self) -> list[str]:
         """Return the message's lines, without the traceback that a worker process of a DataLoader puts around them."""
-        return str(self).strip().rpartition("DataError: ")[2].splitlines()
+        return str(self).strip().rpartition("DataError: ")[2].split("\n")
 
 
 class LayoutError(DataError):

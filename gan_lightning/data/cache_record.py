@@ -9,12 +9,40 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from gan_lightning.data.wide_values import WideSummary
+from gan_lightning.storage.data_file import require_plain_folder
+from gan_lightning.storage.data_model import DataModel, read_model
 
 CHECKED_BYTES = 2**30  # of the largest array whose checksum is compared
 NAME = "fingerprint.json"
+
+
+class ComparedBy(DataModel):
+    """Hold what an array is compared by: its size, its time of modification, and its checksum if it is not too large."""
+
+    bytes: int
+    mtime_ns: int
+    blake2b: str | None
+
+
+class WideRecord(DataModel):
+    """Hold how many images have values with more than 8 bits, and the range of these values."""
+
+    images: int
+    smallest: float
+    largest: float
+
+
+class CacheRecord(DataModel):
+    """Describe the entries of a record that are read again."""
+
+    compared: Annotated[ComparedBy, Field(alias="samples.npy")]
+    wide_values: WideRecord | None = None
+
 
 _intact: set[tuple[str, int, int, int]] = set()  # arrays that this process has compared
 
@@ -38,10 +66,11 @@ def write_record(array: Path, recipe: dict[str, Any], wide: WideSummary) -> None
 def damage(array: Path) -> str | None:
     """Return how an array differs from its record, in a few words; None: it is what was written."""
     try:
+        require_plain_folder(array.parent)
         status = array.stat()
-        compared = json.loads((array.parent / NAME).read_text(encoding="utf-8"))["samples.npy"]
-        size, modified, digest = compared["bytes"], compared["mtime_ns"], compared["blake2b"]
-    except (OSError, ValueError, KeyError, TypeError):
+        compared = read_model(array.parent / NAME, CacheRecord)[0].compared
+        size, modified, digest = compared.bytes, compared.mtime_ns, compared.blake2b
+    except OSError:
         return "its record is missing or damaged"
     if status.st_size != size:
         return f"it has {status.st_size} bytes instead of {size}"
@@ -58,7 +87,7 @@ def damage(array: Path) -> str | None:
 def read_wide_summary(folder: Path) -> WideSummary:
     """Return the summary of the values with more than 8 bits; an empty one if the record holds none that can be read."""
     try:
-        values = json.loads((folder / NAME).read_text(encoding="utf-8"))["wide_values"]
-        return WideSummary(int(values["images"]), float(values["smallest"]), float(values["largest"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        values = read_model(folder / NAME, CacheRecord)[0].wide_values
+    except OSError:
         return WideSummary()
+    return WideSummary() if values is None else WideSummary(values.images, values.smallest, values.largest)

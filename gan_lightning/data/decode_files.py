@@ -35,7 +35,7 @@ def decode_files(
             try:
                 samples[i] = decode(root / file, samples.shape[1:], wide, memory)
             except DataError as error:
-                mistakes.append(str(error))
+                mistakes += error.lines
         return mistakes
 
     broken: list[str] = []
@@ -71,4 +71,4 @@ def broken_files_error(broken: Sequence[str], total: int, errors: Path) -> DataE
             more += f"; all {len(broken):,} are listed in {file}"
             break
         lines.append(more)
-    return DataError("\n".join(lines))
+    return DataError(*lines)

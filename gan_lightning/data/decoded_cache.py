@@ -95,7 +95,7 @@ class DecodedCache:
         why = damage(array)
         if why is None:
             try:
-                samples = np.load(array, mmap_mode="r")
+                samples = np.lib.format.open_memmap(array, mode="r")
             except (OSError, ValueError, EOFError) as error:
                 why = str(error)
             else:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from gan_lightning.storage.printable import printable
+
 HASHED_BYTES = 64 * 2**20  # contents are hashed in a set of at most so many bytes …
 HASHED_FILES = 10_000  # … in at most so many files: opening a file takes longer than reading a small one
 MAX_NAMES = 3  # of files or classes in one line
@@ -97,7 +99,7 @@ def reread(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 def first_names(names: Sequence[str]) -> str:
     """Join the first few names, on one line, and the number of the others."""
-    names = [name if name.isprintable() else repr(name)[1:-1] for name in names]
+    names = list(map(printable, names))
     more = [f"and {len(names) - MAX_NAMES:,} more"] if len(names) > MAX_NAMES else []
     return ", ".join([*names[:MAX_NAMES], *more])
 

@@ -43,7 +43,7 @@ class ImageListing:
             names.sort()
         if lines := self._unreadable:
             more = [f"data.root: and {len(lines) - MAX_LINES:,} more folders can't be read"] if len(lines) > MAX_LINES else []
-            raise DataError("\n".join(lines[:MAX_LINES] + more))
+            raise DataError(*lines[:MAX_LINES], *more)
 
     def left_out(self) -> str | None:
         """Return one line that counts and names what was left out; None: nothing was."""

@@ -20,6 +20,9 @@ from unicodedata import normalize
 from gan_lightning.data.base import LayoutError
 from gan_lightning.data.image_formats import is_read
 from gan_lightning.data.notices import abbreviate
+from gan_lightning.storage.data_file import MEBIBYTE, read_data_file
+
+MAX_BYTES = 256 * MEBIBYTE  # of a file of labels: some two million rows
 
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "path", "name", "img", "filepath", "image_path", "image_name",
                 "image_id", "id")  # fmt: skip
@@ -77,9 +80,10 @@ def read_dataset_json(path: Path) -> Pairs | None:
     Raises LayoutError if it can't be read, or if its labels are no whole numbers.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_data_file(path.resolve(), MAX_BYTES))
     except (OSError, ValueError, RecursionError) as error:
-        raise LayoutError(f"data.root: {path.absolute()} can't be read: {error}; repair or remove it") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise LayoutError(f"data.root: {path.absolute()} can't be read: {why}; repair or remove it") from None
     if not isinstance(content, dict) or "labels" not in content:
         return None
     labels = content["labels"]
@@ -104,7 +108,7 @@ def read_table(path: Path) -> Pairs | str:
     Its first row names the columns, or it has two: names and labels. They are separated by a comma, a semicolon or a tab.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_data_file(path.resolve(), MAX_BYTES).decode("utf-8-sig")
         delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         rows = [[cell.strip() for cell in row] for row in reader if any(row)]

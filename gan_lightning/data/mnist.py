@@ -27,11 +27,13 @@ from gan_lightning.data.base import Data, DataError, Splits, SplitSizes
 from gan_lightning.data.fingerprint import Entry, Fingerprint, hash_bytes
 from gan_lightning.data.store import Store
 from gan_lightning.step.types import PathText
+from gan_lightning.storage import atomic
 from gan_lightning.storage.home import expand_home
 
 SIDE = 28
 TRAIN_FILE_IMAGES, TEST_FILE_IMAGES = 60_000, 10_000
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+MAX_ITEMS = 2**20  # of a file: a packed one of 19 MB may promise, and hold, 4 GiB
 IMAGES, LABELS = 0x803, 0x801  # the first four bytes of an IDX file: unsigned bytes in three dimensions, or in one
 
 
@@ -193,28 +195,33 @@ def read_header(file: BufferedIOBase, path: Path, magic: int) -> int:
     count, *sides = struct.unpack(f">{magic & 0xFF}I", header[4:])
     if magic == IMAGES and sides != [SIDE, SIDE]:
         raise DataError(f"data.root: {path} holds images of {sides[0]} by {sides[1]}, MNIST's are 28 by 28; replace the file")
-    if not count:
-        raise DataError(f"data.root: {path} holds nothing; replace the file")
+    if not 0 < count <= MAX_ITEMS:
+        held = f"{count:,} items, more than the {MAX_ITEMS:,} that are read" if count else "nothing"
+        raise DataError(f"data.root: {path} holds {held}; replace the file")
     return count
 
 
 def read_idx(path: Path, magic: int) -> np.ndarray:  # -> (N * 28 * 28,) or (N,) uint8
     """Return the bytes after the header. Raises DataError if their number does not match the header."""
-    with read_errors(path), open_idx(path) as file:
+    with read_errors(path if path.is_file() else packed_path(path)), open_idx(path) as file:
         expected = read_header(file, path, magic) * (SIDE**2 if magic == IMAGES else 1)
-        data = np.frombuffer(bytearray(file.read()), dtype=np.uint8)
+        data = np.frombuffer(bytearray(file.read(expected + 1)), dtype=np.uint8)
     if len(data) != expected:
-        raise DataError(f"data.root: {path} holds {len(data):,} bytes, its header promises {expected:,}; replace the file")
+        held = f"{len(data):,}" if len(data) < expected else f"more than {expected:,}"
+        raise DataError(f"data.root: {path} holds {held} bytes, its header promises {expected:,}; replace the file")
     return data
 
 
 def unpack(path: Path) -> None:
     """Unpack the `.gz` beside `path` into a temporary file, then rename it, so that `path` is never incomplete."""
-    with read_errors(packed_path(path)), open_idx(path) as file:
-        data = file.read()
+    magic = IMAGES if path.name in FILES[::2] else LABELS
+    data = read_idx(path, magic)
+    sizes = (len(data) // SIDE**2, SIDE, SIDE) if magic == IMAGES else (len(data),)
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(data)
+        with atomic.create_file(partial) as file:
+            file.write(struct.pack(f">{1 + len(sizes)}I", magic, *sizes))
+            file.write(data.data)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from gan_lightning.data.stream import Source
 from gan_lightning.metric.feature.base import Feature, Reading
 from gan_lightning.step.types import Batch
 from gan_lightning.storage import atomic
+from gan_lightning.storage.data_file import require_regular
 from gan_lightning.storage.home import CACHE_VARIABLE, cache_folder, is_writable
 
 FORMAT = 3  # of the cached files; part of the fingerprint
@@ -117,12 +118,12 @@ def _read_in_order(selection: Selection, feature: Feature) -> Reading:
         fingerprint.update(batch.real.contiguous().numpy().data)
     folder = cache_folder() / "reference"
     path = folder / f"{fingerprint.hexdigest()}.safetensors"
-    if (cached := load_reading(path)) is not None:
+    if (cached := load_reading(path, len(selection))) is not None:
         return cached
     if not is_writable(folder):
         raise DataError(f"{CACHE_VARIABLE}: {folder} can't be written; set {CACHE_VARIABLE}=FOLDER")
     with FileLock(path.with_suffix(".lock")):
-        if (cached := load_reading(path)) is not None:  # written by another process during the wait for the lock
+        if (cached := load_reading(path, len(selection))) is not None:  # written during the wait for the lock
             return cached
         parts = [feature(batch.real) for batch in selection.batches()]
         logits = tuple(torch.cat(factor).contiguous() for factor in zip(*(part.logits for part in parts), strict=True))
@@ -132,15 +133,19 @@ def _read_in_order(selection: Selection, feature: Feature) -> Reading:
     return Reading(features, logits)
 
 
-def load_reading(path: Path) -> Reading | None:
-    """Return the cached features and logits; None if the file is missing or damaged, if only by one bit."""
+def load_reading(path: Path, n: int | None = None) -> Reading | None:
+    """Return the cached features and logits, of `n` samples if given; None if the file is missing or damaged by one bit."""
     try:
+        require_regular(path)
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
             metadata = file.metadata() or {}
     except (OSError, SafetensorError):
         return None
-    if metadata.get("checksum") != checksum(tensors):
+    if metadata.get("checksum") != checksum(tensors) or "features" not in tensors:
+        return None
+    n = len(tensors["features"]) if n is None else n
+    if any(x.dim() != 2 or len(x) != n or not x.is_floating_point() for x in tensors.values()):
         return None
     return Reading(tensors.pop("features"), tuple(tensors[name] for name in sorted(tensors)))
 

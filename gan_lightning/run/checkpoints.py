@@ -11,6 +11,7 @@ from typing import Any
 from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.resolve import Plain
 from gan_lightning.storage import atomic
+from gan_lightning.storage.printable import printable
 
 STEP = re.compile(r"step=(\d+)\.ckpt")
 
@@ -55,7 +56,7 @@ def newest_usable(
     bad = "; ".join(f"{path}: {why}" for path, why in damaged.items())
     if step is not None:
         if bad:
-            print(f"{bad}; going on from {saved[step].name} instead", file=sys.stderr)
+            print(printable(f"{bad}; going on from {saved[step].name} instead"), file=sys.stderr)
         return step, saved[step]
     if bad:
         raise UserError(f"run={run}: no checkpoint can be read: {bad}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from pydantic import ValidationError
 
 from gan_lightning.data.fingerprint import Fingerprint
 from gan_lightning.storage import atomic
+from gan_lightning.storage.data_file import read_data_file
+from gan_lightning.storage.data_model import describe_mistake
 
 NAME = "data.json.gz"
-MAX_BYTES = 2**30  # unpacked; a small file may unpack to more than the memory
+MAX_BYTES = 2**28  # unpacked: about two million files; a small file may unpack to more than the memory
 
 
 class DamagedRecordError(Exception):
@@ -27,7 +30,7 @@ def save(folder: Path, fingerprint: Fingerprint) -> None:
 def load(folder: Path) -> Fingerprint | None:
     """Return the fingerprint of a run directory; None if it holds none. Raises DamagedRecordError."""
     try:
-        with gzip.open(folder / NAME) as file:
+        with gzip.open(io.BytesIO(read_data_file(folder / NAME, MAX_BYTES))) as file:
             text = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
@@ -38,6 +41,4 @@ def load(folder: Path) -> Fingerprint | None:
     try:
         return Fingerprint.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DamagedRecordError(f"{NAME} is no fingerprint ({f'{where}: ' if where else ''}{first['msg']})") from None
+        raise DamagedRecordError(f"{NAME} is no fingerprint ({describe_mistake(error)})") from None

@@ -23,17 +23,16 @@ from typing import Any, Literal, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lightning.config.config_files import find_file_mistake
 from gan_lightning.config.errors import UserError, WriteError, one_line
-from gan_lightning.config.interpolations import refuse_outside
 from gan_lightning.config.resolve import Plain, differences, resolve, settled
-from gan_lightning.config.threads import AUTO
 from gan_lightning.distributed.stopping import Preempted
-from gan_lightning.run import checkpoints, lock
+from gan_lightning.run import checkpoints, lock, stored_config
 from gan_lightning.run.checkpoints import FindMistake, damage
 from gan_lightning.run.identity import new_id, refuse_lost_config
+from gan_lightning.run.own_files import require_own_files
 from gan_lightning.run.result import finite, read_result
 from gan_lightning.storage import atomic
+from gan_lightning.storage.printable import printable
 
 OWN_FILES = re.compile(
     r"config(\.resolved)?\.yaml|result\.json|data\.json\.gz|\.lock\.owner|step=\d+\.ckpt|probe"
@@ -56,8 +55,9 @@ class Run:
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Raises UserError if there is no run at `path`."""
+        """Raises UserError if there is no run at `path`, or if anything in it leads outside or is no regular file."""
         self.path = Path(path)
+        require_own_files(self.path)
         if not (self.path / "config.yaml").is_file():
             what = "has no config.yaml" if self.path.is_dir() else "does not exist"
             raise UserError(f"run={path}: no run directory; it {what}")
@@ -73,6 +73,7 @@ class Run:
         Raises UserError, with what differs, if the directory holds a run with another config, or one that lost its config.
         """
         folder = Path(path)
+        require_own_files(folder)
         try:
             atomic.make_folder(folder)
             if not (folder / "config.yaml").is_file():
@@ -101,20 +102,11 @@ class Run:
     @property
     def config(self) -> DictConfig:
         """Return the composed config with its interpolations. Raises UserError if the file is no config."""
-        try:
-            found = OmegaConf.load(self.path / "config.yaml")
-        except Exception as error:  # a damaged file fails in many ways
-            path = self.path / "config.yaml"
-            why = (find_file_mistake(path) or one_line(error)).removeprefix(f"{path}: ")
-            raise UserError(f"run={self.path}: config.yaml can't be read: {why}") from None
-        if not isinstance(found, DictConfig):
-            raise UserError(f"run={self.path}: config.yaml is no config")
-        refuse_outside(OmegaConf.to_container(found, resolve=False))
-        return found
+        return stored_config.load(self.path)
 
     def changes(self, config: DictConfig) -> list[str]:
         """Return `key: old → new` for every key in which `config` differs from this run's. Raises UserError."""
-        lines = differences({"threads": AUTO} | resolve(self.config), resolve(config))  # a key that earlier versions lack
+        lines = differences(resolve(self.config), resolve(config))
         return [line for line in lines if line.partition(": ")[0] not in UNCOMPARED]
 
     @property
@@ -156,7 +148,7 @@ class Run:
             atomic.write_text(self.path / "result.json", json.dumps(finite(self.result), indent=2) + "\n")
         except OSError as error:
             if not reported:
-                print(f"{self.path / 'result.json'}: not written: {atomic.reason(error)}", file=sys.stderr)
+                print(printable(f"{self.path / 'result.json'}: not written: {atomic.reason(error)}"), file=sys.stderr)
         else:
             self.unwritten = {}
 

@@ -12,21 +12,22 @@ job has ended.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
 
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
+from pydantic import Field
 
 from gan_lightning.config.errors import UserError
 from gan_lightning.distributed.environment import natural
 from gan_lightning.distributed.slurm import job_id
 from gan_lightning.storage.atomic import is_alive, write_text
+from gan_lightning.storage.data_model import DataModel, read_model
 
 RECORD_TIMEOUT = 5.0  # seconds that a new owner may need to write its record
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
@@ -36,19 +37,20 @@ class LockedError(UserError):
     """Signal that a run directory belongs to another process."""
 
 
-class Owner(NamedTuple):
+class Owner(DataModel):
     """Identify a process across machines, containers and restarts of a SLURM job."""
 
     host: str
-    pid: int
+    pid: Annotated[int, Field(ge=1, lt=2**31)]
     boot: str  # the kernel's boot id; containers on one machine share it, and the kernel's locks
     job: str  # SLURM's id, of an array's task as ARRAY_TASK
-    restarts: int  # of the job
+    restarts: Annotated[int, Field(ge=0)]  # of the job
 
     @classmethod
     def current(cls) -> Owner:
         """Return this process."""
-        return cls(socket.gethostname(), os.getpid(), boot_id(), job_id() or "", natural("SLURM_RESTART_COUNT") or 0)
+        job, restarts = job_id() or "", natural("SLURM_RESTART_COUNT") or 0
+        return cls(host=socket.gethostname(), pid=os.getpid(), boot=boot_id(), job=job, restarts=restarts)
 
     def is_local(self) -> bool:
         """Return whether the owner runs or ran on this machine, where the kernel's lock is reliable."""
@@ -74,10 +76,10 @@ def boot_id() -> str:
 
 
 def read_owner(folder: Path) -> Owner | None:
-    """Return the recorded owner of a run directory; None without a readable record."""
+    """Return the recorded owner of a run directory; None without a readable record, because the kernel's lock decides."""
     try:
-        return Owner(**json.loads((folder / ".lock.owner").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return read_model(folder / ".lock.owner", Owner)[0]
+    except OSError:
         return None
 
 
@@ -93,7 +95,7 @@ def locked(folder: Path, ended_job: str = "") -> Iterator[None]:
         if owner is not None and not owner.has_ended() and not (ended_job and owner.job == ended_job):
             raise LockedError(describe_owner(folder, owner))
         record = folder / ".lock.owner"
-        write_text(record, json.dumps(Owner.current()._asdict()) + "\n")
+        write_text(record, Owner.current().model_dump_json() + "\n")
         try:
             yield
         finally:

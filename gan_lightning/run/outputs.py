@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gan_lightning.config.errors import UserError
+from gan_lightning.storage.data_file import read_data_file, require_regular
 
 SAMPLE_NAME = re.compile(r"\d{6,}\.(png|npy)")  # of gan-sample's files in a folder
 SAMPLE_SOFTWARE = "gan-sample"  # the text chunk Software of its PNG files
@@ -135,7 +136,7 @@ def is_report(path: Path) -> bool:
 def has_keys(path: Path, keys: set[str]) -> bool:
     """Return whether a file holds a JSON object with all these keys."""
     try:
-        content = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_JSON else None
+        content = json.loads(read_data_file(path.resolve(), MAX_JSON))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and keys <= content.keys()
@@ -144,6 +145,7 @@ def has_keys(path: Path, keys: set[str]) -> bool:
 def read_beginning(path: Path, size: int = 65536) -> bytes:
     """Return the first bytes of a file; none if it can't be read."""
     try:
+        require_regular(path.resolve())  # opening a pipe would block
         with path.open("rb") as file:
             return file.read(size)
     except OSError:

@@ -24,5 +24,6 @@ class RelocatedRun(Run):
     def config(self) -> DictConfig:
         """Return the run's config with the replaced paths. Raises UserError if the file is no config."""
         config = super().config
-        relocate(config, self.places)
+        own = {"data.download": False} if config.data.get("download") else {}  # into a folder that the config names
+        relocate(config, own | {key: value for key, value in self.places.items() if value is not None})
         return config

@@ -81,7 +81,7 @@ def open_atomic(target: Path, size: Callable[[], int], flushed: bool = True) -> 
     Raises DiskFull, or another OSError that names `target`.
     """
     try:
-        with ReplaceFile(target, flushed) as temporary, temporary.open("wb") as file:
+        with ReplaceFile(target, flushed) as temporary, create_file(temporary) as file:
             yield file
             file.flush()
             if flushed:
@@ -92,6 +92,15 @@ def open_atomic(target: Path, size: Callable[[], int], flushed: bool = True) -> 
         if error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(target)) from None
+
+
+def create_file(path: Path) -> BinaryIO:
+    """Create a file for writing, in place of one of this name; a link of this name is not followed. Raises OSError."""
+    try:
+        return path.open("xb")
+    except FileExistsError:  # of a dead process with the same number, or put there by somebody else
+        path.unlink()
+        return path.open("xb")
 
 
 def write_bytes(target: Path, data: bytes, flushed: bool = True) -> None:
@@ -141,7 +150,7 @@ def fsync_folder(folder: Path) -> None:
 def try_writing(folder: Path) -> None:
     """Create and delete a file in the folder. Raises OSError if that is impossible."""
     temporary = ReplaceFile(folder / "probe").temporary
-    temporary.touch()
+    create_file(temporary).close()
     temporary.unlink()
 
 

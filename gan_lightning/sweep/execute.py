@@ -8,6 +8,8 @@ from collections import Counter
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.quoting import quote_value
 from gan_lightning.run.directory import shorten_path
+from gan_lightning.run.own_files import require_own_files
+from gan_lightning.storage.printable import printable
 from gan_lightning.sweep.launcher import launch_jobs
 from gan_lightning.sweep.plan import plan_sweep
 from gan_lightning.sweep.report.write import try_write_report
@@ -21,6 +23,7 @@ def execute(composer: Composer, line: list[str]) -> int:
     """
     plan = plan_sweep(composer, line)
     composer.refuse_unwritable("sweep", [f"hydra.sweep.dir={quote_value(str(plan.folder))}"])
+    require_own_files(plan.folder, 0)
     before = job_statuses(plan.folder, plan.jobs, composer)
     plan.save()
     counts = Counter(status.kind for status in before)
@@ -48,7 +51,7 @@ def status_table(statuses: list[JobStatus]) -> str:
     lines = []
     for row, status in zip(rows, statuses, strict=True):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(["", *cells, status.result.get("reason") or ""]).rstrip())
+        lines.append("  ".join(["", *cells, printable(status.result.get("reason") or "")]).rstrip())
     done = sum(status.kind is Kind.FINISHED for status in statuses)
     rest = "" if done == len(statuses) else "; the same command goes on with the rest"
     return "\n".join(["", *lines, "", f"  {done} of {len(statuses)} finished{rest}"])

@@ -56,10 +56,10 @@ class Plan(NamedTuple):
         """
         directories = {job.directory for job in self.jobs}
         jobs = [planned for planned in self._saved_jobs() if planned.directory not in directories]
-        jobs += [PlannedJob(job.directory, job.overrides) for job in self.jobs]
+        jobs += [PlannedJob(directory=job.directory, overrides=job.overrides) for job in self.jobs]
         try:
             atomic.make_folder(self.folder)
-            write_plan_file(self.folder, PlanFile(self.line, jobs))
+            write_plan_file(self.folder, PlanFile(line=self.line, jobs=jobs))
         except OSError as error:
             kind = WriteError if error.errno in atomic.FAILING else UserError
             raise kind(f"hydra.sweep.dir={self.folder}: nothing can be written here: {atomic.reason(error)}") from None

@@ -6,14 +6,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
-from gan_lightning.config.resolve import Plain, load_resolved
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.run_config import ConfigFileError, load_resolved
 from gan_lightning.run import lock
 from gan_lightning.run.directory import Run
 from gan_lightning.run.identity import refuse_lost_config
+from gan_lightning.run.own_files import require_own_files
 from gan_lightning.run.result import read_result
 from gan_lightning.sweep.plan import Job
 from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
@@ -40,6 +40,9 @@ class JobStatus(NamedTuple):
 def job_status(folder: Path, job: Job, composer: Composer) -> JobStatus:
     """Return the status of a job. Raises UserError if its directory holds a run with another config or can't be read."""
     path = folder / job.directory
+    if path.is_symlink():
+        raise UserError(f"{path}: is a link; a job's directory lies in the sweep's own")
+    require_own_files(path)
     if not (path / "config.yaml").is_file():
         refuse_lost_config(path, read_result(path))
         return JobStatus(job, Kind.NEW, {})
@@ -61,7 +64,7 @@ def load_config_copy(path: Path) -> Plain | None:
     """Return a run's config.resolved.yaml, which is faster than resolving config.yaml; None if it can't be read."""
     try:
         return load_resolved(path / "config.resolved.yaml")
-    except (OSError, yaml.YAMLError):
+    except (OSError, ConfigFileError):
         return None
 
 

@@ -17,8 +17,10 @@ from gan_lightning.data.base import Data, DataError, LayoutError
 from gan_lightning.data.fingerprint import Fingerprint
 from gan_lightning.run import data_record
 from gan_lightning.run.directory import Run
+from gan_lightning.storage.printable import printable
 
 ACCEPT = "data.changed=accept"
+UNKNOWN = "what the data were is not known"  # the beginning of the one change from a damaged record
 FREE = ("batch_size", "num_workers", "cache", "validation", "test")  # keys of data that don't choose the set
 
 
@@ -43,6 +45,8 @@ def require_same_data(run: Run, plain: Plain, accepted: bool = False, cure: str 
     changes = find_changes(run, now)
     if changes and not accepted:
         cure = cure or continuing_command(run)
+        if changes[0].startswith(UNKNOWN):
+            raise ChangedDataError(f"run={run.path}: {changes[0]}; to go on with the data as they are: {cure}")
         head = f"run={run.path}: the data are not those that it was trained on; to go on with them as they are: {cure}"
         raise ChangedDataError(head, *(f"changed: {line}" for line in changes))
     return changes
@@ -56,7 +60,7 @@ def continuing_command(run: Run, overrides: Sequence[str] = ()) -> str:
 def print_changes(changes: list[str]) -> list[str]:
     """Print the accepted changes, and return them."""
     for line in changes:
-        print(f"changed: {line}")
+        print(printable(f"changed: {line}"))
     return changes
 
 
@@ -65,7 +69,7 @@ def find_changes(run: Run, now: Fingerprint | None) -> list[str]:
     try:
         before = data_record.load(run.path)
     except data_record.DamagedRecordError as error:
-        return [f"what the data were is not known: {error}"]
+        return [f"{UNKNOWN}: {error}"]
     return [] if before is None or now is None else before.differences(now)
 
 

@@ -17,6 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.errors import UserError, WriteError, one_line
 from gan_lightning.config.instantiate import build_data, build_gan
+from gan_lightning.config.outside_places import outside_places
+from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain, settled
 from gan_lightning.config.world_size import global_rank, is_distributed, world_size
 from gan_lightning.data.base import DataError
@@ -30,6 +32,7 @@ from gan_lightning.run.identity import new_id
 from gan_lightning.run.provenance import provenance
 from gan_lightning.run.unrecorded_end import locked_if_free, record_exit_code
 from gan_lightning.storage import atomic
+from gan_lightning.storage.printable import printable
 from gan_lightning.storage.safe_load import UnsafeFileError
 from gan_lightning.training.data_change import ACCEPT, continuing_command, record_data, require_same_data
 from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
@@ -104,7 +107,7 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, begin: Start) -> pl
     checkpoint = None if begin.checkpoint is None else run.checkpoint_path(begin.checkpoint)
     start, first = begin.checkpoint or 0, global_rank() == 0
     if checkpoint is not None and first:
-        print(f"going on from step {start}: {run.path}")
+        print(printable(f"going on from step {start}: {run.path}"))
         csv_metrics.archive(run.path, start)
     with training_errors(run, checkpoint):
         data = build_data(plain)
@@ -115,7 +118,7 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, begin: Start) -> pl
             run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size, threads=begin.threads)
             save_config_change(run, change, start)
             record_data(run, plain, data, begin.data_changes, start)
-        print(describe_start(run, plain, gan, device, begin.threads), flush=True)
+        print(printable(describe_start(run, plain, gan, device, begin.threads)), flush=True)
         with first_exception():
             trainer.fit(gan, data, ckpt_path=None if checkpoint is None else str(checkpoint))
     return trainer
@@ -181,6 +184,8 @@ def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
         resume_step(run, plain)
         run.record(processes=world_size(plain), threads=run_threads(run, plain))
     command = ["gan_lightning.cli.train", f"run={run.path}", *([ACCEPT] if accepts_data else [])]
+    command += [f"{key}={quote_value(value)}" for key, value in outside_places(plain).items()]  # typed, or this run's own
+    command += ["data.download=true"] if plain["data"].get("download") else []
     code, failure = launch_ranks(command, world_size(plain))
     if failure is not None and not failure.startswith("rank 0: " if code in REPORTED else "none"):
         with locked_if_free(run) as free:
@@ -189,7 +194,7 @@ def train_in_ranks(run: Run, plain: Plain, change: ConfigChange | None) -> int:
     elif code > 128:
         record_exit_code(run, code)
     if failure is not None and code not in REPORTED:
-        print(f"run={shorten_path(run.path)}: {failure}", file=sys.stderr)
+        print(printable(f"run={shorten_path(run.path)}: {failure}"), file=sys.stderr)
     return code
 
 

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from gan_lightning.callback.scalars import read_terms
-from gan_lightning.config.errors import UserError
+from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.instantiate import build_bare_trainer, build_data, build_gan
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.validate import validate
@@ -167,10 +167,16 @@ def fork(run: Run, plain: Plain) -> int:
 
 
 def logged_scalars(run: Run, step: int) -> dict[str, float]:
-    """Return the scalars that TensorBoard's or the CSV logger holds of a step; empty where none was logged."""
+    """Return the scalars that TensorBoard's or the CSV logger holds of a step; empty where none was logged.
+
+    Raises UserError if a file can't be read.
+    """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(run.path), size_guidance={"scalars": 0})
-    events.Reload()
+    try:
+        events.Reload()
+    except Exception as error:  # a damaged file may fail in any way
+        raise UserError(f"run={run.path}: an event file can't be read: {one_line(error)}; move it away") from None
     found = {tag: e.value for tag in events.Tags()["scalars"] for e in events.Scalars(tag) if e.step == step}
     return found | csv_metrics.row(run.path, step)

@@ -8,6 +8,7 @@ from gan_lightning.config.resolve import Plain
 from gan_lightning.gan import GAN
 from gan_lightning.run.directory import Run, shorten_path
 from gan_lightning.run.result import format_score
+from gan_lightning.storage.printable import printable
 
 
 def describe_start(run: Run, plain: Plain, gan: GAN, device: str, threads: int) -> str:
@@ -30,7 +31,7 @@ def summary(run: Run) -> str:
     rows += [("TensorBoard", f"tensorboard --logdir {shlex.quote(str(path))}")] if logged else []
     rows += [("next", next_command(run))]
     width = max(len(name) for name, _ in rows)
-    return "\n" + "\n".join(f"  {name:<{width}}  {value}" for name, value in rows)
+    return "\n" + "\n".join(printable(f"  {name:<{width}}  {value}") for name, value in rows)
 
 
 def score_rows(generated: Plain, real: Plain) -> list[tuple[str, str]]:

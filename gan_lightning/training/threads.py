@@ -14,10 +14,10 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_lightning.config.errors import UserError
 from gan_lightning.config.instantiate import build_networks
-from gan_lightning.config.resolve import Plain, resolve
-from gan_lightning.config.threads import AUTO, VARIABLE, environment_threads, find_threads_mistake
+from gan_lightning.config.resolve import Plain
+from gan_lightning.config.threads import AUTO, VARIABLE, environment_threads
+from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import is_distributed, world_size
 from gan_lightning.run.directory import Run
 
@@ -26,7 +26,7 @@ MOST_BY_SIZE = 8
 
 
 def run_threads(run: Run, plain: Plain) -> int:
-    """Return the number of threads of a run with the config `plain`.
+    """Return the number of threads of a run with the validated config `plain`, from which networks may be built.
 
     The first of these that there is: the config's number; the number that the run recorded when it began; that of the parent
     of a fork; that of a run that began before numbers were recorded; that of OMP_NUM_THREADS; one by the networks' size.
@@ -36,12 +36,10 @@ def run_threads(run: Run, plain: Plain) -> int:
     if requested != AUTO:
         return int(requested)
     if recorded is not None:
-        if mistake := find_threads_mistake(recorded):
-            raise UserError(f"run={run.path}: result.json: threads: {mistake}")
         return int(recorded)
     if plain.get("fork") and Path(plain["fork"]["run"], "config.yaml").is_file():
         parent = Run(plain["fork"]["run"])
-        before = resolve(parent.config)
+        before = validate(parent.config)
         if (
             not before.get("fork") or before["fork"]["step"] < plain["fork"]["step"]
         ):  # otherwise the two are no parent and child
@@ -116,5 +114,5 @@ def run_thread_limit(run: Run | Path | None) -> Iterator[None]:
         yield
         return
     run = Run(run) if isinstance(run, Path) else run
-    with thread_limit(run_threads(run, resolve(run.config))):
+    with thread_limit(run_threads(run, validate(run.config))):
         yield

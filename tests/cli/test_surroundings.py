@@ -8,6 +8,7 @@ import sys
 import tempfile
 
 import pytest
+from waiting import HANG
 
 from gan_lightning.distributed.process import prepare_process, replace_unprintable
 from gan_lightning.storage import home
@@ -113,3 +114,13 @@ def test_a_temporary_folder_of_somebody_else(no_home, monkeypatch, tmp_path):
     (tmp_path / f"gan_lightning-{home.user_name()}").symlink_to("/")
     assert home.private_folder().is_relative_to(tmp_path)
     assert home.private_folder().name != f"gan_lightning-{home.user_name()}"
+
+
+def test_a_matplotlibrc_of_the_current_folder_is_not_read(tmp_path):
+    """It may name a module to import; the control is Matplotlib alone."""
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 77\nbackend: module://marking\n")
+    for first, width in (("gan_lightning.sweep.report.drawing", "1.5"), ("sys", "77.0")):
+        code = f"import {first}, matplotlib; print(matplotlib.rcParams['lines.linewidth'])"
+        line = [sys.executable, "-c", code]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=HANG, check=True)
+        assert done.stdout == f"{width}\n"

@@ -172,7 +172,7 @@ def test_the_command_says_what_is_left_out_and_never_reads_its_own_samples(comma
     assert list((root / "run" / "samples").glob("*.png"))
     assert "data.root: 1 files in" in first.err
     assert first.err.count("left out") == 1
-    second = command("gan-train", "run=images/run", "trainer.max_steps=2")
+    second = command("gan-train", "run=images/run", "trainer.max_steps=2", "data.cache=cache")
     assert second.code == 0, second.err
     assert "in the folders of runs and sweeps (run)" in second.err
     assert len(list((root.parent / "cache" / "image_folder").glob("*/samples.npy"))) == 1  # of the same six images

@@ -281,3 +281,18 @@ def test_torchvision_reads_the_same_files(tmp_path, raw):
     ours = data(tmp_path).splits.test
     np.testing.assert_array_equal(ours.samples[:, 0], theirs.data.numpy())
     assert ours.labels.tolist() == theirs.targets.tolist()
+
+
+@pytest.mark.parametrize("promised", [24, 2**20, 2**32 - 1])
+def test_a_small_file_that_unpacks_to_much_is_one_line(tmp_path, raw, monkeypatch, promised):
+    """Packed, and unpacked no further than its header promises, up to a limit."""
+    monkeypatch.setattr(mnist, "MAX_ITEMS", 1000)
+    (raw / TRAIN_IMAGES).unlink()
+    header = struct.pack(">4I", 0x803, promised, 28, 28)
+    (raw / f"{TRAIN_IMAGES}.gz").write_bytes(gzip.compress(header + bytes(50 * 784)))
+    with pytest.raises(DataError) as error:
+        data(tmp_path).load()
+    (line,) = error.value.lines
+    assert ("holds more than 18,816 bytes" if promised == 24 else "more than the 1,000 that are read") in line
+    assert not (raw / TRAIN_IMAGES).exists()
+    assert not list(raw.glob("*.partial"))

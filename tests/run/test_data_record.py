@@ -37,13 +37,13 @@ GOOD = LARGE.model_copy(update={"entries": {"a": Entry(1, None, "f")}}).model_du
         (b"text", "can't be read (Not a gzipped file"),
         (packed(GOOD.encode())[:-9], "can't be read (Compressed file ended"),
         (packed(GOOD.encode())[:20] + b"xxxx" + packed(GOOD.encode())[24:], "can't be read (Error"),
-        (packed(b"[]"), "is no fingerprint (Input should be an object"),
-        (packed(GOOD.replace('"kind"', '"kin"').encode()), "is no fingerprint (kind: Field required"),
+        (packed(b"[]"), "is no fingerprint (should be an object"),
+        (packed(GOOD.replace('"kind"', '"kin"').encode()), "is no fingerprint (kind: missing; it is needed"),
         (
             packed(GOOD.replace("70000", '"70000"').encode()),
-            "is no fingerprint (counts.images: Input should be a valid int",
+            'is no fingerprint (counts.images: "70000" should be a valid int',
         ),
-        (packed(GOOD.replace('[1,null,"f"]', "[1,null]").encode()), "is no fingerprint (entries.a.2: Field required"),
+        (packed(GOOD.replace('[1,null,"f"]', "[1,null]").encode()), "is no fingerprint (entries.a.2: missing; it is needed"),
         (packed(GOOD.replace("{", '{"more":1,', 1).encode()), "is no fingerprint (more: Extra inputs"),
     ],
 )

@@ -27,10 +27,11 @@ from gan_lightning.config.quoting import quote_value
 from gan_lightning.sweep.report import commands, write
 from gan_lightning.sweep.report.collect import Job, collect
 from gan_lightning.sweep.report.curves import read_curves
+from gan_lightning.sweep.report.drawing import thumbnail
 from gan_lightning.sweep.report.findings import Findings
 from gan_lightning.sweep.report.groups import summarize
 from gan_lightning.sweep.report.page import montages
-from gan_lightning.sweep.report.tables import csv_table, markdown
+from gan_lightning.sweep.report.tables import csv_table, escape_formula, markdown
 
 
 class Page(html.parser.HTMLParser):
@@ -328,8 +329,27 @@ def test_a_plan_that_points_elsewhere_is_not_followed(tmp_path):
     fake_runs.run(tmp_path / "secret", ["loss=secret"])
     fake_runs.plan(tmp_path / "s", {"../secret": ["loss=secret"]})
     text = made(tmp_path / "s").text
-    assert "sweep.json can't be read: ../secret is outside the sweep" in text
+    assert "sweep.json can't be read: jobs.0.directory: ../secret is outside the sweep" in text
     assert "finished 1 of 1" in text
+
+
+def test_a_cell_that_a_spreadsheet_would_run_gets_an_apostrophe():
+    for text in ("=1+1", "+cmd", "-2+3", "@x", " =1", "\t=1", "-", "1e5-x=", "−1"):
+        assert escape_formula(text) == (f"'{text}" if text[0] not in "1−" else text)
+    for value in ("-1", "+0.5", "-1e-05", "-.5", "a=b", "", 3, -2.5, None):
+        assert escape_formula(value) == value
+
+
+def test_only_a_png_of_the_run_is_shown(tmp_path):
+    """A linked picture, another format under its name, and one that unpacks to much are not embedded."""
+    fake_runs.picture(tmp_path / "s" / "a.png", (1, 2, 3))
+    assert thumbnail(tmp_path / "s" / "a.png").startswith("data:image/jpeg")
+    (tmp_path / "link.png").symlink_to("s/a.png")
+    (tmp_path / "eps.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    Image.new("RGB", (9, 9)).save(tmp_path / "bmp.png", "BMP")
+    Image.new("1", (2**13 + 1, 2**13)).save(tmp_path / "large.png")
+    for name in ("link", "eps", "bmp", "large"):
+        assert thumbnail(tmp_path / f"{name}.png") is None
 
 
 # ── what to type ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,13 +14,12 @@ from types import SimpleNamespace
 import fork_server
 import held
 import pytest
-import yaml
 from kinds import kinds
 from omegaconf import OmegaConf
 from waiting import HANG, until
 
 from gan_lightning.config.compose import Composer
-from gan_lightning.config.resolve import load_resolved
+from gan_lightning.config.run_config import ConfigFileError, load_resolved
 from gan_lightning.config.validate import validate
 from gan_lightning.run import lock
 from gan_lightning.sweep import gpu_lease, plan, status
@@ -431,5 +430,5 @@ def test_the_resolved_copy_equals_the_config(tmp_path):
     (tmp_path / "x.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     assert load_resolved(tmp_path / "x.yaml") == validate(config)
     (tmp_path / "x.yaml").write_text("!!python/object/apply:os.system [true]\n")
-    with pytest.raises(yaml.YAMLError):
+    with pytest.raises(ConfigFileError):
         load_resolved(tmp_path / "x.yaml")

@@ -120,7 +120,7 @@ def test_a_run_of_an_earlier_version_keeps_the_default_of_its_kind(begin, tmp_pa
 def test_a_damaged_record_is_one_line(begin):
     run, config = begin()
     run.record(threads="two")
-    with pytest.raises(UserError, match=r'result\.json: threads: "two" should be auto, or a whole number'):
+    with pytest.raises(UserError, match=r'result\.json can.t be read: threads: "two" should be a valid integer'):
         run_threads(run, config)
 
 

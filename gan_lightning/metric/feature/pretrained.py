@@ -10,8 +10,10 @@ from torch import Tensor
 
 from gan_lightning.data.base import DataError
 from gan_lightning.storage import safe_load
+from gan_lightning.storage.data_file import MEBIBYTE
 from gan_lightning.storage.home import expand_home
 
+MAX_BYTES = 4096 * MEBIBYTE
 CHUNK_SIZE = 50  # images per forward pass: at 299×299 their activations are large
 
 

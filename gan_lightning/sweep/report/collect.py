@@ -1,5 +1,8 @@
 """The runs of a sweep, read from their directories for a report: no checkpoints, and damaged files are noted, not fatal.
 
+Text from the files is made printable here, once, for the page and all tables. Nothing is read of a run whose directory holds a
+link that leads outside, or anything but files and folders.
+
     <sweep>/sweep.json     the plan, see plan_file.py
     <sweep>/<directory>/   a run directory for each job, see gan_lightning/run/directory.py; missing until the job starts
 
@@ -8,24 +11,23 @@ Without a sweep.json, each folder below with a config.yaml is a job. A single ru
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from gan_lightning.config.errors import UserError, one_line
-from gan_lightning.config.resolve import Plain, load_resolved
+from gan_lightning.config.run_config import load_resolved
 from gan_lightning.config.world_size import world_size
+from gan_lightning.run.result import FILE, Result, load_result
+from gan_lightning.storage import atomic
+from gan_lightning.storage.data_file import data_file_error, require_plain_folder
+from gan_lightning.storage.printable import printable
 from gan_lightning.sweep.report.curves import Curve, read_curves
-from gan_lightning.sweep.report.plan_file import is_string_list, read_plan_file
+from gan_lightning.sweep.report.plan_file import read_plan_file
 
-STATUSES = ("finished", "failed", "stopped", "preempted", "running")
 NEVER, UNKNOWN = "never started", "unknown"
 DEFAULT = "(default)"  # the value of a factor that a job does not override
 OVERRIDE_COMMA = re.compile(r",(?=[^,\[\]{}]+=)(?![^\[{]*[\]}])")  # between the overrides in a directory's name
@@ -118,9 +120,10 @@ def collect(path: Path) -> Sweep:
     else:
         try:
             if (plan := read_plan_file(path)) is not None:
-                line, entries = plan
-        except (OSError, ValueError) as error:
-            damage.append(f"sweep.json can't be read: {one_line(error)}")
+                line = None if plan.line is None else list(map(printable, plan.line))
+                entries = [(job.directory, job.overrides) for job in plan.jobs]
+        except OSError as error:
+            damage.append(printable(f"sweep.json can't be read: {atomic.reason(error)}"))
     if entries is None:
         entries = [(directory, None) for directory in sorted(find_run_dirs(path))]
     if not entries:
@@ -129,13 +132,19 @@ def collect(path: Path) -> Sweep:
 
 
 def find_run_dirs(path: Path) -> Iterator[str]:
-    """Yield the run directories below `path`, relative to it; run directories are not searched for others."""
-    for folder, subfolders, files in os.walk(path):
-        if "config.yaml" in files:
-            subfolders.clear()
+    """Yield the run directories below `path`, relative to it; links and run directories are not searched for others."""
+    waiting = [str(path)]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as iterator:
+                found = list(iterator)
+        except OSError:
+            continue
+        if any(entry.name == "config.yaml" for entry in found):
             yield os.path.relpath(folder, path)
         else:
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            waiting += [e.path for e in found if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
 
 
 def split_override(override: str) -> tuple[str, str]:
@@ -149,22 +158,28 @@ def split_override(override: str) -> tuple[str, str]:
 def read_job(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Job:
     """Read one job; what can't be read is described in its `damage`. Without `overrides`, those of result.json count."""
     path = sweep / directory if directory else sweep
-    job = Job(directory or path.resolve().name, path, list(overrides or []))
+    job = Job(printable(directory or path.resolve().name), path, list(map(printable, overrides or [])))
+    job.seed = job.values.get("seed", "")
     try:
-        started_at = (path / "config.yaml").stat().st_mtime
-    except OSError:
-        job.seed = job.values.get("seed", "")
+        if directory and path.is_symlink():
+            raise data_file_error(path, "is a link")
+        require_plain_folder(path)
+        job.started_at = (path / "config.yaml").stat().st_mtime
+    except FileNotFoundError:
         return job
-    job.status, job.started_at = UNKNOWN, started_at
+    except OSError as error:
+        job.status = UNKNOWN
+        job.damage.append(printable(f"{os.path.relpath(error.filename, sweep)} {atomic.reason(error)}"))
+        return job
+    job.status = UNKNOWN
     result = _read_result(job)
     if not overrides:
-        recorded: Any = result.get("overrides")
-        job.inferred = not is_string_list(recorded)
+        job.inferred = "overrides" not in result.model_fields_set
         in_name = [part for part in OVERRIDE_COMMA.split(job.directory) if "=" in part]
-        job.overrides = in_name if job.inferred else list(recorded)
+        job.overrides = in_name if job.inferred else list(map(printable, result.overrides))
     _read_config(job, result)
     try:
-        job.curves = read_curves(path)
+        job.curves = {printable(tag): curve for tag, curve in read_curves(path).items()}
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         job.damage.append(f"what it logged can't be read: {one_line(error)}")
     try:
@@ -175,52 +190,38 @@ def read_job(sweep: Path, directory: str, overrides: Sequence[str] | None) -> Jo
     return job
 
 
-def _read_result(job: Job) -> Plain:
-    """Fill the job's fields from result.json, whose values may be of any type; return its content, empty if damaged."""
-    path = job.path / "result.json"
+def _read_result(job: Job) -> Result:
+    """Fill the job's fields from result.json, and return its content; an empty one if it is damaged."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        job.ended_at = path.stat().st_mtime
-        if not isinstance(result, dict):
-            raise ValueError("it is no result")
-    except (OSError, ValueError, RecursionError) as error:
-        job.damage.append(f"result.json can't be read: {one_line(error)}")
-        return {}
-    status, reason, compared = result.get("status"), result.get("reason"), result.get("compared")
-    job.status = status if status in STATUSES else UNKNOWN
-    job.reason = None if reason is None else str(reason)
-    job.step, job.seconds = int(finite_number(result.get("step")) or 0), finite_number(result.get("seconds")) or 0.0
-    job.objective = finite_number(result.get("objective"))
-    job.threads = int(finite_number(result.get("threads")) or 0) or None
-    best_step, best = finite_number(result.get("best_step")), finite_number(result.get("best_objective"))
-    job.best = None if best_step is None or best is None else (int(best_step), best)
-    metrics = result.get("metrics")
-    job.metrics = {str(k): finite_number(v) for k, v in metrics.items()} if isinstance(metrics, dict) else {}
-    if isinstance(compared, dict) and isinstance(compared.get("by"), str) and isinstance(compared.get("higher"), bool):
-        job.criterion = Criterion(compared["by"], compared["higher"])
-    alarms = result.get("alarms")
-    for alarm in alarms if isinstance(alarms, list) else []:
-        if isinstance(alarm, dict):
-            job.alarms.append((int(finite_number(alarm.get("step")) or 0), str(alarm.get("name")), str(alarm.get("message"))))
-    provenance = result.get("provenance")
-    if isinstance(provenance, dict) and isinstance(provenance.get("commit"), str):
-        job.commit = provenance["commit"][:12] + (" with changes" if provenance.get("dirty") else "")
+        result, _ = load_result(job.path)
+        job.ended_at = (job.path / FILE).stat().st_mtime
+    except OSError as error:
+        job.damage.append(printable(f"{FILE} can't be read: {atomic.reason(error)}"))
+        return Result()
+    job.status, job.step, job.seconds = result.status or UNKNOWN, result.step, result.seconds
+    job.reason = None if result.reason is None else printable(result.reason)
+    job.objective, job.threads = result.objective, result.threads
+    if result.best_step is not None and result.best_objective is not None:
+        job.best = result.best_step, result.best_objective
+    job.metrics = {printable(name): value for name, value in result.metrics.items()}
+    if result.compared is not None:
+        job.criterion = Criterion(printable(result.compared.by), result.compared.higher)
+    job.alarms = [(alarm.step, printable(alarm.name), printable(alarm.message)) for alarm in result.alarms]
+    if result.provenance is not None and result.provenance.commit is not None:
+        job.commit = printable(result.provenance.commit[:12]) + (" with changes" if result.provenance.dirty else "")
     return result
 
 
-def _read_config(job: Job, result: Plain) -> None:
+def _read_config(job: Job, result: Result) -> None:
     """Fill the job's seed and images per step from config.resolved.yaml."""
     job.seed = job.values.get("seed", "")
     try:
         plain = load_resolved(job.path / "config.resolved.yaml")
-        job.seed = job.seed or str(plain["seed"])
-        processes = int(finite_number(result.get("processes")) or world_size(plain))  # `devices: auto` depends on the machine
-        job.images_per_step = int(plain["data"]["batch_size"]) * int(plain["gan"]["d_steps_per_g_step"]) * processes
-    except (OSError, yaml.YAMLError, TypeError, KeyError, ValueError, RecursionError) as error:
+        job.seed = job.seed or printable(str(plain["seed"]))
+        processes = result.processes or world_size(plain)  # `devices: auto` depends on the machine
+        images = int(plain["data"]["batch_size"]) * int(plain["gan"]["d_steps_per_g_step"]) * processes
+        if not 0 < images < 2**53:
+            raise ValueError("its numbers of samples are none")
+        job.images_per_step = images
+    except Exception as error:  # a damaged file may hold anything at these keys
         job.damage.append(f"config.resolved.yaml can't be read: {one_line(error)}")
-
-
-def finite_number(value: Any) -> float | None:
-    """Return `value` as a float if it is a finite number below 1e300 in magnitude, else None."""
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)
-    return float(value) if ok else None

@@ -9,6 +9,7 @@ step on is dropped.
 from __future__ import annotations
 
 import csv
+import io
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gan_lightning.storage.data_file import MEBIBYTE, read_data_file
+
 TAG_PREFIXES = ("loss/", "metric/", "objective")  # of the tags that a report shows
+MAX_TABLE = 256 * MEBIBYTE  # of a metrics.csv
+MAX_STEP = 2**53
 MAX_RECORD = 1 << 16  # bytes; longer records are images that were logged among the scalars
 IMAGES_SUFFIX = ".images"  # of event files that hold images only
 
@@ -84,9 +89,14 @@ def _read_events(path: Path, points: Points) -> None:
 
 
 def _read_csv(path: Path, points: Points) -> None:
-    """Add the scalars of a metrics.csv to `points`."""
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
+    """Add the scalars of a metrics.csv to `points`. Raises ValueError for a table of another program."""
+    text = read_data_file(path, MAX_TABLE).decode()
+    try:
+        for row in csv.DictReader(io.StringIO(text, newline="")):
             for tag, value in row.items():
                 if value and isinstance(tag, str) and tag.startswith(TAG_PREFIXES):
-                    points.setdefault(tag, {})[int(row["step"])] = float(value)
+                    if not 0 <= (step := int(row["step"])) < MAX_STEP:
+                        raise ValueError(f"{path.name}: {step} is no step")
+                    points.setdefault(tag, {})[step] = float(value)
+    except csv.Error as error:
+        raise ValueError(f"{path.name}: {error}") from None

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
+from gan_lightning.storage.data_file import MEBIBYTE, read_data_file
 from gan_lightning.sweep.report.curves import Curve
 
 # Okabe & Ito 2008, "Color universal design"; the yellow, too light on white, and the black are replaced
@@ -29,6 +30,8 @@ MAX_POINTS = 160  # of a line
 MAX_GREY_LINES = 40
 LOG_RATIO = 200  # greatest ÷ least value from which the y axis is logarithmic
 THUMBNAIL_SIZE = 224  # pixels
+MAX_PICTURE = 64 * MEBIBYTE  # of a file
+MAX_PIXELS = 2**26  # decoded, four bytes each
 chart_ids = count(1)
 
 
@@ -101,9 +104,11 @@ def inline_svg(svg: str) -> str:
 
 
 def thumbnail(path: Path) -> str | None:
-    """Return a small copy of an image as a JPEG data URL; None if it can't be read."""
+    """Return a small copy of a PNG file as a JPEG data URL; None if it can't be read, or is a link or of another format."""
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(read_data_file(path, MAX_PICTURE)), formats=("PNG",)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return None
             small = image.convert("RGB")
             small.thumbnail((THUMBNAIL_SIZE, THUMBNAIL_SIZE))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

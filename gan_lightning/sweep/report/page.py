@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_lightning.storage.printable import printable
 from gan_lightning.sweep.report import commands, drawing
 from gan_lightning.sweep.report.collect import NEVER, Job
 from gan_lightning.sweep.report.drawing import Line
@@ -36,7 +37,7 @@ def render_page(findings: Findings) -> str:
         "page.html"
     ).render(
         findings=findings,
-        title=findings.sweep.path.resolve().name,
+        title=printable(findings.sweep.path.resolve().name),
         written=format_time(time.time()),
         unfolded=UNFOLDED,
         tensorboard=commands.tensorboard_command(findings.sweep.path),

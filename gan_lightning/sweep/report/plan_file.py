@@ -2,65 +2,56 @@
 
 {"line": [arguments after gan-train -m], "jobs": [{"directory": "loss=hinge,seed=0", "overrides": ["loss=hinge", "seed=0"]}, …]}
 
-A plan file may be damaged or written by hand, so it is validated before anything follows its directories.
+A plan file may be damaged or written by somebody else, so it is validated before anything follows its directories.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from gan_lightning.storage import atomic
+from gan_lightning.storage.data_model import DataModel, read_model
 
 FILE = "sweep.json"
+TRIALS = "trials/"  # of a search, in which the directories of its runs lie
 
 
-class PlannedJob(NamedTuple):
+def require_inner(directory: str) -> str:
+    """Return the name of a run directory in the sweep's. Raises ValueError for one that may be anywhere else."""
+    name = directory.removeprefix(TRIALS)
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"{directory} is outside the sweep; a job's directory is a name without a /")
+    return directory
+
+
+class PlannedJob(DataModel):
     """Hold the run directory, relative to the sweep's, and the overrides of one job."""
 
-    directory: str
-    overrides: list[str]
+    directory: Annotated[str, AfterValidator(require_inner)]
+    overrides: Annotated[list[str], Field(fail_fast=True)]
 
 
-class PlanFile(NamedTuple):
+class PlanFile(DataModel):
     """Hold the content of a `sweep.json`."""
 
-    line: list[str] | None  # arguments after `gan-train -m`; None: not recorded
-    jobs: list[PlannedJob]
+    line: list[str] | None = None  # arguments after `gan-train -m`; None: not recorded
+    jobs: Annotated[list[PlannedJob], Field(fail_fast=True)]
 
 
 def read_plan_file(folder: Path) -> PlanFile | None:
-    """Read and validate the plan of the sweep in `folder`; None if there is none.
+    """Return the plan of the sweep in `folder`; None if there is none.
 
-    Raises OSError if it can't be read, ValueError if it is no plan or a directory in it is outside the sweep's.
+    Raises OSError if it can't be read, if it is no plan, or if a directory in it is outside the sweep's.
     """
-    path = folder / FILE
-    if not path.exists():
+    try:
+        return read_model(folder / FILE, PlanFile)[0]
+    except FileNotFoundError:
         return None
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:  # brackets nested a thousand deep
-        raise ValueError(str(error)) from None
-    try:
-        jobs = [PlannedJob(job["directory"], job["overrides"]) for job in content["jobs"]]
-        line = content.get("line")
-    except (TypeError, KeyError, AttributeError):
-        raise ValueError("it is no plan of a sweep") from None
-    for job in jobs:
-        if not isinstance(job.directory, str) or not is_string_list(job.overrides):
-            raise ValueError("a job in it is none")
-        if Path(job.directory).is_absolute() or ".." in Path(job.directory).parts:
-            raise ValueError(f"{job.directory} is outside the sweep")
-    return PlanFile(line if is_string_list(line) else None, jobs)
 
 
 def write_plan_file(folder: Path, plan: PlanFile) -> None:
     """Write the plan of the sweep in `folder` atomically. Raises OSError."""
-    jobs = [job._asdict() for job in plan.jobs]
-    atomic.write_text(folder / FILE, json.dumps({"line": plan.line, "jobs": jobs}, indent=1) + "\n")
-
-
-def is_string_list(value: Any) -> bool:
-    """Return whether `value` is a list of strings."""
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    atomic.write_text(folder / FILE, plan.model_dump_json(indent=1) + "\n")

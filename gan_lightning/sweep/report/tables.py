@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from gan_lightning.storage.printable import printable
 from gan_lightning.sweep.report.collect import Job
 from gan_lightning.sweep.report.findings import Findings
 from gan_lightning.sweep.report.formatting import format_interval, format_p
 from gan_lightning.sweep.report.groups import Group, summarize
 
 MAX_ALARMS = 100  # rows
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def csv_table(findings: Findings) -> str:
@@ -22,7 +25,7 @@ def csv_table(findings: Findings) -> str:
     write = csv.writer(buffer, lineterminator="\n").writerow
     fixed = ["directory", "status", "reason", "step", "seconds", "images_seen", "seed"]
     scores = ["objective", *findings.metrics, "best_step", "best_objective"]
-    write([*fixed, *findings.factors, *scores, "alarms", "commit", "damage"])
+    write([escape_formula(name) for name in [*fixed, *findings.factors, *scores, "alarms", "commit", "damage"]])
     for group in findings.groups:
         for job in group.jobs:
             write([escape_formula(value) for value in csv_row(findings, group, job)])
@@ -41,13 +44,15 @@ def csv_row(findings: Findings, group: Group, job: Job) -> list[Any]:
 
 
 def escape_formula(value: Any) -> Any:
-    """Prefix text that a spreadsheet would run as a formula with an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "@", "+", "-", "\t", "\r") else value
+    """Prefix text that a spreadsheet would run as a formula with an apostrophe; a number is left as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("=", "@", "+", "-")) or NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
 
 
 def markdown(findings: Findings) -> str:
     """Return the tables of the page as Markdown."""
-    lines = [f"# {escape_markdown(findings.sweep.path.resolve().name)}", ""]
+    lines = [f"# {escape_markdown(printable(findings.sweep.path.resolve().name))}", ""]
     lines += [f"- {name}: {escape_markdown(value)}" for name, value in findings.header()]
     lines += [f"- {escape_markdown(note)}" for note in findings.notes()]
     columns = [*findings.factors, "finished", *findings.metrics]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gan_lightning.run import outputs
 from gan_lightning.storage import atomic
+from gan_lightning.storage.printable import printable
 
 
 def write_report(path: Path, out: Path | None = None, force: bool = False) -> Path:
@@ -48,5 +49,5 @@ def try_write_report(folder: Path) -> Path | None:
         return write_report(folder)
     except Exception as error:
         retry = shlex.join(["gan-report", f"run={folder}"])
-        print(f"no report: {type(error).__name__}: {error}; to try again: {retry}", file=sys.stderr)
+        print(printable(f"no report: {type(error).__name__}: {error}; to try again: {retry}"), file=sys.stderr)
         return None

@@ -18,6 +18,7 @@ from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import differences, resolve
 from gan_lightning.run.directory import shorten_path
+from gan_lightning.run.own_files import require_own_files
 from gan_lightning.storage import atomic
 
 UNQUOTED = re.compile(r"[\w/.:-]+")  # what Hydra reads without quotes
@@ -52,6 +53,7 @@ class ExperimentFolder:
     def write(self, experiments: Sequence[Experiment]) -> list[str]:
         """Write the experiments in place of earlier ones, and return an error line for each that gives another config."""
         folder = self.folder / "experiment"
+        require_own_files(self.folder, 1)
         folder.mkdir(parents=True, exist_ok=True)
         for experiment in experiments:
             head = ["# @package _global_", f"# {shlex.join(self.command(experiment.name))}"]

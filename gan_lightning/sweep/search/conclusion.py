@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gan_lightning.run.directory import shorten_path
 from gan_lightning.run.result import read_result
+from gan_lightning.storage.printable import printable
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -37,7 +38,7 @@ def conclusion(study: Study, extra_dir: str | None, line: list[str]) -> str:
     states = Counter(trial.state.name for trial in trials)
     rest = study.settings.trials - len(trials) + states["RUNNING"] + states["WAITING"]
     lines = ["", *best_table(study, best), ""]
-    lines += [f"  trial {t.number} failed: {t.user_attrs.get('reason')}" for t in trials if t.state.name == "FAIL"]
+    lines += [printable(f"  trial {t.number} failed: {t.user_attrs.get('reason')}") for t in trials if t.state.name == "FAIL"]
     left = f", {rest} of {study.settings.trials} left; the same command goes on" if rest > 0 else ""
     lines += [f"  {count_states(states) or 'none begun'}{left}"]
     commands = write_best(study, best, extra_dir, line) if best else []
@@ -74,15 +75,17 @@ def write_best(study: Study, best: Sequence[FrozenTrial], extra_dir: str | None,
     A file that does not give its trial's config is reported on stderr.
     """
     from gan_lightning.sweep.search.best import Experiment, ExperimentFolder
+    from gan_lightning.sweep.search.passwords import hide_password
 
     folder, several = ExperimentFolder(study.folder, study.space.composer, extra_dir), len(study.objectives) > 1
     experiments = []
     for i, trial in enumerate(best if several else best[:1]):
         scores = ", ".join(f"{o.name} {v!r}" for o, v in zip(study.objectives, trial.values, strict=True))
         place = "on the Pareto front" if several else "the best"
-        comment = [f"{scores}: trial {trial.number}, {place} of {len(study.trials)}", f"found by: {shlex.join(line)}"]
+        found_by = shlex.join(map(hide_password, line))
+        comment = [f"{scores}: trial {trial.number}, {place} of {len(study.trials)}", f"found by: {found_by}"]
         overrides = with_threads(study.space.overrides(trial.params), study.folder / study.directory(trial.number))
         experiments.append(Experiment(f"best_{i}" if several else "best", overrides, comment))
     for mismatch in folder.write(experiments):
-        print(mismatch, file=sys.stderr)
+        print(printable(mismatch), file=sys.stderr)
     return [shlex.join(folder.command(experiment.name)) for experiment in experiments]

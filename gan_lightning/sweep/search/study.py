@@ -31,9 +31,11 @@ from gan_lightning.config.errors import UserError
 from gan_lightning.config.resolve import Plain, differences
 from gan_lightning.run import lock
 from gan_lightning.run.directory import UNCOMPARED
+from gan_lightning.run.own_files import require_own_files
+from gan_lightning.sweep.search.attributes import WORKER, read_search_record, require_own_trials, worker_name
 from gan_lightning.sweep.search.objectives import describe_objectives
 from gan_lightning.sweep.search.space import Space
-from gan_lightning.sweep.search.storage import open_storage
+from gan_lightning.sweep.search.storage import open_storage, storage_errors
 from gan_lightning.sweep.search.types import Objective, Outcome, SearchSettings
 
 STORAGE_FILE = "study.db"
@@ -58,6 +60,7 @@ class Study:
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        require_own_files(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.lock():
             self._open(storage or f"sqlite:///{self.folder.absolute() / STORAGE_FILE}", first)
@@ -65,7 +68,7 @@ class Study:
         folder = self.folder / "workers" / self.worker
         folder.mkdir(parents=True)
         for other in folder.parent.iterdir():
-            if other != folder:
+            if other != folder and WORKER.fullmatch(other.name):
                 self.is_worker_alive(other)  # for its side effect: it removes a dead worker's folder
         try:
             with lock.locked(folder):
@@ -75,11 +78,14 @@ class Study:
 
     def _open(self, storage: str, first: Plain) -> None:
         opened = open_storage(storage)
-        exists = self.name in optuna.get_all_study_names(opened)
+        with storage_errors(storage):
+            exists = self.name in optuna.get_all_study_names(opened)
+            existing = optuna.load_study(study_name=self.name, storage=opened) if exists else None
+            attributes, trials = (existing.user_attrs, existing.get_trials(deepcopy=False)) if existing else ({}, [])
         if not exists and (lost := sorted((self.folder / "trials").glob("*/config.yaml"))):
             raise UserError(f"{self.folder}: holds runs that are not in its storage ({lost[0]}); choose another study=")
         if exists:
-            self.refuse_changed(optuna.load_study(study_name=self.name, storage=opened), first)
+            self.refuse_changed(attributes, trials, first)
         self.optuna = optuna.create_study(
             storage=opened,
             study_name=self.name,
@@ -92,14 +98,10 @@ class Study:
             for key, value in (("space", self.space.typed), ("objectives", self.objectives), ("first", first)):
                 self.optuna.set_user_attr(key, value)
 
-    def refuse_changed(self, existing: optuna.Study, first: Plain) -> None:
+    def refuse_changed(self, attributes: Plain, trials: list[FrozenTrial], first: Plain) -> None:
         """Compare this search with the stored study. Raises UserError if space, objectives or fixed config differ."""
-        attributes = existing.user_attrs
-        try:
-            old, config = attributes["space"], attributes["first"]
-            objectives = [Objective(*o) for o in attributes["objectives"]]
-        except (KeyError, TypeError):
-            raise UserError(f"study={self.name}: the storage's study of this name is not one of gan-search") from None
+        record = read_search_record(self.name, attributes)
+        old, config, objectives = record.space, record.first, [Objective(*o) for o in record.objectives]
         new = self.space.typed
         keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
         changed = [f"{key}: {old.get(key, 'not searched')} → {new.get(key, 'not searched')}" for key in keys]
@@ -109,6 +111,8 @@ class Study:
             changed = [line for line in differences(config, first) if line.partition(": ")[0] not in UNCOMPARED]
         if changed:
             raise UserError(f"{self.folder}: holds another search ({'; '.join(changed)}); choose another study=")
+        distributions = {key: dimension.distribution for key, dimension in self.space.dimensions.items()}
+        require_own_trials(self.name, trials, distributions, len(self.objectives))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -144,7 +148,7 @@ class Study:
 
     def has_live_worker(self, trial: FrozenTrial) -> bool:
         """Return whether the worker of a trial is alive."""
-        name = str(trial.user_attrs.get("worker", ""))
+        name = worker_name(trial)
         return name != "" and (name == self.worker or self.is_worker_alive(self.folder / "workers" / name))
 
     def is_worker_alive(self, folder: Path) -> bool:
