@@ -122,7 +122,7 @@ PLACES = [
 ]
 OPENING = [name for name in COMMANDS if name != "gan-report"]
 EVERY = [(place, thing, name) for place in PLACES for thing in THINGS for name in OPENING]
-SOME = [(place, [*THINGS][i % 5], OPENING[i % 4]) for i, place in enumerate(PLACES)]
+SOME = [(place, [*THINGS][i % 5], OPENING[i % 4]) for i, place in enumerate(PLACES) if i % 3 == 0]
 SOME += [(PLACES[i % 3], thing, OPENING[(i + 2) % 5]) for i, thing in enumerate(THINGS)]
 
 
@@ -135,7 +135,7 @@ def test_only_files_and_folders_of_its_own(tried, run, place, thing, name):
 OF_REPORT = [(place, thing) for place in PLACES for thing in THINGS if place != "report.html"]
 
 
-@pytest.mark.parametrize(("place", "thing"), kinds(OF_REPORT, *OF_REPORT[5::16]))
+@pytest.mark.parametrize(("place", "thing"), kinds(OF_REPORT, *OF_REPORT[5::41]))
 def test_a_report_reads_nothing_of_such_a_run(tried, run, place, thing):
     """Its page names what is wrong, as for any damaged run."""
     replace(run / place, THINGS[thing])
@@ -172,7 +172,7 @@ CONTENTS = {
 BROKEN = [(file, what, name) for file in ("config.yaml", "result.json") for what in CONTENTS for name in OPENING]
 
 
-@pytest.mark.parametrize(("file", "what", "name"), kinds(BROKEN, *(b for i, b in enumerate(BROKEN) if i % 5 == i // 5 % 5)))
+@pytest.mark.parametrize(("file", "what", "name"), kinds(BROKEN, *(b for i, b in enumerate(BROKEN) if i % 10 == i // 5 % 5)))
 def test_a_content_that_is_none(tried, run, file, what, name):
     (run / file).write_bytes(CONTENTS[what])
     refused(tried(name), file)
@@ -288,14 +288,14 @@ def paths(node, path=()):
             yield from paths(value, (*path, key))
 
 
-@pytest.mark.parametrize("part", kinds(range(4), 0))
+@pytest.mark.parametrize("part", kinds(range(8), 0))
 def test_every_key_of_config_yaml(run, part):
     """Removed or of another type: it is refused with its name, or its default is taken; nothing else is raised."""
     from gan_lightning.config.validate import validate
     from gan_lightning.run.directory import Run
 
     good = (run / "config.yaml").read_text()
-    for i, path in list(enumerate(paths(yaml.safe_load(good))))[part::4]:
+    for i, path in list(enumerate(paths(yaml.safe_load(good))))[part::8]:
         for value in (None, WRONG[i % len(WRONG)]):
             (run / "config.yaml").write_text(good)
             set_key(run, path, value)
