@@ -80,8 +80,7 @@ def resume(run_dir: str, overrides: list[str]) -> int:
             refuse_changed_layout(run, error.__cause__)
             raise
 
-    plain = agree_on_config(lambda: config, check)
-    plain = without_download(plain, typed)
+    plain = without_download(agree_on_config(lambda: config, check), typed)
     changes, steps = run.changes(config), plain["trainer"]["max_steps"]
     if run.finished(steps, ExpectedCheckpoint(run, plain).find_mistake, early=not changes):
         print(printable(describe_finished(run, run_dir)))
@@ -192,6 +191,17 @@ def take_fork(line: list[str]) -> tuple[Fork | None, list[str]]:
     ]
 
 
+def parents_config(fork: Fork | None) -> DictConfig | None:
+    """Return the config that a fork begins with: its parent's, which downloads nothing unless that is typed again."""
+    if fork is None:
+        return None
+    config = fork.parent.config
+    for key in ("data.download", "data.dataset.download"):
+        if OmegaConf.select(config, key, default=None):
+            OmegaConf.update(config, key, False)
+    return config
+
+
 def check_fork(fork: Fork, composer: Composer, overrides: list[str]) -> None:
     """Refuse what a fork can't take, and data of its parent that have changed. Raises UserError."""
     parsed = composer.parse(overrides)
@@ -204,6 +214,9 @@ def check_fork(fork: Fork, composer: Composer, overrides: list[str]) -> None:
             mistakes.append(f"{override.input_line}: fork= takes options of groups and values; to remove a regularizer, =none")
     if mistakes:
         raise UserError(*mistakes)
+    typed = {override.key_or_group for override in parsed}
+    kept = {key: node for key, node in resolve(fork.parent.config).items() if key not in typed}
+    require_typed_places(kept, typed, f"fork={fork.typed}")
     require_parents_data(fork.parent, parsed, fork.accepts_data)
 
 

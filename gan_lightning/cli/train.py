@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.cli.changed_data import refuse_acceptance
 from gan_lightning.cli.exit_codes import exit_codes
-from gan_lightning.cli.resume import check_fork, resume, take_fork
+from gan_lightning.cli.resume import check_fork, parents_config, resume, take_fork
 from gan_lightning.config.compose import Composer, config_dir
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import quote_template
@@ -54,7 +54,7 @@ def run_command() -> None:
             sys.exit(resume(run_dir, [argument for argument in line if not argument.startswith("run=")]))
         refuse_acceptance(line)
         switches = parse_switches(line)
-        composer = Composer(switches.config_dir, switches.config_name, fork.parent.config if fork else None)
+        composer = Composer(switches.config_dir, switches.config_name, parents_config(fork))
         multirun = switches.multirun or "hydra.mode=MULTIRUN" in switches.overrides
         switches.overrides = quote_line(composer, switches.overrides, multirun)
         if fork:

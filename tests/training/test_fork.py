@@ -139,3 +139,16 @@ def test_more_steps_move_the_schedules(command, run):
     moved = "optimizer.schedule, regularizer.r1.schedule, regularizer.r2.schedule"
     line = f"changed: trainer.max_steps: 4 → 5; this moves what is a function of step / max_steps: {moved}"
     assert line in done.out.splitlines(), done.out
+
+
+def test_a_place_outside_of_the_parent_is_typed_again(command, run, tmp_path):
+    config = OmegaConf.load(run / "config.yaml")
+    node = {"_target_": "pytorch_lightning.loggers.MLFlowLogger", "tracking_uri": f"file:{tmp_path}/theirs"}
+    OmegaConf.update(config, "logger", node, merge=False)
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(config))
+    done = command("gan-train", "fork=run", "step=2")
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+    assert done.err.startswith(f"logger.tracking_uri: file:{tmp_path}/theirs comes from the config.yaml of fork=run")
+    done = command("gan-train", "fork=run", "step=2", "logger=none", "hydra.run.dir=child")
+    assert done.code == 0, done.err
+    assert not (tmp_path / "theirs").exists()
