@@ -475,7 +475,7 @@ def test_two_machines_by_torchrun_train_one_run(machines, tmp_path, promised):
     found = result(run)
     assert (found["status"], found["processes"]) == ("failed", 2)
     assert "onnection" in found["reason"]
-    assert len(list(run.glob("events.out.tfevents.*.0"))) == 1
+    assert len(list(run.glob("events.out.tfevents.*.0.????????"))) == 1
     assert list((tmp_path / "runs").iterdir()) == [run]
 
 
@@ -488,7 +488,7 @@ def test_two_machines_by_torchrun_train_to_the_end(machines, tmp_path):
     assert result(run)["status"] == "finished"
     assert ends[0][1].count("status") == 1
     assert ends[1][1] == ""
-    assert len(list(run.glob("events.out.tfevents.*.0"))) == 1
+    assert len(list(run.glob("events.out.tfevents.*.0.????????"))) == 1
     assert "training" not in ends[1][2]
     again = [torchrun(tmp_path, machines, i, f"run={run}", "trainer.max_steps=10") for i in range(2)]
     ends = [one.end() for one in again]
@@ -521,7 +521,7 @@ def test_a_sweep_of_two_jobs_of_two_ranks(tmp_path, launcher):
     for seed, run in enumerate(runs):
         assert f"seed: {seed}\n" in (run / "config.yaml").read_text()
         assert (result(run)["status"], result(run)["step"], result(run)["processes"]) == ("finished", 2, 2)
-        assert len(list(run.glob("events.out.tfevents.*.0"))) == 1
+        assert len(list(run.glob("events.out.tfevents.*.0.????????"))) == 1
     assert not any((tmp_path / name).exists() for name in ("runs", "multirun"))  # no rank has begun a sweep of its own
 
 
