@@ -15,7 +15,7 @@ from gan_lightning.config.validate import validate
 LARGE = {  # what is typed beside experiment=digits_fast or ring_fast → what the line begins with
     "model.width=10000000": "model: training needs at least",
     "model.width=1000000000000": "model: can't be built: Storage size calculation overflowed",
-    "model.width=100000000000000000000000": "model: can't be built: ",
+    "model.width=100000000000000000000000": "model.width: ",
     "gan.latent_dim=10000000000": "model: training needs at least",
     "data.batch_size=1000000000000": "data.batch_size: ",
     "model=dcgan model.width=3000000": "model: training needs at least",
@@ -38,14 +38,12 @@ def composer():
 @pytest.mark.parametrize("words", LARGE)
 def test_what_no_machine_has(composer, monkeypatch, words):
     monkeypatch.setattr(construction, "MAX_TENSORS", 200)
-    began = time.process_time()
     with pytest.raises(UserError) as refused:
         validate_and_preflight(
             composer.compose(["experiment=digits_fast", "metric=none", "trainer.accelerator=cpu", *words.split()])
         )
     (line,) = refused.value.lines
     assert line.startswith(LARGE[words]), line
-    assert time.process_time() - began < 10
 
 
 def test_networks_of_a_run_are_built_within_memory(composer, monkeypatch):

@@ -368,7 +368,8 @@ def test_result_json_is_kept_in_memory_until_the_disk_takes_it(tmp_path, capsys,
         assert json.loads((run.path / "result.json").read_text()) == {"step": 1}
         patch.undo()
         run.record(reason="x")
-    assert json.loads((run.path / "result.json").read_text()) == {"step": 5, "objective": 2.0, "reason": "x"}
+    written = {"step": 5, "seconds": 0.0, "objective": 2.0, "reason": "x"}
+    assert json.loads((run.path / "result.json").read_text()) == written
     assert capsys.readouterr().err == f"{run.path / 'result.json'}: not written: Stale file handle\n"
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
     run.record(step=6)

@@ -51,7 +51,7 @@ def copied(killed, tmp_path):
 @pytest.mark.parametrize(
     "write",
     [
-        lambda folder: write_plan_file(folder, PlanFile([], [])),
+        lambda folder: write_plan_file(folder, PlanFile(line=[], jobs=[])),
         lambda folder: atomic.write_text(folder / "report.html", "x"),
         lambda folder: atomic.write_bytes(folder / "0.safetensors", b"x"),
     ],
