@@ -16,6 +16,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
+LATEST = 5_000_000_000  # seconds, the year 2128: a larger number is of no session, and those of sessions keep ten digits
 NAME = re.compile(r"events\.out\.tfevents\.(?P<number>\d{10})\.(?P<rest>.*)")
 
 
@@ -29,7 +30,9 @@ def follow_earlier_sessions(writer: SummaryWriter) -> None:
     events = writer._get_file_writer().event_writer  # type: ignore[no-untyped-call]
     begun = Path(events._file_name)
     others = [match for path in begun.parent.iterdir() if path != begun and (match := NAME.fullmatch(path.name))]
-    own, least = NAME.fullmatch(begun.name), max((int(match["number"]) + 1 for match in others), default=0)
+    own = NAME.fullmatch(begun.name)
+    numbers = [int(match["number"]) for match in others]
+    least = max((number + 1 for number in numbers if number < LATEST), default=0)
     if own is None or int(own["number"]) >= least:
         return
     events.flush()  # the writer opens the file by its name for each write, and has nothing to write now

@@ -46,6 +46,7 @@ EVALUATIONS = 2  # in a row with a symptom, for an alarm that a metric raises
 SEPARATED = 0.99  # share of the pairs
 SMALL_SLOPE_G, SMALL_SLOPE_D = 0.02, 0.001  # mean |∂loss/∂logit|; 0.5 for a logistic loss where D is undecided
 FADED = 0.01  # of the usual ‖∇G‖
+MAX_NORMS = 100_000  # of the last readings; a checkpoint holds them
 MOTIONLESS = 1e-7  # of ‖G‖
 ENDED = 1e-3  # of the initial learning rate: a schedule that has ended explains why G does not move
 COPYING = 0.5  # ratio of distances
@@ -163,6 +164,7 @@ class Health(pl.Callback):
         norm, motion = values.get("gradient_g", math.nan), values.get("generator_motion", math.nan)
         usual_norm = statistics.median(self.gradient_norms) if len(self.gradient_norms) >= self.patience else math.nan
         self.gradient_norms.append(norm)
+        del self.gradient_norms[:-MAX_NORMS]
         winning = vanished_gradient(values, norm, usual_norm) if values["separation"] >= SEPARATED else None
         self._update_symptom("discriminator_wins", "separation", winning, self.patience)
         trained = trainer.global_step > gan.discriminator_warmup_steps

@@ -5,6 +5,7 @@ Imports neither torch nor Lightning at module level, so that `gan-train --help` 
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -230,7 +231,7 @@ def open_parent(run_dir: str, step: str) -> Run:
         parent = Run(expand_home(run_dir))
     except UserError as error:
         raise UserError(*(line.replace("run=", "fork=", 1) for line in error.lines)) from None
-    if not step.isdigit():
+    if not re.fullmatch("[0-9]{1,18}", step):
         steps = ", ".join(map(str, parent.checkpoints))
         available = f"there are checkpoints of {steps}" if steps else "there is none yet"
         cure = "and any step can be reached from those before it"

@@ -22,6 +22,10 @@ BEGIN = re.compile(UNESCAPED)
 REFERENCE = re.compile(UNESCAPED + r"([\w.\[\]-]+)\s*\}")
 RESOLVER = re.compile(UNESCAPED + r"([\w.]+)\s*:\s*([\w.\[\]-]*)")  # its name and its first argument
 ENVIRONMENT = re.compile(r"\$\{oc\.env:(\w*)(,[^${}]*)?\}")
+ENVIRONMENTS_OWN: dict[tuple[str, ...], str] = {
+    ("logger", "tracking_uri"): "${oc.env:MLFLOW_TRACKING_URI,null}"
+}  # where MLflow itself would send to
+MAX_HOPS = 50  # keys that read keys that read keys …
 MAX_SIZE = 3_000_000  # of a resolved config: characters, and REFERENCE_SIZE for each interpolation that is resolved
 REFERENCE_SIZE = 100
 
@@ -48,10 +52,12 @@ def leaves(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
 def refuse_outside(plain: Any) -> None:
     """Reject interpolations of a run's unresolved config other than those of its own keys, and those of an endless size.
 
-    Allowed, too, are environment variables that the user lists in TRUST_VARIABLE. Raises UserError.
+    Allowed, too, are environment variables that the user lists in TRUST_VARIABLE, and ENVIRONMENTS_OWN. Raises UserError.
     """
     lines, trusted = [], os.environ.get(TRUST_VARIABLE, "").split(",")
     for path, text in leaves(plain):
+        if ENVIRONMENTS_OWN.get(path) == text:
+            continue
         rest = ENVIRONMENT.sub(lambda m: "" if m[1] in trusted else m[0], text) if isinstance(text, str) else ""
         if is_outside(rest):
             if named := re.search(r"oc\.env:\s*(\w+)", rest):
@@ -72,7 +78,9 @@ def refuse_expansion(plain: Any) -> None:
     """
     sizes: dict[tuple[str, ...], int | None] = {}  # None while it is computed
 
-    def size(path: tuple[str, ...], node: Any) -> int:
+    def size(path: tuple[str, ...], node: Any, hops: int = 0) -> int:
+        if hops > MAX_HOPS:
+            raise UserError(f"{'.'.join(path)}: is read by keys that read keys, more than {MAX_HOPS} in a row; give values")
         if path in sizes:
             if (known := sizes[path]) is None:
                 raise UserError(f"{'.'.join(path)}: reads itself, by way of the keys that it reads; give a value")
@@ -80,12 +88,12 @@ def refuse_expansion(plain: Any) -> None:
         sizes[path] = None
         if isinstance(node, Mapping | list):
             entries = node.items() if isinstance(node, Mapping) else enumerate(node)
-            total = sum(size((*path, str(key)), value) for key, value in entries)
+            total = sum(size((*path, str(key)), value, hops) for key, value in entries)
         else:
             total = len(node) if isinstance(node, str) else 0
             for target in find_targets(path, node):
                 found = select(plain, target)
-                total += REFERENCE_SIZE + (0 if found is None else size(target, found))
+                total += REFERENCE_SIZE + (0 if found is None else size(target, found, hops + 1))
         if total > MAX_SIZE and any(has_interpolation(text) for _, text in leaves(node)):
             where = ".".join(path) or "its interpolations"
             raise UserError(f"{where}: has more than {MAX_SIZE:,} characters when its interpolations are resolved; shorten it")
@@ -113,20 +121,20 @@ def select(node: Any, path: tuple[str, ...]) -> Any:
     """Return the value at a path of nested mappings and lists; None if there is none."""
     for part in path:
         if isinstance(node, Mapping):
-            node = node.get(part, node.get(int(part)) if part.isdigit() else None)
-        elif isinstance(node, list) and part.isdigit() and int(part) < len(node):
+            node = node.get(part, node.get(int(part)) if part.isdecimal() else None)
+        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
             node = node[int(part)]
         else:
             return None
     return node
 
 
-def settle(node: Any, resolved: Any) -> Any:
+def settle(node: Any, resolved: Any, path: tuple[str, ...] = ()) -> Any:
     """Return an unresolved config in which values from outside are replaced by those of the same config when `resolved`."""
     if isinstance(node, Mapping):
-        return {key: settle(value, resolved[key]) for key, value in node.items()}
+        return {key: settle(value, resolved[key], (*path, str(key))) for key, value in node.items()}
     if isinstance(node, list):
-        return [settle(value, own) for value, own in zip(node, resolved, strict=True)]
-    if not is_outside(node):
+        return [settle(value, own, (*path, str(i))) for i, (value, own) in enumerate(zip(node, resolved, strict=True))]
+    if not is_outside(node) or ENVIRONMENTS_OWN.get(path) == node:
         return node
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", resolved) if isinstance(resolved, str) else resolved

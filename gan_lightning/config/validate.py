@@ -19,6 +19,7 @@ from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.node_checks import find_node_mistakes
 from gan_lightning.config.outside_places import find_logger_mistakes
 from gan_lightning.config.resolve import Plain, resolve
+from gan_lightning.config.run_config import find_key_mistake
 from gan_lightning.config.targets import ROLES, role
 from gan_lightning.config.threads import AUTO, find_threads_mistake
 
@@ -52,6 +53,8 @@ def at_typed_key(line: str, reads: Mapping[str, str]) -> str:
 
 def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:
     """Yield one line per mistake; `read_keys` are the keys that interpolations read."""
+    if mistake := find_key_mistake(plain):
+        yield mistake
     for path, value in leaves(plain, every=True):
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, float) and not math.isfinite(number):

@@ -39,7 +39,7 @@ def select(saved: Mapping[int, Path], which: str | int, best_step: int | None) -
                 f"checkpoint=best: no score was recorded in this run; there are: latest, {', '.join(map(str, saved))}"
             )
         return saved[best_step]
-    if not str(which).isdigit() or int(which) not in saved:
+    if not re.fullmatch("[0-9]{1,18}", str(which)) or int(which) not in saved:
         names = ["latest", *(["best"] if best_step in saved else []), *map(str, saved)]
         raise UserError(f"checkpoint={which}: not in this run; there are: {', '.join(names)}")
     return saved[int(which)]

@@ -15,7 +15,7 @@ from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 
 from gan_lightning.storage import safe_load
 from gan_lightning.storage.atomic import make_folder, open_atomic, retry
-from gan_lightning.storage.plain_data import structure
+from gan_lightning.storage.plain_data import plain_copy, structure
 
 RECORD = "gan_lightning"  # the key of a checkpoint's record: its run's id, and its structure as it was saved
 
@@ -27,11 +27,14 @@ class DurableCheckpointIO(CheckpointIO):
         self.run_id = run_id
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write the checkpoint with `open_atomic` and `retry`. Raises OSError, on a full disk its subclass DiskFull."""
+        """Write the checkpoint with `open_atomic` and `retry`. Raises OSError, on a full disk its subclass DiskFull.
+
+        Raises NotPlainError, too, for a state that `load_checkpoint` would refuse, such as a callback of a user's own may have.
+        """
         target = Path(path)
         if self.run_id is not None:
             held = {key: value for key, value in checkpoint.items() if key != RECORD}
-            checkpoint = held | {RECORD: {"run": self.run_id, "structure": structure(held)}}
+            checkpoint = held | {RECORD: {"run": self.run_id, "structure": structure(plain_copy(held))}}
 
         def attempt() -> None:
             make_folder(target.parent)

@@ -93,15 +93,23 @@ def run_in_subprocess(run: Run, should_stop: Callable[[], bool] | None = None) -
         while should_stop is not None and child.is_alive():
             child.join(POLL_SECONDS)
             if child.is_alive() and should_stop():
-                os.kill(child.pid, signal.SIGINT)
+                send(child.pid, signal.SIGINT)
                 break
         child.join()
     except BaseException as error:  # this process is about to end: the child saves its state and ends first
-        os.kill(child.pid, error.caught if isinstance(error, Preempted) else signal.SIGINT)
+        send(child.pid, error.caught if isinstance(error, Preempted) else signal.SIGINT)
         child.join()
         raise
     finally:
         record_exit_code(run, child.exitcode)
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a job's process; SIGINT to its group, as a terminal does, because a launcher leaves it to its ranks."""
+    try:
+        os.killpg(pid, number) if number is signal.SIGINT else os.kill(pid, number)
+    except ProcessLookupError:  # it has no group yet, or has ended and waits to be joined
+        os.kill(pid, number)
 
 
 def child_main(path: Path, environment: dict[str, str]) -> NoReturn:

@@ -149,6 +149,18 @@ def test_a_session_after_those_of_earlier_versions(tmp_path):
     assert [e.step for e in events.Scalars("loss/d")] == [0, 10, 20, 30]
 
 
+def test_a_file_that_somebody_put_there_does_not_change_the_order(tmp_path):
+    log(TensorBoardLogger(tmp_path, name="", version="", purge_step=0), 0, 10)
+    (tmp_path / "events.out.tfevents.9999999999.x.1.0").touch()
+    for first in (20, 30):
+        logger = TensorBoardLogger(tmp_path, name="", version="", purge_step=first, filename_suffix=event_file.unique_suffix())
+        event_file.follow_earlier_sessions(logger.experiment)
+        log(logger, first)
+    assert all(re.fullmatch("[0-9]{10}", path.name.split(".")[3]) for path in files(tmp_path))
+    events = EventAccumulator(str(tmp_path), size_guidance={"images": 0, "scalars": 0}).Reload()
+    assert [e.step for e in events.Scalars("loss/d")] == [0, 10, 20, 30]
+
+
 def test_images_have_a_limit(command, tiny, tmp_path):
     """Nothing beyond it is written to TensorBoard, all images are in samples/, and one line reports it."""
     done = command(

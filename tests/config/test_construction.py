@@ -1,7 +1,5 @@
 """Configs that ask for more layers or memory than a machine has: one line, before memory is asked for."""
 
-import time
-
 import pytest
 import torch
 

@@ -80,3 +80,20 @@ def test_values_from_outside_are_read_when_a_run_begins(tmp_path, monkeypatch):
     whole = Composer().compose(["experiment=ring_fast", "name='${oc.env:USER}'"])
     assert "oc.env" not in (Run.begin(tmp_path / "r", whole, []).path / "config.yaml").read_text()
     assert Run(tmp_path / "r").changes(whole) == []
+
+
+def test_a_long_chain_of_keys_is_one_line():
+    plain = {f"k{i}": f"${{k{i + 1}}}" for i in range(3000)} | {"k3000": 1}
+    with pytest.raises(UserError, match="is read by keys that read keys, more than 50 in a row"):
+        refuse_outside(plain)
+
+
+def test_the_address_of_mlflow_is_that_of_the_environment(monkeypatch):
+    """The default of conf/logger/mlflow.yaml stays what it is: no password is written, and another shell may set another."""
+    default = "${oc.env:MLFLOW_TRACKING_URI,null}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@x")
+    refuse_outside({"logger": {"tracking_uri": default}})
+    config = OmegaConf.create({"logger": {"tracking_uri": default}})
+    assert OmegaConf.to_container(settled(config), resolve=False) == {"logger": {"tracking_uri": default}}
+    with pytest.raises(UserError):
+        refuse_outside({"logger": {"artifact_location": default}})

@@ -479,3 +479,22 @@ def test_a_thousand_runs(tmp_path):
     print(f"\n1,000 runs: {time.monotonic() - began:.1f} s, {path.stat().st_size / 1e6:.1f} MB")
     assert path.stat().st_size < 40e6
     assert Image.open(tmp_path / ".kinds" / "x.png").size == (480, 400)
+
+
+@pytest.mark.parametrize("seed", ["²", "9" * 5000])
+def test_a_seed_that_is_no_number_has_its_place(tmp_path, seed):
+    fake_runs.sweep(tmp_path / "sweep", {"hinge": 1.0}, seeds=range(2))
+    plan = tmp_path / "sweep" / "sweep.json"
+    plan.write_text(plan.read_text().replace("seed=1", f"seed={seed}"))
+    findings = Findings(collect(tmp_path / "sweep"))
+    assert seed in {job.seed for job in findings.jobs}
+    assert montages(findings)
+
+
+def test_a_plan_of_many_keys_is_read_in_one_pass(tmp_path):
+    """Each of 4,000 jobs names a key of its own: half a minute before, and a column for each."""
+    jobs = [{"directory": f"d{i}", "overrides": [f"k{i}=1"]} for i in range(4000)]
+    (tmp_path / "sweep.json").write_text(json.dumps({"line": [], "jobs": jobs}))
+    sweep = collect(tmp_path)
+    assert len(sweep.factors) == 50
+    assert sweep.damage == ["4000 keys vary between its jobs; the first 50 are compared"]

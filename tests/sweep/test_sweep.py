@@ -432,3 +432,19 @@ def test_the_resolved_copy_equals_the_config(tmp_path):
     (tmp_path / "x.yaml").write_text("!!python/object/apply:os.system [true]\n")
     with pytest.raises(ConfigFileError):
         load_resolved(tmp_path / "x.yaml")
+
+
+def test_ctrl_c_reaches_a_job_of_several_processes(mylab, tmp_path):
+    """It has left the terminal's group, and so have its ranks."""
+    line = ("-m", *mylab, "experiment=ring_fast", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "seed=0,1")
+    line += ("trainer.max_steps=40", "logger=none", "metric=none", "augmentation=held", "hydra.sweep.dir=all")
+    child = start(tmp_path, *line)
+    try:
+        until((tmp_path / "held").exists, child)
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=HANG)
+    finally:
+        child.kill()
+    assert child.returncode == 128 + signal.SIGINT, out
+    (run,) = (path.parent for path in (tmp_path / "all").glob("*/config.yaml"))
+    assert (result(run)["status"], result(run)["reason"]) == ("stopped", "SIGINT"), out

@@ -152,3 +152,26 @@ def test_a_place_outside_of_the_parent_is_typed_again(command, run, tmp_path):
     done = command("gan-train", "fork=run", "step=2", "logger=none", "hydra.run.dir=child")
     assert done.code == 0, done.err
     assert not (tmp_path / "theirs").exists()
+
+
+def test_a_callback_with_a_state_may_be_added(command, run):
+    """The checkpoints of before have none of its state."""
+    node = "{_target_: gan_lightning.callback.equilibrium.Equilibrium, auc_at_most: 0.6, at_least: {}, patience: 2}"
+    done = command("gan-train", "run=run", "trainer.max_steps=5", f"callback.equilibrium={node}")
+    assert "no checkpoint can be read" not in done.err
+    assert "going on from step 4" in done.out or "auc" in done.err, done.err
+
+
+@pytest.mark.parametrize("step", ["²", "-1", "٣"])
+def test_a_step_that_is_no_number(command, run, step):
+    done = command("gan-train", "fork=run", f"step={step}")
+    assert (done.code, len(done.err.splitlines())) == (2, 1), done.err
+    assert done.err.startswith("fork=run: from which step? step=N")
+
+
+@pytest.mark.parametrize("key", ["mlflow.note", "1"])
+def test_a_key_that_a_config_can_not_keep_is_refused_before_the_run(command, tmp_path, key):
+    done = command("gan-train", *TINY, f"+logger.tags={{{key}: hello}}", "hydra.run.dir=made")
+    assert done.code == 2
+    assert "logger.tags: the key" in done.err or "logger.tags: no such key" in done.err
+    assert not (tmp_path / "made").exists()

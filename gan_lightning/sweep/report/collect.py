@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,6 +81,9 @@ class Job:
         return dict(split_override(override) for override in self.overrides)
 
 
+MAX_FACTORS = 50  # columns of a table; what somebody else wrote may name a million
+
+
 @dataclass
 class Sweep:
     """Hold all jobs of a sweep; its properties are what varies and what the jobs are compared by."""
@@ -90,15 +95,21 @@ class Sweep:
 
     @property
     def factors(self) -> list[str]:
-        """Return the keys whose values differ between jobs, without the seed."""
-        values = [job.values for job in self.jobs]
-        keys = dict.fromkeys(key for of_job in values for key in of_job if key != "seed" and not key.startswith("hydra."))
-        complete = [of_job for job, of_job in zip(self.jobs, values, strict=True) if not job.inferred]
+        """Return the keys whose values differ between jobs, without the seed; of more than MAX_FACTORS the first ones."""
+        return self.varied[:MAX_FACTORS]
 
-        def levels(key: str) -> set[str]:
-            return {of_job.get(key, DEFAULT) for of_job in complete} | {of_job[key] for of_job in values if key in of_job}
-
-        return [key for key in keys if len(levels(key)) > 1]
+    @cached_property
+    def varied(self) -> list[str]:
+        """Return all keys whose values differ between jobs, without the seed."""
+        levels: dict[str, set[str]] = {}
+        set_in: Counter[str] = Counter()  # key → in how many jobs whose other values are known to be defaults
+        for job in self.jobs:
+            for key, value in job.values.items():
+                if key != "seed" and not key.startswith("hydra."):
+                    levels.setdefault(key, set()).add(value)
+                    set_in[key] += not job.inferred
+        complete = sum(not job.inferred for job in self.jobs)
+        return [key for key, found in levels.items() if len(found | ({DEFAULT} if set_in[key] < complete else set())) > 1]
 
     @property
     def criterion(self) -> Criterion | None:
@@ -128,7 +139,10 @@ def collect(path: Path) -> Sweep:
         entries = [(directory, None) for directory in sorted(find_run_dirs(path))]
     if not entries:
         raise UserError(f"run={path}: no runs in it; give the folder of a sweep, or of a run")
-    return Sweep(path, line, [read_job(path, directory, overrides) for directory, overrides in entries], damage)
+    sweep = Sweep(path, line, [read_job(path, directory, overrides) for directory, overrides in entries], damage)
+    if len(sweep.varied) > MAX_FACTORS:
+        damage.append(f"{len(sweep.varied)} keys vary between its jobs; the first {MAX_FACTORS} are compared")
+    return sweep
 
 
 def find_run_dirs(path: Path) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -130,7 +131,7 @@ def montages(findings: Findings) -> list[dict[str, Any]]:
     """Return up to two tables of samples: configurations by seeds at the last common step, and by steps for one seed."""
     shown = findings.groups[:MAX_ROWS]
     seeds = list(dict.fromkeys(job.seed for group in findings.groups for job in group.jobs))
-    seeds = sorted(seeds, key=lambda s: (not s.isdigit(), int(s) if s.isdigit() else 0, s))[:MAX_COLUMNS]
+    seeds = sorted(seeds, key=lambda s: (0, int(s), s) if re.fullmatch("[0-9]{1,18}", s) else (1, 0, s))[:MAX_COLUMNS]
     jobs = {(group.name, s): job for group in shown for s in seeds for job in group.jobs if job.seed == s}
     pictured = [job for job in jobs.values() if job.pictures]
     if not pictured:
