@@ -254,6 +254,9 @@ class ForkedPython:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             module, *line = words[words.index("-m") + 1 :]
             become(env)
+            Path("/proc/self/comm").write_text(
+                f"rank {env.get('RANK')}"
+            )  # its environment as the kernel shows it is the server's
             leave(run_module(module, line))
 
     def poll(self):

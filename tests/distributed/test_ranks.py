@@ -89,10 +89,11 @@ class Together:
                 self.process = fork_server.start("gan_lightning.cli.train", *line, folder=folder, env=around, stderr=errors)
 
     def ranks(self):
-        """Rank → pid. Forked ones are started in their order; what others start has it in its environment."""
+        """Rank → pid: a forked one has it in its name, one that others start in its environment."""
         pids = [int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
         if isinstance(self.process, fork_server.Forked):
-            return dict(enumerate(pids))
+            names = {pid: Path(f"/proc/{pid}/comm").read_text().split() for pid in pids}
+            return {int(name[1]): pid for pid, name in names.items() if name[0] == "rank"}
         environments = {pid: Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in pids}
         return {int(word[5:]): pid for pid, words in environments.items() for word in words if word.startswith(b"RANK=")}
 
