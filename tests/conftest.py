@@ -17,6 +17,7 @@ import yaml
 
 torch.set_num_threads(1)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the suite behind its back lets it ignore ^C
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup a closed terminal
 LONG = ("test_slurm.py", "test_ranks.py", "test_kill.py", "test_cluster.py", "test_wheel.py", "test_sweep.py", "test_search.py",
         "test_hostile.py", "test_commands.py", "test_experiments.py", "test_exit_codes.py", "test_evaluate.py")  # fmt: skip

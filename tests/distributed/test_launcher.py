@@ -65,8 +65,8 @@ CHILD = """
 import signal, sys
 from gan_lightning.distributed.stopping import exit_on_signal
 with exit_on_signal():
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         signal.pause()
     finally:
         print("caught", flush=True)
