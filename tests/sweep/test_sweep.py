@@ -410,7 +410,9 @@ def test_an_interrupted_sweep_saves_its_job_and_is_resumed(command, mylab, tmp_p
 @pytest.mark.parametrize("workers", [1, 2])
 def test_joblib_kills_its_workers_after_their_jobs_have_saved(mylab, tmp_path, workers):
     line = ("-m", *mylab, "experiment=ring_fast", "trainer.max_steps=7,8,9", "logger=none", "metric=none", "augmentation=held")
-    child = start(tmp_path, *line, "hydra.sweep.dir=all", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}")
+    child = interpreter(
+        tmp_path, *line, "hydra.sweep.dir=all", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={workers}", env=os.environ
+    )
     try:
         until((tmp_path / "held").exists, child)
         child.send_signal(signal.SIGHUP)
