@@ -1,4 +1,4 @@
-"""Where a config sends or writes something that is not the run directory: only where the user has typed it.
+"""The places outside the run directory that a config names: each is used only if the user has typed it.
 
 The name and the version of a logger's files are names in the run directory. An address or another folder in a run's config.yaml
 is data: it is used if it is typed on this command line, too, or if the environment says the same.

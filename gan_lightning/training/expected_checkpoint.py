@@ -1,4 +1,4 @@
-"""What a checkpoint of a run must hold: the structure that the run's config would save at this step.
+"""The expected structure of a checkpoint: that of the state which the run's config would save at this step.
 
 The networks, the optimizers, the callbacks and Lightning's loop of the config are built anew, and a file is compared with what
 they would save: names, shapes, dtypes, the settings of the optimizers and the counters of the loop. So no part of training

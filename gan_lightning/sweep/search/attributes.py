@@ -1,4 +1,4 @@
-"""What the storage of a search holds beside its trials' scores: data, which another search or a person may have written.
+"""The attributes of a study and its trials in the storage: data, which another search or a person may have written.
 
 It never names a folder: a worker's name is one word, and a trial's point is one that the space of this command line can give.
 """
