@@ -117,6 +117,12 @@ def find_targets(path: tuple[str, ...], text: Any) -> Iterator[tuple[str, ...]]:
         yield (*(path[: max(len(path) - up, 0)] if up else ()), *parts)
 
 
+def references(unresolved: Any) -> Iterator[tuple[str, str]]:
+    """Yield for each interpolation of an unresolved config the key that contains it and the key that it reads."""
+    for path, text in leaves(unresolved):
+        yield from ((".".join(path), ".".join(target)) for target in find_targets(path, text))
+
+
 def select(node: Any, path: tuple[str, ...]) -> Any:
     """Return the value at a path of nested mappings and lists; None if there is none."""
     for part in path:

@@ -86,40 +86,29 @@ def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
     if expected is None:
         return f"{path}._target_: no target is allowed here; {suggest(path, ROLES)}"
     module, _, cls = name.rpartition(".")
-    trusted = module.partition(".")[0] in trusted_packages()
-    ours = is_in_room(module, expected.room)
-    if not (ours or trusted or name in FOREIGN):
-        return _name_mistake(path, name, expected)
-    if trusted and TrustedPackages not in sys.meta_path:
+    package, ours = module.partition(".")[0], is_in_room(module, expected.room)
+    if not (ours or name in FOREIGN or package in trusted_packages()):
+        allowed = sorted(n for n in FOREIGN if n.rpartition(".")[0] == expected.room) or [f"classes in {expected.room}"]
+        trustable = package not in {*sys.stdlib_module_names, "torch", "gan_lightning"}
+        cure = f"; to trust a package of your own: {TRUST_VARIABLE}={package}" if trustable else ""
+        return f"{path}._target_: {name} is not allowed here; allowed: {', '.join(allowed)}{cure}"
+    if TrustedPackages not in sys.meta_path:
         sys.meta_path.append(TrustedPackages)
     try:
         target = vars(importlib.import_module(module)).get(cls)
     except Exception as error:  # a user's module may fail in any way
         return f"{path}._target_: importing {module} fails: {type(error).__name__}: {error}"
     base = import_object(expected.base)
-    if not isinstance(target, type):
-        return f"{path}._target_: {module} has no class {cls}; {suggest(cls, list_classes(module, base))}"
-    if not issubclass(target, base) or (ours and target.__module__ != module):
-        suggestion = suggest(cls, list_classes(module, base))
-        return f"{path}._target_: {name} is no {base.__name__} of {expected.room}; {suggestion}"
+    if not (isinstance(target, type) and issubclass(target, base)) or (ours and target.__module__ != module):
+        classes = list_classes(module, base)
+        return f"{path}._target_: {name} is no {base.__name__}; {suggest(cls, classes)}"
     return None
 
 
 def is_in_room(module: str, room: str) -> bool:
     """Return whether a module is the room itself or directly inside it, part of this package, and no module of base classes."""
-    inside = module == room or re.fullmatch(re.escape(room) + r"\.\w+", module) is not None
+    inside = module == room or module.rpartition(".")[0] == room
     return inside and module.startswith("gan_lightning.") and not module.endswith(".base")
-
-
-def _name_mistake(path: str, name: str, expected: Role) -> str:
-    module = name.rpartition(".")[0]
-    if module.startswith("gan_lightning."):
-        return f"{path}._target_: {name} is not allowed here; allowed: classes in {expected.room}"
-    allowed = [n for n in FOREIGN if n.rpartition(".")[0] == expected.room] or [f"classes in {expected.room}"]
-    package = module.partition(".")[0]
-    trustable = package not in {*sys.stdlib_module_names, "torch"}
-    cure = f"; to trust a package of your own: {TRUST_VARIABLE}={package}" if trustable else ""
-    return f"{path}._target_: {name} is not allowed; allowed: {', '.join(sorted(allowed))}{cure}"
 
 
 def list_classes(module: str, base: type) -> list[str]:

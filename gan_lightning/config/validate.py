@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.compose import config_dir
 from gan_lightning.config.errors import UserError, suggest
+from gan_lightning.config.interpolations import references
 from gan_lightning.config.node_checks import find_node_mistakes
 from gan_lightning.config.outside_places import find_logger_mistakes
 from gan_lightning.config.resolve import Plain, resolve
@@ -24,7 +25,6 @@ from gan_lightning.config.targets import ROLES, role
 from gan_lightning.config.threads import AUTO, find_threads_mistake
 
 COMMAND_KEYS = {"name", "seed", "threads", "debug", "objective", "fork"}  # top-level keys that the commands themselves read
-REFERENCE = re.compile(r"\$\{([.\w]+)\}")
 MAX_FLOAT, MAX_WHOLE = 3.4e38, 2**63  # of torch: 32 bits, and 64
 OPTIONAL = ("regularizer.*", "metric.*", "callback.*", "logger", "trainer.strategy")
 REQUIRED = [place for place in ROLES if place not in OPTIONAL]
@@ -123,14 +123,3 @@ def leaves(node: Any, path: str = "", every: bool = False) -> Iterator[tuple[str
     if isinstance(node, dict) and (every or not has_target):
         for key, value in node.items():
             yield from leaves(value, f"{path}.{key}".lstrip("."), every)
-
-
-def references(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Yield for each interpolation of an unresolved config the key that contains it and the key that it reads."""
-    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in entries:
-        inner = (*path, str(key))
-        yield from references(value, inner)
-        for target in REFERENCE.findall(value) if isinstance(value, str) else ():
-            up = len(target) - len(target.lstrip("."))
-            yield ".".join(inner), ".".join([*(path[: len(path) + 1 - up] if up else ()), target.lstrip(".")])

@@ -23,11 +23,12 @@ from torch.utils.data import Dataset
 
 from gan_lightning.config.compose import Composer, config_dir
 from gan_lightning.config.errors import UserError
+from gan_lightning.config.interpolations import references
 from gan_lightning.config.node_checks import TRAINER, keys_set_by_framework
 from gan_lightning.config.preflight import preflight
 from gan_lightning.config.resolve import flatten
 from gan_lightning.config.targets import Parameter, constructor_parameters, import_object
-from gan_lightning.config.validate import leaves, references, validate
+from gan_lightning.config.validate import leaves, validate
 
 KINDS: dict[str, Any] = {
     "text": "abc",

@@ -275,7 +275,7 @@ def test_a_package_is_trusted_by_the_environment_alone(composer, tmp_path, monke
     monkeypatch.setenv("GAN_LIGHTNING_PACKAGES", "mylab")
     assert mistakes(composer, "loss._target_=mylab.Mine") == []
     assert mistakes(composer, "loss._target_=mylab.Mine +loss.margin=x")[0].startswith('loss.margin: "x" should be')
-    assert mistakes(composer, "loss._target_=mylab.other")[0].startswith("loss._target_: mylab has no class other")
+    assert mistakes(composer, "loss._target_=mylab.other")[0].startswith("loss._target_: mylab.other is no AdversarialLoss; ")
     sys.modules.pop("mylab")
 
 
