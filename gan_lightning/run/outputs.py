@@ -6,21 +6,20 @@ the folder of a run, a sweep or a search not even then. A link counts as the fil
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from gan_lightning.config.errors import UserError
-from gan_lightning.storage.data_file import read_data_file, require_regular
+from gan_lightning.storage.data_file import require_regular
+from gan_lightning.storage.data_model import DataModel, Step, read_model
 
 SAMPLE_NAME = re.compile(r"\d{6,}\.(png|npy)")  # of gan-sample's files in a folder
 SAMPLE_SOFTWARE = "gan-sample"  # the text chunk Software of its PNG files
 EXPORT_SOFTWARE = "gan-export"  # in the description of its ONNX files and the metadata of its safetensors files
 MAX_JSON = 2**24  # bytes; a larger file is none of ours
-SCORES_KEYS = {"scores", "protocol", "provenance"}
 REPLAY_NAMES = {"real.png", "fake.png", "step.safetensors", "terms.json"}
-REPLAY_KEYS = {"step", "since", "terms", "logged"}  # of terms.json
 RUN_MARKS = (  # what the folder of a run, a sweep or a search holds; config.yaml alone could be another program's
     ("config.yaml", "config.resolved.yaml"),
     ("config.yaml", "result.json"),
@@ -33,6 +32,23 @@ REPORT_MARKS = {  # what the beginning of each of a report's files contains: one
     ".md": ("\n## Configurations\n",),
     ".csv": ("directory,status,reason,step,seconds,images_seen,seed,",),
 }
+
+
+class ScoresFile(DataModel):
+    """Describe the file that gan-evaluate writes."""
+
+    scores: dict[str, Any]
+    protocol: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+class TermsFile(DataModel):
+    """Describe the terms.json that gan-replay writes."""
+
+    step: Step
+    since: Step | None
+    terms: dict[str, Any]
+    logged: dict[str, Any]
 
 
 def require_replaceable(out: Path, command: str, is_own: Callable[[Path], bool], run: Path | None, force: bool) -> None:
@@ -76,7 +92,7 @@ def require_replay_folder(out: Path, run: Path, is_default: bool, force: bool) -
     """
     held = visible_files(out)
     names = {path.name for path in held}
-    is_own = names <= REPLAY_NAMES and (not names or is_default or has_keys(out / "terms.json", REPLAY_KEYS))
+    is_own = names <= REPLAY_NAMES and (not names or is_default or matches(out / "terms.json", TermsFile))
     folder = foreign_folder(out / "x", run)
     if is_own and (folder is None or not names):
         return
@@ -119,7 +135,7 @@ def is_sample_picture(path: Path) -> bool:
 
 def is_scores(path: Path) -> bool:
     """Return whether gan-evaluate has written this file."""
-    return has_keys(path, SCORES_KEYS)
+    return matches(path, ScoresFile)
 
 
 def is_export(path: Path) -> bool:
@@ -133,13 +149,13 @@ def is_report(path: Path) -> bool:
     return any(mark.encode() in beginning for mark in REPORT_MARKS.get(path.suffix, ()))
 
 
-def has_keys(path: Path, keys: set[str]) -> bool:
-    """Return whether a file holds a JSON object with all these keys."""
+def matches(path: Path, model: type[DataModel]) -> bool:
+    """Return whether a file holds a JSON object of this model."""
     try:
-        content = json.loads(read_data_file(path.resolve(), MAX_JSON))
-    except (OSError, ValueError, RecursionError):
+        read_model(path.resolve(), model, MAX_JSON)
+    except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and keys <= content.keys()
+    return True
 
 
 def read_beginning(path: Path, size: int = 65536) -> bytes:
