@@ -11,6 +11,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from torch import nn
 
+from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.config.construction import bounded_construction
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.targets import constructor_parameters, import_object
@@ -90,6 +91,12 @@ def build_prior(plain: Plain) -> Prior:
     return prior
 
 
+def build_augmentation(plain: Plain) -> Augmentation:
+    """Build the augmentation of D's input."""
+    augmentation: Augmentation = instantiate(plain["augmentation"])
+    return augmentation
+
+
 def build_gan(plain: Plain) -> GAN:
     """Build the GAN with newly initialized networks."""
     networks = build_networks(plain)
@@ -99,7 +106,7 @@ def build_gan(plain: Plain) -> GAN:
         discriminator=networks.discriminator,
         loss=instantiate(plain["loss"]),
         regularizers=instantiate_group(plain["regularizer"]),
-        augmentation=instantiate(plain["augmentation"]),
+        augmentation=build_augmentation(plain),
         prior=build_prior(plain),
         ema=instantiate(plain["ema"], generator=networks.generator),
         optimizers={player: instantiate(plain["optimizer"][player]) for player in ("generator", "discriminator")},

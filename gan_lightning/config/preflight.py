@@ -13,7 +13,14 @@ import torch
 from omegaconf import DictConfig
 
 from gan_lightning.config.errors import UserError, one_line, suggest
-from gan_lightning.config.instantiate import Networks, build_bare_trainer, build_data, build_metrics, build_networks
+from gan_lightning.config.instantiate import (
+    Networks,
+    build_augmentation,
+    build_bare_trainer,
+    build_data,
+    build_metrics,
+    build_networks,
+)
 from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.size_checks import find_size_mistakes
@@ -66,6 +73,8 @@ def preflight(plain: Plain) -> None:
     metrics = build_metrics(plain)
     scores = [score for metric in metrics.values() for score in metric.maximize]
     mistakes += [*_metric_mistakes(plain, metrics, data, sizes), *_callback_mistakes(plain, scores)]
+    if why := build_augmentation(plain).incompatibility(plain["data"]["sample_shape"]):
+        mistakes.append(f"augmentation: {why}; use augmentation=none")
     if plain["objective"] is not None and plain["objective"] not in scores:
         mistakes.append(f"objective: no metric gives {plain['objective']}; {suggest(plain['objective'], scores)}")
     mistakes += _class_mistakes(plain) or ([] if mistakes else _shape_mistakes(plain))

@@ -25,8 +25,13 @@ class GradientPenalty(Regularizer):
         logits = len(context.fake_output.logits)  # N / packing: packed samples share one u
         u = torch.rand(logits, device=context.real.device).repeat_interleave(len(context.real) // logits)
         u = u.view(-1, *[1] * (context.real.dim() - 1))  # (N, 1, …)
-        between = torch.lerp(context.real.detach(), context.fake.detach(), u).requires_grad_()
-        output = context.discriminate(between, context.labels)
-        (gradient,) = torch.autograd.grad(output.logits.sum(), between, create_graph=True)
-        excess = gradient.reshape(logits, -1).norm(dim=1) - 1
+        between = torch.lerp(context.real.detach(), context.fake.detach(), u)
+        excess = gradient_norms(context, between) - 1
         return (excess.relu() if self.one_sided else excess).square()
+
+
+def gradient_norms(context: StepContext, x: Tensor) -> Tensor:  # (N, *sample_shape) -> (N / packing,)
+    """Return |∇D| at samples, one norm per logit, differentiable with respect to D's weights."""
+    output = context.discriminate(x.requires_grad_(), context.labels)
+    (gradient,) = torch.autograd.grad(output.logits.sum(), x, create_graph=True)
+    return gradient.reshape(len(output.logits), -1).norm(dim=1)

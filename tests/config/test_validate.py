@@ -41,7 +41,7 @@ REFUSED = {
     "+trainer.max_step=5": "trainer.max_step: no such key; did you mean trainer.max_steps?",
     "+gan.generator=3": "gan.generator: set by the framework",
     # an option that is not there
-    "loss=hing": "loss=hing: no such option; did you mean hinge? allowed: hinge, least_squares",
+    "loss=hing": "loss=hing: no such option; did you mean hinge? allowed: dual_contrastive, hinge, least_squares",
     "regularizer=[r1,r3gan_digit]": "regularizer=r3gan_digit: no such option; did you mean r3gan_digits",
     "loss=[hinge,minimax]": "loss=['hinge', 'minimax']: takes one option",
     "experiment=nosuch": "experiment=nosuch: no such option; allowed: ",
@@ -94,7 +94,7 @@ REFUSED = {
     "trainer.precision=64-true": "trainer.precision: 64-true is not supported; allowed: 32-true, bf16-mixed",
     "seed=0,1": "seed=0,1: to run one after the other use -m",
     "data=dataset data.dataset={_target_:torchvision.datasets.FakeData}": "data.sample_shape: missing; it is needed",
-    "loss=null": "loss=null: no such option; allowed: hinge",
+    "loss=null": "loss=null: no such option; allowed: dual_contrastive, hinge",
     "regularizer=r1,r2": "regularizer=r1,r2: to run one after the other use -m; to combine them: 'regularizer=[r1,r2]'",
     "optimizer.schedule=cosine": 'optimizer.schedule: "cosine" is no object; to choose an option: optimizer/schedule=cosine',
     "model.generator=5": "model.generator: 5 is no object; to choose an option: model=…",
@@ -109,6 +109,7 @@ REFUSED = {
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
     "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
     "data=ring model=mlp": "metric.class_accuracy: class accuracy needs labels",
+    "augmentation=diffaugment data=ring model=mlp metric=none": "augmentation: changes images (C, H, W), and samples",
     "metric=mode_coverage": "metric.mode_coverage: mode coverage needs data whose modes are known",
     "objective=fid": "objective: no metric gives fid; allowed: class_accuracy",
     # what is missing
