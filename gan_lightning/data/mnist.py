@@ -1,4 +1,4 @@
-"""MNIST: 70,000 handwritten digits of 28×28 pixels (LeCun, Bottou, Bengio & Haffner 1998), read from the four published files.
+"""MNIST: 70,000 handwritten digits of 28×28 pixels (LeCun et al. 1998), read from the four published files.
 
 The files are where torchvision stores them, `<root>/MNIST/raw/`, unpacked or as `.gz`. Train is the first 11/12 of the train
 file (55,000 of 60,000), validation its last 1/12 (5,000), test the t10k file (10,000).
