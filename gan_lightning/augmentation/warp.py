@@ -1,7 +1,7 @@
 """Affine warps of images: their matrices, and sampling that can be differentiated twice.
 
-Coordinates are in pixels from the image's centre, x to the right and y down. A matrix (N, 3, 3) maps a point of the warped image
-to the point of the original that is shown there, so the factors of a product are in the order in which the image is changed.
+Coordinates are in pixels from the image's centre, x to the right and y down. A matrix (N, 3, 3) maps a point of the warped
+image to the point of the original that is shown there, so factors of a product are in the order in which the image is changed.
 """
 
 from __future__ import annotations
