@@ -26,7 +26,7 @@ class GradientPenalty(Regularizer):
         u = torch.rand(logits, device=context.real.device).repeat_interleave(len(context.real) // logits)
         u = u.view(-1, *[1] * (context.real.dim() - 1))  # (N, 1, …)
         between = torch.lerp(context.real.detach(), context.fake.detach(), u).requires_grad_()
-        output = context.discriminate(between, context.labels)
-        (gradient,) = torch.autograd.grad(output.logits.sum(), between, create_graph=True)
+        output = context.discriminate(between, context.condition)
+        (gradient,) = torch.autograd.grad(output.mean_logits.sum(), between, create_graph=True)
         excess = gradient.reshape(logits, -1).norm(dim=1) - 1
         return (excess.relu() if self.one_sided else excess).square()
