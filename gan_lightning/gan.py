@@ -9,9 +9,9 @@ Everything random or scheduled in it is a function of (seed, step, rank). It log
 per-sample terms to the callbacks, and the gradients stay in `.grad` until the next update.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 import pytorch_lightning as pl
 import torch
@@ -23,21 +23,20 @@ from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.loss.base import AdversarialLoss
 from gan_lightning.prior.base import Prior
 from gan_lightning.regularizer.base import Regularizer
+from gan_lightning.step.augmented_discriminator import AugmentedDiscriminator
 from gan_lightning.step.autograd import frozen, full_precision
 from gan_lightning.step.ema import EMA
-from gan_lightning.step.schedule import Schedule
+from gan_lightning.step.optimization import PLAYERS, Player, PlayerOptimizer
+from gan_lightning.step.progress import Progress, advance
 from gan_lightning.step.seeding import Purpose, derive_seed, reseed, shared_generator
-from gan_lightning.step.types import Batch, Count, Output, StepContext
+from gan_lightning.step.statistics import gather_ranks
+from gan_lightning.step.types import Batch, Count, StepContext, per_sample
 
-Player = Literal["discriminator", "generator"]
 Terms = dict[str, Tensor]  # name → (N,)
 
 
 class GAN(pl.LightningModule):
-    """Train `generator` against `discriminator`.
-
-    `optimizers` maps each player to a function from parameters to an optimizer; `schedule` scales both learning rates.
-    """
+    """Train `generator` against `discriminator`; `optimizers` has each player's."""
 
     shared_noise: torch.Generator | None = None  # the source of z with several processes; None: torch's default generator
 
@@ -50,23 +49,24 @@ class GAN(pl.LightningModule):
         augmentation: Augmentation,
         prior: Prior,
         ema: EMA,
-        optimizers: Mapping[str, Callable[[list[nn.Parameter]], Optimizer]],
-        schedule: Schedule,
+        optimizers: Mapping[Player, PlayerOptimizer],
         latent_dim: Count,
         d_steps_per_g_step: Count = 1,
         discriminator_warmup_steps: Annotated[int, Field(ge=0)] = 0,  # iterations in which G's update is computed, not applied
         accumulate_grad_batches: Count = 1,  # micro-batches per update, to save memory: their gradients sum to the batch's
         packing: Count = 1,  # samples per logit (PacGAN, Lin et al. 2018)
         resample_z: bool = False,  # sample z again for G's update, as in the paper, instead of reusing D's last fakes
+        fresh_real: bool = False,  # G's update has real samples, conditions and z of its own (R3GAN, Huang et al. 2024)
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.generator, self.discriminator, self.loss, self.prior, self.ema = generator, discriminator, loss, prior, ema
         self.regularizers = cast("Mapping[str, Regularizer]", nn.ModuleDict(dict(regularizers)))
-        self.augmentation, self.make_optimizers, self.schedule = augmentation, optimizers, schedule
-        self.latent_dim, self.packing, self.resample_z, self.seed = latent_dim, packing, resample_z, seed
+        self.augmentation, self.player_optimizers = augmentation, optimizers
+        self.latent_dim, self.packing, self.seed = latent_dim, packing, seed
         self.d_steps_per_g_step, self.accumulate_grad_batches = d_steps_per_g_step, accumulate_grad_batches
+        self.batches_per_step, self.resample_z = d_steps_per_g_step + fresh_real, resample_z or fresh_real
         self.discriminator_warmup_steps = discriminator_warmup_steps
         for regularizer in regularizers.values():
             regularizer.setup(generator, discriminator)
@@ -74,20 +74,18 @@ class GAN(pl.LightningModule):
     def configure_optimizers(self) -> tuple[Optimizer, Optimizer]:
         """Return D's optimizer, which also trains the regularizers' heads, and G's."""
         heads = [p for regularizer in self.regularizers.values() for p in regularizer.parameters()]
-        d_optimizer = self.make_optimizers["discriminator"]([*self.discriminator.parameters(), *heads])
-        return d_optimizer, self.make_optimizers["generator"](list(self.generator.parameters()))
+        d_optimizer = self.player_optimizers["discriminator"].build(self.discriminator, heads)
+        return d_optimizer, self.player_optimizers["generator"].build(self.generator)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set everything that is a function of the step: noise, learning rates, penalty weights, EMA decay."""
+        """Set everything that is a function of the step: the noise, the optimizers' settings, what the parts schedule."""
         reseed(derive_seed(Purpose.NOISE, self.seed, self.global_step, self.global_rank), self.device)
         distributed = self.trainer.world_size > 1
         self.shared_noise = shared_generator(self.seed, self.global_step, self.device) if distributed else None
-        progress = self.global_step / max(self.trainer.max_steps, 1)
-        for regularizer in self.regularizers.values():
-            regularizer.advance(progress)
-        for group in [group for optimizer in self._optimizers() for group in optimizer.param_groups]:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * self.schedule(progress)
-        self.ema.advance(self.global_step)
+        progress = Progress(self.global_step, self.trainer.max_steps)
+        advance(self, progress)
+        for player, optimizer in zip(PLAYERS, self._optimizers(), strict=True):
+            self.player_optimizers[player].advance(optimizer, progress)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Terms:
         """Run one iteration and count it as one global step; by default Lightning counts each optimizer's step."""
@@ -104,23 +102,24 @@ class GAN(pl.LightningModule):
         saved_buffers = [buffer.clone() for buffer in self.generator.buffers()] if warmup else []  # G's running statistics
 
         # Discriminator phase: for k steps …
-        for part in (d_batches := batch.chunk(self.d_steps_per_g_step)):  # real (N, *sample_shape)
+        parts = batch.chunk(self.batches_per_step)  # real (N, *sample_shape); the last is that of G's update
+        for part in parts[: self.d_steps_per_g_step]:
             draws = self.sample_latents(part)  # … sample z and real x …
-            shares_graph = part is d_batches[-1] and self.accumulate_grad_batches == 1 and not self.resample_z
+            shares_graph = part is parts[-1] and self.accumulate_grad_batches == 1 and not self.resample_z
             with torch.set_grad_enabled(shares_graph):  # the last fakes serve G's update too
-                fakes = [self.generator(z, b.labels) for z, b in draws]  # (n, *sample_shape) each
+                fakes = [self.generator(z, b.condition) for z, b in draws]  # (n, *sample_shape) each
             contexts = (
                 self.discriminator_context(z, b, x, active_regularizers) for (z, b), x in zip(draws, fakes, strict=True)
             )
             terms = self.update_player("discriminator", d_optimizer, contexts, active_regularizers)  # … and update D
             for regularizer in self.regularizers.values():
                 regularizer.project(self.discriminator)
-        self.augmentation.update(terms["logits/real"])
+        self.augmentation.update(gather_ranks(terms["logits/real"]))
 
         # Generator phase: sample z, update G while D's weights are frozen
-        draws = self.sample_latents(part) if self.resample_z else draws
+        draws = self.sample_latents(parts[-1]) if self.resample_z else draws
         with frozen(d_optimizer):
-            generator_fakes = fakes if shares_graph else (self.generator(z, b.labels) for z, b in draws)
+            generator_fakes = fakes if shares_graph else (self.generator(z, b.condition) for z, b in draws)
             contexts = (self.generator_context(z, b, x) for (z, b), x in zip(draws, generator_fakes, strict=True))
             terms |= self.update_player("generator", g_optimizer, contexts, active_regularizers)
         for buffer, saved in zip(self.generator.buffers(), saved_buffers, strict=False):
@@ -136,11 +135,11 @@ class GAN(pl.LightningModule):
         optimizer.zero_grad()
         for context in contexts:
             real_logits, fake_logits = context.real_output and context.real_output.logits, context.fake_output.logits
-            terms = {f"loss/{player[0]}": getattr(self.loss, player)(real_logits, fake_logits)}  # (n,)
+            terms = {f"loss/{player[0]}": getattr(self.loss, player)(real_logits, fake_logits)}  # (n, …)
             total = terms[f"loss/{player[0]}"].mean()
             for name, regularizer in active.items():
                 with full_precision(self.device.type):
-                    term = getattr(regularizer, player)(context)  # (n,)
+                    term = getattr(regularizer, player)(context)  # (n, …) or ()
                 if term is not None:
                     terms[f"regularizer/{name}/{player[0]}"] = term
                     total = total + regularizer.scale * term.mean()
@@ -148,7 +147,7 @@ class GAN(pl.LightningModule):
             if player == "discriminator" and real_logits is not None:
                 terms |= {"logits/real": real_logits, "logits/fake": fake_logits}
             for name, term in terms.items():
-                collected.setdefault(name, []).append(term.detach())
+                collected.setdefault(name, []).append(per_sample(term.detach()))
         if player == "discriminator" or self.global_step >= self.discriminator_warmup_steps:
             optimizer.step()
         return {name: torch.cat(parts) for name, parts in collected.items()}
@@ -161,21 +160,24 @@ class GAN(pl.LightningModule):
         real = batch.real.detach().requires_grad_("real" in inputs)
         fake = fake.detach().float().requires_grad_("fake" in inputs)  # G may run in half precision
         with full_precision(self.device.type) if inputs else nullcontext():
-            outputs = self.discriminate(real, batch.labels), self.discriminate(fake, batch.labels)
-        return StepContext(self.generator, self.discriminate, z, batch.labels, real, fake, *outputs)
+            outputs = [self.discriminate.unaugmented(x, batch.condition) for x in self.augmentation.pair(real, fake)]
+        return StepContext(self.generator, self.discriminate, z, batch.condition, real, fake, *outputs)
 
     def generator_context(self, z: Tensor, batch: Batch, fake: Tensor) -> StepContext:  # (n, Z), (n, *sample_shape)
         """Return G's view of a micro-batch: D's output on its samples, and on real ones if the loss is relativistic."""
+        (real, condition), fake, unaugmented = batch, fake.float(), self.discriminate.unaugmented
+        real_input, fake_input = (
+            self.augmentation.pair(real, fake) if self.loss.relativistic else (None, self.augmentation(fake))
+        )
         with torch.no_grad():
-            real_output = self.discriminate(batch.real, batch.labels) if self.loss.relativistic else None
-        fake_output = self.discriminate(fake, batch.labels)
-        return StepContext(self.generator, self.discriminate, z, batch.labels, batch.real, fake, real_output, fake_output)
+            real_output = None if real_input is None else unaugmented(real_input, condition)
+        fake_output = unaugmented(fake_input, condition)
+        return StepContext(self.generator, self.discriminate, z, condition, real, fake, real_output, fake_output)
 
-    def discriminate(self, x: Tensor, labels: Tensor | None) -> Output:  # (N, C, …), (N,) -> logits (N / packing,)
-        """Return D's fp32 output on augmented samples, `packing` of them joined along the channels for each logit."""
-        x, m = self.augmentation(x), self.packing
-        output: Output = self.discriminator(x.reshape(len(x) // m, m * x.shape[1], *x.shape[2:]), labels)
-        return Output(output.logits.float(), None if output.features is None else output.features.float())
+    @property
+    def discriminate(self) -> AugmentedDiscriminator:
+        """Return D as both players' updates apply it."""
+        return AugmentedDiscriminator(self.discriminator, self.augmentation, self.packing)
 
     def sample_latents(self, batch: Batch) -> list[tuple[Tensor, Batch]]:  # -> (n, latent_dim), real (n, *sample_shape) each
         """Sample one z per real sample, and split both into micro-batches of n = N / `accumulate_grad_batches`.

@@ -57,15 +57,15 @@ def time_bare_loop(plain: Plain) -> float:
     for step in range(WARM_UP_STEPS + STEPS):
         if step == WARM_UP_STEPS:
             began = time.perf_counter()
-        real, labels = source.batch(0, step, n)
-        fake = generator(torch.randn(n, plain["gan"]["latent_dim"]), labels)
+        real, condition = source.batch(0, step, n)
+        fake = generator(torch.randn(n, plain["gan"]["latent_dim"]), condition)
         d_optimizer.zero_grad()
-        real_logits, fake_logits = discriminator(real, labels).logits, discriminator(fake.detach(), labels).logits
+        real_logits, fake_logits = discriminator(real, condition).logits, discriminator(fake.detach(), condition).logits
         torch.autograd.backward((softplus(-real_logits) + softplus(fake_logits)).mean())
         d_optimizer.step()
         discriminator.requires_grad_(False)
         g_optimizer.zero_grad()
-        torch.autograd.backward(softplus(-discriminator(fake, labels).logits).mean())
+        torch.autograd.backward(softplus(-discriminator(fake, condition).logits).mean())
         g_optimizer.step()
         discriminator.requires_grad_(True)
         with torch.no_grad():

@@ -98,13 +98,13 @@ def corrupt(
     remaining, n = mode != REMOVED, len(samples)
     missing = n - int(remaining.sum())
     fill = spare.real[spare_mode != REMOVED][:missing]
-    if labels is None or spare.labels is None:
+    if labels is None or spare.condition is None:
         remaining_labels = None
     else:
-        remaining_labels = torch.cat([labels[remaining], spare.labels[spare_mode != REMOVED][:missing]])
+        remaining_labels = torch.cat([labels[remaining], spare.condition[spare_mode != REMOVED][:missing]])
     return {
         "without one class or mode": Batch(torch.cat([samples[remaining], fill]), remaining_labels),
-        "copies of training samples": Batch(train.real[:n], None if train.labels is None else train.labels[:n]),
+        "copies of training samples": Batch(train.real[:n], None if train.condition is None else train.condition[:n]),
         "half the variance": Batch(centres[mode] + (samples - centres[mode]) / math.sqrt(2), labels),
         "noise": Batch(samples + size * noise, labels),
         "mean shifted": Batch(samples + size, labels),
@@ -115,7 +115,7 @@ def digits() -> Bench:
     """Return the digits: all 1797, shuffled, so that training and held-out samples have the same distribution."""
     data = Digits(sample_shape=(1, 8, 8), num_classes=10)
     parts = [split.part(0, 2000) for split in data.splits]
-    samples, labels = torch.cat([p.real for p in parts]), torch.cat([p.labels for p in parts if p.labels is not None])
+    samples, labels = torch.cat([p.real for p in parts]), torch.cat([p.condition for p in parts if p.condition is not None])
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(samples), generator=generator)
     train, held_out = (Batch(samples[i], labels[i]) for i in (order[:300], order[300:600]))

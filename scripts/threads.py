@@ -41,12 +41,12 @@ def training_step(plain: Plain) -> Callable[[], None]:
     optimizers = [torch.optim.Adam(network.parameters(), 1e-4) for network in (discriminator, generator)]
     n, softplus = plain["data"]["batch_size"], torch.nn.functional.softplus
     z, real = torch.randn(n, plain["gan"]["latent_dim"]), torch.randn(n, *plain["data"]["sample_shape"])
-    labels = torch.zeros(n, dtype=torch.long) if plain["data"]["num_classes"] else None
+    condition = torch.zeros(n, dtype=torch.long) if plain["data"]["num_classes"] else None
 
     def step() -> None:
-        fake = generator(z, labels)
-        loss = softplus(-discriminator(real, labels).logits) + softplus(discriminator(fake.detach(), labels).logits)
-        for optimizer, term in ((optimizers[0], lambda: loss), (optimizers[1], lambda: -discriminator(fake, labels).logits)):
+        fake = generator(z, condition)
+        loss = softplus(-discriminator(real, condition).logits) + softplus(discriminator(fake.detach(), condition).logits)
+        for optimizer, term in ((optimizers[0], lambda: loss), (optimizers[1], lambda: -discriminator(fake, condition).logits)):
             optimizer.zero_grad()
             torch.autograd.backward(term().mean())
             optimizer.step()

@@ -23,6 +23,7 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 from gan_lightning.data.digits import SIZES, Digits
 from gan_lightning.metric.feature.digits import WEIGHTS, Architecture, Classifier
 from gan_lightning.step.ema import EMA
+from gan_lightning.step.progress import Progress
 
 STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, AVERAGE = 3000, 128, 2e-3, 0.02, 0.998
 ANGLE, SHEAR, SCALE, SHIFT = 0.18, 0.12, 0.1, 0.15  # standard deviations: radians, tangent, log, half widths
@@ -64,7 +65,7 @@ def train_classifier(architecture: Architecture, steps: int, seed: int) -> Mappi
         optimizer.zero_grad()
         cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        average.advance(step)
+        average.advance(Progress(step, steps))
         average.update(classifier)
     return standardise(average.average).state_dict()
 

@@ -88,7 +88,7 @@ def test_sharing_the_fakes_changes_nothing():
     shared, again = make_gan(), make_gan()
 
     def generator_context(z, batch, fake):
-        return type(again).generator_context(again, z, batch, again.generator(z, batch.labels))
+        return type(again).generator_context(again, z, batch, again.generator(z, batch.condition))
 
     again.generator_context = generator_context
     fit(shared, steps=3)
@@ -315,10 +315,10 @@ class Auxiliary(Regularizer):
         return nn.functional.cross_entropy(self.head(output.features), labels, reduction="none")
 
     def discriminator(self, context):
-        return self.term(context.real_output, context.labels) + self.term(context.fake_output, context.labels)
+        return self.term(context.real_output, context.condition) + self.term(context.fake_output, context.condition)
 
     def generator(self, context):
-        return self.term(context.fake_output, context.labels)
+        return self.term(context.fake_output, context.condition)
 
 
 class Path(Regularizer):
@@ -330,7 +330,7 @@ class Path(Regularizer):
 
     def generator(self, context):
         z = context.z.detach().requires_grad_()
-        x = context.generator(z, context.labels)
+        x = context.generator(z, context.condition)
         noise = torch.randn_like(x) / x[0].numel() ** 0.5
         (slope,) = torch.autograd.grad((x * noise).sum(), z, create_graph=True)
         length = slope.norm(dim=1)
@@ -432,8 +432,8 @@ def test_bf16_trains_and_penalties_stay_exact():
     seen = []
 
     class Spy(mlp.Discriminator):
-        def forward(self, x, labels=None):
-            out = super().forward(x, labels)
+        def forward(self, x, condition=None):
+            out = super().forward(x, condition)
             seen.append(out.logits.dtype)
             return out
 

@@ -13,6 +13,7 @@ from gan_lightning.loss.non_saturating import NonSaturating
 from gan_lightning.model import mlp
 from gan_lightning.prior.gaussian import Gaussian
 from gan_lightning.step.ema import EMA
+from gan_lightning.step.optimization import PlayerOptimizer
 from gan_lightning.step.schedule import Constant
 
 LATENT = 8
@@ -27,14 +28,18 @@ def make_gan(shape=(1, 4, 4), num_classes=0, **given) -> GAN:
     discriminator = given.pop("discriminator", None) or mlp.Discriminator(
         (packing * shape[0], *shape[1:]), num_classes, width=16, depth=1
     )
+    makers, schedule = given.pop("optimizers", {"generator": ADAM, "discriminator": ADAM}), given.pop("schedule", Constant())
+    schedules, multipliers = given.pop("schedules", {}), given.pop("lr_multipliers", {})
     settled = {
         "loss": NonSaturating(),
         "regularizers": {},
         "augmentation": NoAugmentation(),
         "prior": Gaussian(),
         "ema": EMA(generator, 0.9),
-        "optimizers": {"generator": ADAM, "discriminator": ADAM},
-        "schedule": Constant(),
+        "optimizers": {
+            player: PlayerOptimizer(make, [("lr", schedule), *schedules.get(player, {}).items()], multipliers.get(player))
+            for player, make in makers.items()
+        },
         "latent_dim": LATENT,
     }
     return GAN(generator, discriminator, **(settled | given))
@@ -83,7 +88,7 @@ def fit(gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callb
     trainer = pl.Trainer(
         enable_progress_bar=False, enable_model_summary=False, callbacks=[terms, *callbacks], max_epochs=-1, **given
     )
-    data = Loader(shape, num_classes, n * gan.d_steps_per_g_step, gan.seed, num_workers, gan.d_steps_per_g_step)
+    data = Loader(shape, num_classes, n * gan.batches_per_step, gan.seed, num_workers, gan.batches_per_step)
     trainer.fit(gan, data, ckpt_path=ckpt_path, weights_only=True)
     return trainer, terms.steps
 

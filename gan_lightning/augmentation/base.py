@@ -6,15 +6,22 @@ from torch import Tensor, nn
 
 
 class Augmentation(nn.Module):
-    """Transform samples before the discriminator; override `forward` with a differentiable function. Buffers are its state."""
+    """Transform samples before the discriminator; override `forward` with a differentiable function. Buffers are its state.
+
+    An augmentation whose strength depends on the step overrides `advance` (`step/progress`).
+    """
 
     def forward(self, x: Tensor) -> Tensor:  # (N, *sample_shape) -> (N, *sample_shape)
-        """Return the augmented samples; called in both players' updates. The base is the identity."""
+        """Return the augmented samples, fp32; called in both players' updates. The base is the identity."""
         return x
 
     def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
         """Return why samples of this shape can't be augmented, as the end of an error line; None if they can."""
         return None
 
-    def update(self, real_logits: Tensor) -> None:  # (N,)
-        """Adapt the strength to D's detached logits of real samples, after D's last update of a step (ADA)."""
+    def pair(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:  # (N, *sample_shape) each
+        """Return both sides of an update, augmented one after the other; override it to draw one transform for both."""
+        return self(real), self(fake)
+
+    def update(self, real_logits: Tensor) -> None:  # (n,)
+        """Adapt the strength to D's detached logits of real samples, of all ranks, after D's last update of a step (ADA)."""

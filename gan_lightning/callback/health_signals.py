@@ -71,20 +71,20 @@ def separation(gan: GAN, terms: Terms) -> dict[str, Tensor]:  # name → ()
 
 @torch.inference_mode()
 def diversity(gan: GAN, batch: Batch) -> dict[str, Tensor]:  # name → ()
-    """Return the mean distance of EMA samples over that of real samples with the same labels; empty for a batch of one."""
-    real, labels = batch.real[:NUM_SAMPLES], None if batch.labels is None else batch.labels[:NUM_SAMPLES]
+    """Return the mean distance of EMA samples over that of real samples of the same conditions; empty for a batch of one."""
+    real, condition = batch.real[:NUM_SAMPLES], None if batch.condition is None else batch.condition[:NUM_SAMPLES]
     if len(real) < 2:
         return {}
     z = gan.prior.sample(len(real), gan.latent_dim, torch.device("cpu"), seeded_generator(Purpose.PICTURE, gan.seed, 2))
-    samples = gan.ema.average(z.to(gan.device), labels)
-    return {"diversity": mean_distance(samples, labels) / mean_distance(real, labels)}
+    samples = gan.ema.average(z.to(gan.device), condition)
+    return {"diversity": mean_distance(samples, condition) / mean_distance(real, condition)}
 
 
-def mean_distance(x: Tensor, labels: Tensor | None) -> Tensor:  # (N, …), (N,) -> ()
+def mean_distance(x: Tensor, condition: Tensor | None) -> Tensor:  # (N, …), (N, …) -> ()
     """Return the mean Euclidean distance over pairs of the same class if there are enough of them, else over all pairs."""
     x = x.flatten(1).float()
     pairs = ~torch.eye(len(x), dtype=torch.bool, device=x.device)
-    if labels is not None:
-        same_class = pairs & (labels[:, None] == labels)
+    if condition is not None and condition.dim() == 1:
+        same_class = pairs & (condition[:, None] == condition)
         pairs = torch.where(same_class.sum() >= 2 * MIN_SAME_CLASS_PAIRS, same_class, pairs)
     return (torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist") * pairs).sum() / pairs.sum()

@@ -94,7 +94,7 @@ class OptimalDiscriminator(Table):
         low = min(float(self.data.modes.min()) - GRID_MARGIN * self.data.std, mean - GRID_MARGIN * std)
         high = max(float(self.data.modes.max()) + GRID_MARGIN * self.data.std, mean + GRID_MARGIN * std)
         x = torch.linspace(low, high, GRID_POINTS, dtype=torch.float64)
-        logits = gan.discriminator(x.float().unsqueeze(1).to(gan.device)).logits.double().cpu()
+        logits = gan.discriminator(x.float().unsqueeze(1).to(gan.device)).mean_logits.double().cpu()
         tiny = torch.finfo(torch.float64).tiny
         return Curves(x, self.data.density(x).clamp_min(tiny), gan.generator.density(x).clamp_min(tiny), logits)
 

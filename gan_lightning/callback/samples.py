@@ -28,7 +28,7 @@ INTERPOLATIONS = 5  # rows
 class Samples(pl.Callback):
     """Save `samples/step=….png` in the run directory; log `sample/ema`, `sample/real` and `sample/interpolation`.
 
-    With labels, each column shows one class. At most `max_image_mb` megabytes (10⁶ bytes) per run are logged to TensorBoard,
+    With classes, each column shows one class. At most `max_image_mb` megabytes (10⁶ bytes) per run are logged to TensorBoard,
     because its pages load all images at once.
     """
 
@@ -45,7 +45,7 @@ class Samples(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and trainer.global_step == self.run.first_step:
             assert isinstance(module, GAN)
-            self._log(trainer, "sample/real", render.render(self._real_samples(), self._columns()), "_real")
+            self._log(trainer, "sample/real", self.data.render(self._real_samples(), self._columns()), "_real")
             self._draw(trainer, module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -62,8 +62,9 @@ class Samples(pl.Callback):
     def _columns(self) -> int:
         return min(self.data.num_classes, COLUMNS) or COLUMNS
 
-    def _labels(self) -> Tensor | None:  # -> (ROWS · columns,)
-        return torch.arange(self._columns()).repeat(ROWS) if self.data.num_classes else None
+    def _conditions(self) -> Tensor | None:  # -> (N, …), one for each column
+        conditions, n = self.data.conditions(0, self._columns()), self._num_samples()
+        return None if conditions is None else torch.cat([conditions] * -(-n // len(conditions)))[:n]
 
     def _num_samples(self) -> int:
         return NUM_POINTS if len(self.data.sample_shape) == 1 else ROWS * self._columns()
@@ -82,10 +83,10 @@ class Samples(pl.Callback):
     def _draw(self, trainer: pl.Trainer, gan: GAN) -> None:
         source = seeded_generator(Purpose.PICTURE, gan.seed)
         z = gan.prior.sample(self._num_samples(), gan.latent_dim, torch.device("cpu"), source).to(gan.device)
-        labels = self._labels()
-        samples = gan.ema.average(z, None if labels is None else labels.to(gan.device))
-        background = self._select_real(NUM_POINTS) if samples.dim() == 2 else None
-        self._log(trainer, "sample/ema", render.render(samples, self._columns(), background))
+        condition = self._conditions()
+        samples = gan.ema.average(z, None if condition is None else condition.to(gan.device))
+        background = self._select_real(NUM_POINTS) if len(self.data.sample_shape) == 1 else None
+        self._log(trainer, "sample/ema", self.data.render(samples, self._columns(), background))
 
     @torch.inference_mode()
     def _interpolation(self, gan: GAN) -> np.ndarray:
@@ -94,10 +95,10 @@ class Samples(pl.Callback):
         start, end = (gan.prior.sample(INTERPOLATIONS, gan.latent_dim, torch.device("cpu"), source) for _ in range(2))
         fraction = torch.linspace(0, 1, COLUMNS).repeat(INTERPOLATIONS)
         z = gan.prior.interpolate(start.repeat_interleave(COLUMNS, 0), end.repeat_interleave(COLUMNS, 0), fraction)
-        classes = self.data.num_classes
-        labels = torch.arange(INTERPOLATIONS).repeat_interleave(COLUMNS) % classes if classes else None
-        samples = gan.ema.average(z.to(gan.device), None if labels is None else labels.to(gan.device))
-        return render.render(samples, COLUMNS)
+        condition = self.data.conditions(0, INTERPOLATIONS)
+        condition = None if condition is None else condition.repeat_interleave(COLUMNS, 0)
+        samples = gan.ema.average(z.to(gan.device), None if condition is None else condition.to(gan.device))
+        return self.data.render(samples, COLUMNS)
 
     def _log(self, trainer: pl.Trainer, tag: str, image: np.ndarray, suffix: str = "") -> None:
         path = self.run.sample_path(trainer.global_step, suffix)

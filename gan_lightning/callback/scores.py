@@ -62,7 +62,7 @@ class Scores(pl.Callback):
         fixed = {name: metric for name, metric in self.metrics.items() if not metric.uses_discriminator}
         floor = evaluate_floor(fixed, self.reference)
         if trainer.is_global_zero and self.metrics:
-            source = GeneratedSamples(gan, self.data.num_classes, gan.seed)
+            source = GeneratedSamples(gan, self.data.conditions, gan.seed)
             self.run.record(real=floor, protocol=describe_protocol(self.metrics, source, self.reference))
 
     def _log_hyperparameters(self, trainer: pl.Trainer, scores: Mapping[str, float]) -> None:
@@ -90,7 +90,7 @@ class Scores(pl.Callback):
 
     def _score(self, trainer: pl.Trainer, gan: GAN) -> dict[str, float]:
         step = trainer.global_step
-        scores = evaluate_metrics(self.metrics, GeneratedSamples(gan, self.data.num_classes, gan.seed))
+        scores = evaluate_metrics(self.metrics, GeneratedSamples(gan, self.data.conditions, gan.seed))
         self.run.scores = step, scores
         if trainer.is_global_zero:
             self._record(trainer, step, scores)

@@ -71,11 +71,12 @@ class VanishingGradient(Table):
 
     def _logits(self, gan: GAN) -> Tensor:  # -> (num_samples / packing,)
         """Return D's logits of samples that G generates as in training, from z that is the same at every step."""
-        n, classes = self.num_samples - self.num_samples % gan.packing, self.data.num_classes
+        n = self.num_samples - self.num_samples % gan.packing
         source = seeded_generator(Purpose.PICTURE, gan.seed, 2)
         z = gan.prior.sample(n, gan.latent_dim, torch.device("cpu"), source).to(gan.device)
-        labels = (torch.arange(n) % classes).to(gan.device) if classes else None
-        return gan.discriminate(gan.generator(z, labels), labels).logits
+        condition = self.data.conditions(0, n)
+        condition = None if condition is None else condition.to(gan.device)
+        return gan.discriminate(gan.generator(z, condition), condition).mean_logits
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         super().on_train_end(trainer, module)

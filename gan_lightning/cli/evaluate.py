@@ -66,7 +66,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     gan, step = load_gan(run, request.checkpoint)
     data = build_data(plain)
     metrics = build_fitting_metrics(plain, data)
-    source = GeneratedSamples(gan, data.num_classes, request.seed, Purpose.REPORT, request.weights, request.batch_norm)
+    source = GeneratedSamples(gan, data.conditions, request.seed, Purpose.REPORT, request.weights, request.batch_norm)
     protocol = {
         "run": str(run.path),
         "step": step,

@@ -32,8 +32,9 @@ class Request(BaseModel):
 
     gan-export run=RUN_DIR out=g.onnx [checkpoint=latest] [force=]
 
-    out         g.onnx: inputs z (N, latent_dim) and, where there are classes, labels (N,), output samples, any N; compared
-                with torch through onnxruntime before it is kept. g.safetensors: the weights, with the config as metadata
+    out         g.onnx: inputs z (N, latent_dim) and, for a conditional generator, condition (N, …), output samples, any N;
+                compared with torch through onnxruntime before it is kept. g.safetensors: the weights, with the config as
+                metadata
     checkpoint  latest, best (by the run's objective) or a step
     force       true: an existing file that gan-export has not written is replaced
     """
@@ -72,14 +73,17 @@ def choose_format(out: Path) -> Callable[[Sampler], tuple[bytes, str]]:
     return formats[out.suffix]
 
 
-def example_inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:  # -> z (n, latent_dim), labels (n,)
-    """Return the generator's inputs for n samples by name; labels only if it is conditional."""
+def example_inputs(sampler: Sampler, n: int) -> dict[str, Tensor]:  # -> z (n, latent_dim), condition (n, …)
+    """Return the generator's inputs for n samples by name; the condition only if it is conditional."""
     import torch
 
+    from gan_lightning.config.instantiate import build_unloaded_data
+
     z = torch.randn(n, sampler.plain["gan"]["latent_dim"], generator=torch.Generator().manual_seed(n))
-    classes = sampler.plain["data"]["num_classes"]
-    conditional = sampler.plain["model"]["generator"].get("num_classes", classes)
-    return {"z": z} | ({"labels": torch.arange(n) % classes} if conditional else {})
+    condition = build_unloaded_data(sampler.plain).conditions(0, n)
+    if condition is None or sampler.plain["model"]["generator"].get("num_classes") == 0:
+        return {"z": z}
+    return {"z": z, "condition": condition}
 
 
 def export_onnx(sampler: Sampler) -> tuple[bytes, str]:

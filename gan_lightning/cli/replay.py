@@ -21,6 +21,7 @@ from gan_lightning.storage import atomic
 from gan_lightning.storage.printable import printable
 
 if TYPE_CHECKING:
+    from gan_lightning.data.base import Data
     from gan_lightning.run.directory import Run
     from gan_lightning.run.relocated import RelocatedRun
     from gan_lightning.training.replay import StepRecord
@@ -84,12 +85,14 @@ def replay_in_process(run: Run, step: int, folder: Path) -> None:
 
     Raises UserError and OSError.
     """
+    from gan_lightning.config.instantiate import build_unloaded_data
+    from gan_lightning.config.validate import validate
     from gan_lightning.training.replay import logged_scalars, replay_step
 
     record, _ = replay_step(run, step, int(os.environ["WORLD_SIZE"]) if is_distributed() else 1)
     if global_rank() == 0:
         logged = {name: value for name, value in logged_scalars(run, step).items() if name in record.means}
-        write_record(record, logged, folder)
+        write_record(build_unloaded_data(validate(run.config)), record, logged, folder)
 
 
 def replay_in_ranks(run: RelocatedRun, request: Request, folder: Path, processes: int) -> None:
@@ -140,21 +143,21 @@ def term_table(means: dict[str, float], logged: dict[str, float]) -> str:
     return "\n".join([*lines, *([] if logged else ["", "  nothing was logged of this step"])])
 
 
-def write_record(record: StepRecord, logged: dict[str, float], folder: Path) -> None:
+def write_record(data: Data, record: StepRecord, logged: dict[str, float], folder: Path) -> None:
     """Write real.png, fake.png, step.safetensors and terms.json. Raises OSError."""
     from safetensors.torch import save
 
     from gan_lightning.data import render
 
     folder.mkdir(parents=True, exist_ok=True)
-    images = {"real": render.render(record.batch.real), "fake": render.render(record.fake, real=record.batch.real.cpu())}
+    images = {"real": data.render(record.batch.real), "fake": data.render(record.fake, real=record.batch.real.cpu())}
     for name, image in images.items():
         atomic.write_bytes(folder / f"{name}.png", render.encode_image(image, ".png"), flushed=False)
     tensors = {"real": record.batch.real, "fake": record.fake, **record.terms}
-    tensors |= {} if record.batch.labels is None else {"labels": record.batch.labels}
+    tensors |= {} if record.batch.condition is None else {"condition": record.batch.condition}
     tensors |= {f"gradient/{name}": gradient for name, gradient in record.gradients.items()}
-    data = save({name: x.detach().contiguous() for name, x in tensors.items()})
-    atomic.write_bytes(folder / "step.safetensors", data, flushed=False)
+    content = save({name: x.detach().contiguous() for name, x in tensors.items()})
+    atomic.write_bytes(folder / "step.safetensors", content, flushed=False)
     terms = {"step": record.step, "since": record.since, "terms": record.means, "logged": logged}
     atomic.write_text(folder / "terms.json", json.dumps(terms, indent=2) + "\n")
 

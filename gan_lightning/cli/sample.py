@@ -18,6 +18,7 @@ from gan_lightning.storage.home import expand_home
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gan_lightning.data.base import Data
     from gan_lightning.training.restore import Sampler
 
 BATCH = 256
@@ -51,15 +52,17 @@ def main() -> None:
     with exit_codes():
         request = parse_arguments(Request, sys.argv[1:])
         out, folder = check_output(request)
+        from gan_lightning.config.instantiate import build_unloaded_data
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
         from gan_lightning.training.threads import run_thread_limit
 
         run = Run(request.run)
         with run_thread_limit(run):
-            samples, columns = draw_samples(load_sampler(run, request.checkpoint), request)
+            sampler = load_sampler(run, request.checkpoint)
+            samples, columns = draw_samples(sampler, request)
         (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
-        print(write_samples(samples, columns, out, folder))
+        print(write_samples(build_unloaded_data(sampler.plain), samples, columns, out, folder))
 
 
 def check_output(request: Request) -> tuple[Path, bool]:
@@ -84,7 +87,7 @@ def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -
     """
     import torch
 
-    from gan_lightning.config.instantiate import build_prior
+    from gan_lightning.config.instantiate import build_prior, build_unloaded_data
     from gan_lightning.step.seeding import Purpose, seeded_generator
 
     plain, device = sampler.plain, "cuda" if torch.cuda.is_available() else "cpu"
@@ -94,8 +97,9 @@ def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -
         raise UserError("labels: this run's generator is unconditional: no class can be chosen")
     if request.labels is not None and (not request.labels or max(request.labels) >= num_classes):
         raise UserError(f"labels={request.labels}: the run has {num_classes} classes; allowed: 0 to {num_classes - 1}")
-    classes = request.labels or list(range(num_classes))
-    labels = torch.tensor(classes).repeat(-(-request.num // len(classes)))[: request.num] if num_classes else None
+    condition = build_unloaded_data(plain).conditions(0, request.num)
+    if request.labels is not None:
+        condition = torch.tensor(request.labels).repeat(-(-request.num // len(request.labels)))[: request.num]
     prior, latent_dim = build_prior(plain), plain["gan"]["latent_dim"]
     generator = seeded_generator(Purpose.PICTURE, request.seed)
     try:
@@ -108,10 +112,12 @@ def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -
     network = sampler.generator.to(device)
     with torch.inference_mode():
         batches = [
-            network(z[i : i + BATCH].to(device), None if labels is None else labels[i : i + BATCH].to(device)).float().cpu()
+            network(z[i : i + BATCH].to(device), None if condition is None else condition[i : i + BATCH].to(device))
+            .float()
+            .cpu()
             for i in range(0, request.num, BATCH)
         ]
-    return torch.cat(batches), grid_columns(len(classes)) if conditional else 8
+    return torch.cat(batches), grid_columns(len(request.labels or range(num_classes))) if conditional else 8
 
 
 def grid_columns(num_classes: int) -> int:
@@ -119,40 +125,26 @@ def grid_columns(num_classes: int) -> int:
     return num_classes * (10 // num_classes) if num_classes <= 10 else num_classes if num_classes <= 16 else 8
 
 
-def write_samples(samples: Tensor, columns: int, out: Path, folder: bool) -> str:  # (num, *sample_shape)
-    """Write one file per sample into a folder, a .npy file, or an image grid, and return the line to print. Raises OSError.
+def write_samples(data: Data, samples: Tensor, columns: int, out: Path, folder: bool) -> str:  # (num, *sample_shape)
+    """Write one file per sample into a folder, a .npy file, or one picture, and return the line to print. Raises OSError.
 
     The folder's earlier samples, and what a killed command left there, are removed first.
     """
-    from gan_lightning.data import render
+    from gan_lightning.data import render, sample_file
 
     software = outputs.SAMPLE_SOFTWARE
     atomic.remove_orphans(out if folder else out.parent)
     if folder:
         outputs.remove_samples(out)
         for i, sample in enumerate(samples):
-            if samples.dim() == 4:
-                picture = render.encode_image(render.to_array(sample), ".png", software)
-                atomic.write_bytes(out / f"{i:06d}.png", picture, flushed=False)
-            else:
-                write_array(sample, out / f"{i:06d}.npy")
+            data.write(sample, out / f"{i:06d}", software)
         return f"{len(samples)} samples: {out}/"
     if out.suffix.lower() == ".npy":
-        write_array(samples, out)
+        sample_file.write_array(samples, out)
     else:
-        picture = render.encode_image(render.render(samples, columns), out.suffix, software)
+        picture = render.encode_image(data.render(samples, columns), out.suffix, software)
         atomic.write_bytes(out, picture, flushed=False)
     return f"{len(samples)} samples: {out}"
-
-
-def write_array(samples: Tensor, path: Path) -> None:  # (*shape)
-    """Write a .npy file without a copy in memory. Raises OSError, whose cause `numpy.save` would hide."""
-    import numpy as np
-
-    array = np.ascontiguousarray(samples.numpy())
-    with atomic.open_atomic(path, lambda: array.nbytes, flushed=False) as file:
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.data)
 
 
 if __name__ == "__main__":

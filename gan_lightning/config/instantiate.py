@@ -13,6 +13,7 @@ from torch import nn
 
 from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.config.construction import bounded_construction
+from gan_lightning.config.optimizer_checks import lr_multipliers
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.targets import constructor_parameters, import_object
 from gan_lightning.config.world_size import is_distributed, world_size
@@ -20,6 +21,7 @@ from gan_lightning.data.base import Data
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.prior.base import Prior
+from gan_lightning.step.optimization import PLAYERS, Player, PlayerOptimizer
 from gan_lightning.step.seeding import Purpose, derive_seed
 from gan_lightning.storage.home import expand_home
 
@@ -72,10 +74,21 @@ def build_networks(plain: Plain) -> Networks:
     return Networks(generator, discriminator)
 
 
+def batches_per_step(plain: Plain) -> int:
+    """Return how many batches of `data.batch_size` one iteration takes."""
+    return int(plain["gan"]["d_steps_per_g_step"]) + bool(plain["gan"].get("fresh_real"))
+
+
 def build_data(plain: Plain) -> Data:
     """Build the data module; nothing is loaded yet."""
-    data: Data = instantiate(plain["data"], seed=plain["seed"], batches_per_step=plain["gan"]["d_steps_per_g_step"])
+    data: Data = instantiate(plain["data"], seed=plain["seed"], batches_per_step=batches_per_step(plain))
     return data
+
+
+def build_unloaded_data(plain: Plain) -> Data:
+    """Build the data module for its conditions and formats, without a data set inside it, whose files may be gone."""
+    own = {key: None if isinstance(value, dict) else value for key, value in plain["data"].items()}
+    return build_data(plain | {"data": own})
 
 
 def build_metrics(plain: Plain) -> dict[str, GenerativeMetric]:
@@ -97,6 +110,13 @@ def build_augmentation(plain: Plain) -> Augmentation:
     return augmentation
 
 
+def build_optimizer(node: Plain, player: Player) -> PlayerOptimizer:
+    """Build what optimizes one player, from the `optimizer` node of a config."""
+    schedules = [("lr", instantiate(node["schedule"]))]
+    schedules += [(name, instantiate(own)) for name, own in node.get("schedules", {}).get(player, {}).items()]
+    return PlayerOptimizer(instantiate(node[player]), schedules, lr_multipliers(node, player))
+
+
 def build_gan(plain: Plain) -> GAN:
     """Build the GAN with newly initialized networks."""
     networks = build_networks(plain)
@@ -109,8 +129,7 @@ def build_gan(plain: Plain) -> GAN:
         augmentation=build_augmentation(plain),
         prior=build_prior(plain),
         ema=instantiate(plain["ema"], generator=networks.generator),
-        optimizers={player: instantiate(plain["optimizer"][player]) for player in ("generator", "discriminator")},
-        schedule=instantiate(plain["optimizer"]["schedule"]),
+        optimizers={player: build_optimizer(plain["optimizer"], player) for player in PLAYERS},
         seed=plain["seed"],
     )
     return gan

@@ -29,7 +29,7 @@ TRAINER = [  # the arguments of Lightning's Trainer that a config may set
 ]  # fmt: skip
 SET_BY_FRAMEWORK = {  # arguments that config/instantiate.py or training/trainer.py supplies, by place
     "gan": (
-        "generator", "discriminator", "loss", "regularizers", "augmentation", "prior", "ema", "optimizers", "schedule", "seed",
+        "generator", "discriminator", "loss", "regularizers", "augmentation", "prior", "ema", "optimizers", "seed",
     ),
     "ema": ("generator",),
     "data": ("seed", "batches_per_step"),

@@ -13,17 +13,10 @@ import torch
 from omegaconf import DictConfig
 
 from gan_lightning.config.errors import UserError, one_line, suggest
-from gan_lightning.config.instantiate import (
-    Networks,
-    build_augmentation,
-    build_bare_trainer,
-    build_data,
-    build_metrics,
-    build_networks,
-)
+from gan_lightning.config.instantiate import build_augmentation, build_bare_trainer, build_data, build_metrics
 from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.resolve import Plain
-from gan_lightning.config.size_checks import find_size_mistakes
+from gan_lightning.config.shape_checks import find_shape_mistakes
 from gan_lightning.config.targets import import_object
 from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import is_distributed, world_size
@@ -77,7 +70,7 @@ def preflight(plain: Plain) -> None:
         mistakes.append(f"augmentation: {why}; use augmentation=none")
     if plain["objective"] is not None and plain["objective"] not in scores:
         mistakes.append(f"objective: no metric gives {plain['objective']}; {suggest(plain['objective'], scores)}")
-    mistakes += _class_mistakes(plain) or ([] if mistakes else _shape_mistakes(plain))
+    mistakes += _class_mistakes(plain) or ([] if mistakes else find_shape_mistakes(plain, data))
     if mistakes:
         raise UserError(*mistakes)
 
@@ -163,6 +156,7 @@ def _callback_mistakes(plain: Plain, scores: Sequence[str]) -> list[str]:
 
 
 def _class_mistakes(plain: Plain) -> list[str]:
+    """Return a line for each player with a number of classes that the data do not have; one of them may ignore the classes."""
     available = plain["data"]["num_classes"]
     requested = {
         name: node["num_classes"] for name, node in plain["model"].items() if isinstance(node, dict) and "num_classes" in node
@@ -171,49 +165,6 @@ def _class_mistakes(plain: Plain) -> list[str]:
     cure = f"model.num_classes={available}, or 0 to ignore the labels" if available else "model.num_classes=0"
     if len(set(requested.values())) == 1:
         requested = {"num_classes": next(iter(requested.values()))}
-    mistakes = [
+    return [
         f"model.{name}: {n} classes, but {data_have}; use {cure}" for name, n in requested.items() if n not in (0, available)
     ]
-    if len(set(requested.values())) > 1 and not mistakes:
-        classes = ", ".join(f"{n} classes in {name}" for name, n in requested.items())
-        mistakes.append(f"model: {classes}; set model.num_classes alone")
-    packing = plain["gan"]["packing"]
-    if packing > 1 and any(requested.values()):
-        mistakes.append(f"gan.packing: {packing} samples share a logit, but have a label each; use model.num_classes=0")
-    return mistakes
-
-
-def _shape_mistakes(plain: Plain) -> list[str]:
-    """Run both networks on the meta device, for shapes without values, and return the first mistake."""
-    shape, packing = list(plain["data"]["sample_shape"]), plain["gan"]["packing"]
-    n = plain["data"]["batch_size"] // plain["gan"]["accumulate_grad_batches"]
-    with torch.device("meta"):
-        try:
-            generator, discriminator = build_networks(plain)
-        except ValueError as error:
-            return [f"model: {error}"]
-        try:
-            z = torch.empty(n, plain["gan"]["latent_dim"])
-            labels = torch.empty(n, dtype=torch.long) if plain["data"]["num_classes"] else None
-            packed = torch.empty(n // packing, packing * shape[0], *shape[1:])
-        except (RuntimeError, TypeError, OverflowError) as error:  # a size that no tensor can have
-            return [f"data.batch_size: {n} samples of {shape} at a time: {one_line(error)}"]
-        try:
-            fake = generator(z, labels)
-        except NotImplementedError:  # an operation that needs values: an error in shape is raised when training starts
-            return []
-        except (ValueError, RuntimeError) as error:
-            what = f"{n} z of gan.latent_dim={z.shape[1]}"
-            return [f"model.generator: can't turn {what} into samples: {str(error).splitlines()[0]}"]
-        if list(fake.shape) != [n, *shape]:
-            return [f"model.generator: draws samples of shape {list(fake.shape[1:])}, but data.sample_shape is {shape}"]
-        try:
-            logits = discriminator(packed, labels).logits
-        except NotImplementedError:
-            return []
-        except (ValueError, RuntimeError) as error:
-            return [f"model.discriminator: can't judge samples of shape {list(packed.shape[1:])}: {str(error).splitlines()[0]}"]
-        if logits.shape != (n // packing,):
-            actual, expected = list(logits.shape), n // packing
-            return [f"model.discriminator: its logits have shape {actual} for {expected} samples, not [{expected}]"]
-        return find_size_mistakes(plain, Networks(generator, discriminator), (z, labels), packed)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.config.instantiate import Networks
+from gan_lightning.config.instantiate import Networks, batches_per_step
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.world_size import world_size
 from gan_lightning.data.notices import print_notice
@@ -19,6 +19,7 @@ from gan_lightning.model.layer.doubling import Doubling
 from gan_lightning.storage.atomic import format_bytes
 from gan_lightning.storage.memory import gpu_memory, machine_memory
 
+Inputs = tuple[Tensor, Tensor | None]  # of a network: z or samples, and their conditions
 FLOAT = 4  # bytes
 SMALLEST_GPU = 2**31  # bytes; what fits into this is not compared with the GPU's memory
 MOMENTS = {"Adadelta": 2, "Adagrad": 1, "Adam": 2, "AdamW": 2, "NAdam": 2, "RAdam": 2, "RMSprop": 1}  # values per parameter
@@ -26,17 +27,15 @@ WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Lin
 
 
 def find_size_mistakes(
-    plain: Plain, networks: Networks, latents: tuple[Tensor, Tensor | None], samples: Tensor
-) -> list[str]:  # latents (N, Z) and (N,), samples (N, C, H, W)
+    plain: Plain, networks: Networks, latents: Inputs, samples: Inputs
+) -> list[str]:  # z (N, Z), samples (N / packing, C, H, W), conditions (N, …)
     """Warn of a size that halves badly, and return a line if the networks can't fit into memory with a batch on it."""
     warn_of_large_maps(plain["data"]["sample_shape"][0], networks)
     parameters = parameter_bytes(plain, networks)
-    kept = activation_bytes(networks.generator, *latents) + activation_bytes(networks.discriminator, samples, latents[1])
+    kept = activation_bytes(networks.generator, *latents) + activation_bytes(networks.discriminator, *samples)
     if str(plain["trainer"].get("precision")) == "bf16-mixed":
         kept //= 2
-    kept += FLOAT * (
-        plain["gan"]["d_steps_per_g_step"] * plain["data"]["batch_size"] * math.prod(plain["data"]["sample_shape"])
-    )
+    kept += FLOAT * (batches_per_step(plain) * plain["data"]["batch_size"] * math.prod(plain["data"]["sample_shape"]))
     need, (limit, where) = parameters + kept, memory_limit(plain, parameters + kept)
     if limit is None or need <= limit:
         return []

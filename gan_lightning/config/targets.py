@@ -67,6 +67,8 @@ ROLES = {
     "checkpoint": Role("gan_lightning.callback.checkpoint.Checkpoint", "gan_lightning.callback"),
     "optimizer.generator": Role("torch.optim.Optimizer", "torch.optim"),
     "optimizer.discriminator": Role("torch.optim.Optimizer", "torch.optim"),
+    "optimizer.schedules.generator.*": Role("gan_lightning.step.schedule.Schedule", "gan_lightning.step.schedule"),
+    "optimizer.schedules.discriminator.*": Role("gan_lightning.step.schedule.Schedule", "gan_lightning.step.schedule"),
     "optimizer.schedule": Role("gan_lightning.step.schedule.Schedule", "gan_lightning.step.schedule"),
     "trainer": Role("pytorch_lightning.Trainer", "pytorch_lightning"),
     "trainer.strategy": Role("pytorch_lightning.strategies.Strategy", "gan_lightning.distributed.strategy"),

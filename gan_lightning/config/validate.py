@@ -18,6 +18,7 @@ from gan_lightning.config.compose import config_dir
 from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.interpolations import references
 from gan_lightning.config.node_checks import find_node_mistakes
+from gan_lightning.config.optimizer_checks import MULTIPLIERS, find_optimizer_mistakes
 from gan_lightning.config.outside_places import find_logger_mistakes
 from gan_lightning.config.resolve import Plain, resolve
 from gan_lightning.config.run_config import find_key_mistake
@@ -26,7 +27,15 @@ from gan_lightning.config.threads import AUTO, find_threads_mistake
 
 COMMAND_KEYS = {"name", "seed", "threads", "debug", "objective", "fork"}  # top-level keys that the commands themselves read
 MAX_FLOAT, MAX_WHOLE = 3.4e38, 2**63  # of torch: 32 bits, and 64
-OPTIONAL = ("regularizer.*", "metric.*", "callback.*", "logger", "trainer.strategy")
+OPTIONAL = (
+    "optimizer.schedules.generator.*",
+    "optimizer.schedules.discriminator.*",
+    "regularizer.*",
+    "metric.*",
+    "callback.*",
+    "logger",
+    "trainer.strategy",
+)
 REQUIRED = [place for place in ROLES if place not in OPTIONAL]
 
 
@@ -62,7 +71,9 @@ def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:
             elif isinstance(number, int | float) and abs(number) >= (MAX_FLOAT if isinstance(number, float) else MAX_WHOLE):
                 yield f"{path}: {number} is more than can be computed with"
     yield from find_missing_nodes(plain)
-    unread = {path for path, node in leaves(plain) if not isinstance(node, dict) and not is_read(path, read_keys)}
+    yield from find_optimizer_mistakes(plain)
+    read = read_keys | {MULTIPLIERS}
+    unread = {path for path, node in leaves(plain) if not isinstance(node, dict) and not is_read(path, read)}
     known = {path for path, _ in leaves(plain, every=True)} - unread
     known |= {path[:dot] for path in known for dot in range(len(path)) if path[dot] == "."}
     for path, node in leaves(plain):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from abc import abstractmethod
+from pathlib import Path
 from pickle import PicklingError
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gan_lightning.data.fingerprint import Fingerprint
@@ -118,6 +121,33 @@ class Data(pl.LightningDataModule):
     @abstractmethod
     def load(self) -> Splits:
         """Read the data; called once per process. Raises DataError."""
+
+    def conditions(self, start: int, n: int) -> Tensor | None:  # -> (n, …)
+        """Return the conditions of generated samples start … start + n − 1, on the CPU; None: unconditional.
+
+        Here they are all classes in turn. Override it for attributes (n, A) or images (n, C, H, W); a function of the position
+        alone, it has the values of any batch size and any number of ranks.
+        """
+        return torch.arange(start, start + n) % self.num_classes if self.num_classes else None
+
+    def render(self, samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:
+        # (N, *sample_shape), (M, *sample_shape) -> (height, width, 3) uint8
+        """Return a picture of the samples, images in `columns`; `real` samples are drawn behind points.
+
+        Override it for samples that are no images, points or signals, such as text.
+        """
+        from gan_lightning.data import render  # matplotlib takes long to import, and training may draw nothing
+
+        return render.render(samples, columns, real)
+
+    def write(self, sample: Tensor, path: Path, software: str) -> None:  # (*sample_shape)
+        """Write one sample to a file: `path` with an ending is its name, and it names the `software` if it can. Raises OSError.
+
+        Override it together with `render`, for a format of the samples' own, such as .wav.
+        """
+        from gan_lightning.data.sample_file import write_sample
+
+        write_sample(sample, path, software)
 
     def fingerprint(self) -> Fingerprint | None:
         """Return what the set consists of, to be compared when a run goes on; None if its config says all. Raises DataError."""

@@ -114,8 +114,8 @@ def first_of_each(labels: Tensor, n: int, num_classes: int) -> Tensor:  # (N,) -
 
 
 def _labels(batch: Batch) -> Tensor:
-    assert batch.labels is not None
-    return batch.labels
+    assert batch.condition is not None
+    return batch.condition
 
 
 def _group(source: Source, batches: list[Batch], n: int, num_classes: int) -> list[Tensor]:

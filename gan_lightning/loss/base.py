@@ -2,18 +2,22 @@
 
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
-class AdversarialLoss:
-    """Map logits of real and fake samples, not probabilities, to per-sample terms; the caller takes their mean."""
+class AdversarialLoss(nn.Module):
+    """Map logits of real and fake samples, not probabilities, to terms; the caller takes their mean.
+
+    Logits are (N,), or (N, K) where D has K outputs for a sample; the terms have the same shape. A loss with values that
+    depend on the step overrides `advance` (`step/progress`).
+    """
 
     relativistic: ClassVar[bool] = False  # whether `generator` needs the logits of real samples
 
-    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:  # (N,), (N,) -> (N,)
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:  # (N, …), (N, …) -> (N, …)
         """Return the terms that D minimises."""
         raise NotImplementedError
 
-    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:  # (N,), (N,) -> (N,)
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:  # (N, …), (N, …) -> (N, …)
         """Return the terms that G minimises; `real_logits` is None unless the loss is relativistic."""
         raise NotImplementedError

@@ -21,6 +21,7 @@ class NonSaturating(AdversarialLoss):
     """Compute the non-saturating loss, the usual one."""
 
     def __init__(self, smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0) -> None:
+        super().__init__()
         self.smoothing = smoothing
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

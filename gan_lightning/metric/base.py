@@ -34,6 +34,9 @@ class GenerativeMetric(Metric):
     min_samples: ClassVar[int] = 1  # generated samples that it needs
     min_reference: ClassVar[int] = 0  # reference samples that it needs
     uses_discriminator: ClassVar[bool] = False  # needs Reference.discriminator_function
+    uses_latents: ClassVar[bool] = (
+        False  # `update` gets `latents` too: z and the generator; real samples have none, so no floor
+    )
     feature: Feature  # the feature extractor; set only by metrics whose constructor has this parameter
     full_state_update = False
 
@@ -52,7 +55,7 @@ class GenerativeMetric(Metric):
         """Return how many real samples `num_generated` generated ones are compared with, by what they serve for."""
         return {}
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:  # (N, *sample_shape), (N,)
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:  # (N, *sample_shape), (N, …)
         """Add N generated samples; N may be 0."""
         raise NotImplementedError
 
@@ -85,7 +88,7 @@ class FeatureMetric(GenerativeMetric):
     def real_samples(self, num_generated: int) -> dict[str, int]:
         return {"reference": len(self.reference_features)}
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:
         empty = torch.empty(0, self.reference_features.shape[1])
         self.generated_features.append(self.feature(samples).features if len(samples) else empty)
 

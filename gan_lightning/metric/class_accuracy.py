@@ -71,19 +71,19 @@ class ClassAccuracy(GenerativeMetric):
     def real_samples(self, num_generated: int) -> dict[str, int]:
         return {"train": self.num_fitted} if self.num_fitted else {}
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:
-        assert labels is not None, "class accuracy needs labels"
-        self.count += len(labels)
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:
+        assert condition is not None, "class accuracy needs labels"
+        self.count += len(condition)
         finite = samples.flatten(1).isfinite().all(1)  # any other sample counts as wrong
         if not finite.any():
             return
         if not finite.all():  # otherwise keep the tensor object itself, by which the extractor recognises the last batch
-            samples, labels = samples[finite], labels[finite]
-        labels = labels.cpu()
+            samples, condition = samples[finite], condition[finite]
+        condition = condition.cpu()
         predicted = self.feature(samples).logits[0].argmax(1) if self.svm is None else predict_classes(self.svm, samples)
-        self.correct += (predicted == labels).sum()
+        self.correct += (predicted == condition).sum()
         if self.control is not None:
-            self.control_correct += (self.control(samples).logits[0].argmax(1) == labels).sum()
+            self.control_correct += (self.control(samples).logits[0].argmax(1) == condition).sum()
 
     def compute(self) -> dict[str, Tensor]:
         if not self.count:

@@ -35,7 +35,7 @@ class Distance(GenerativeMetric):
         assert isinstance(reference.data, Points)
         self.modes = reference.data.modes.double()
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:
         self.distance_sum += torch.cdist(samples.double(), self.modes.to(samples.device)).amin(1).sum()
         self.count += len(samples)
 

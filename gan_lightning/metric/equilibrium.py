@@ -44,19 +44,19 @@ class Equilibrium(GenerativeMetric):
     def real_samples(self, num_generated: int) -> dict[str, int]:
         return {"reference": len(self.reference.real)}
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:
         empty = torch.empty(0, dtype=torch.float64)
-        self.generated_logits.append(self.discriminate(samples, labels).double() if len(samples) else empty)
+        self.generated_logits.append(self.discriminate(samples, condition).double() if len(samples) else empty)
 
     def compute(self) -> dict[str, Tensor]:
         """Return `auc`; D evaluates the reference samples here because it changes between evaluations."""
-        samples, labels = self.reference
+        samples, condition = self.reference
         generated = dim_zero_cat(self.generated_logits) if len(self.generated_logits) else torch.empty(0)
         for kind, n in (("generated", len(generated)), ("real", len(samples))):
             if not n:
                 raise TooFewSamplesError(f"equilibrium: at least 1 {kind} sample is needed, not 0")
         batches = torch.split(torch.arange(len(samples)), BATCH_SIZE)
-        logits = torch.cat([self.discriminate(samples[at], None if labels is None else labels[at]) for at in batches])
+        logits = torch.cat([self.discriminate(samples[at], None if condition is None else condition[at]) for at in batches])
         return {"auc": auc(logits.double(), generated.double())}
 
 

@@ -7,22 +7,25 @@ samples, each once.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from typing import Literal, Protocol
 
 import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from gan_lightning.data.base import DataError
 from gan_lightning.data.stream import BLOCK, draw_blocks
 from gan_lightning.gan import GAN
 from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.metric.reference import DiscriminatorFunction, Reference
+from gan_lightning.step.latents import Latents
 from gan_lightning.step.seeding import Purpose, seeded_generator
 from gan_lightning.step.types import Batch
 
 BATCH_SIZE = 500
 
+Conditions = Callable[[int, int], Tensor | None]  # start, n -> (n, …): `Data.conditions`
 Weights = Literal["ema", "raw"]
 BatchNorm = Literal["running", "batch"]
 
@@ -31,17 +34,17 @@ class SampleSource(Protocol):
     """Provide a fixed sample at each position: a generator, a split of the data, a folder of images."""
 
     def part(self, start: int, n: int) -> Batch:
-        """Return samples start … start + n − 1 and their labels."""
+        """Return samples start … start + n − 1 and their conditions."""
         ...
 
 
 class GeneratedSamples:
-    """Draw samples from a generator; sample i has class i mod num_classes."""
+    """Draw samples from a generator, under the conditions that the data give at their positions."""
 
     def __init__(
         self,
         gan: GAN,
-        num_classes: int,
+        conditions: Conditions,
         seed: int,
         purpose: Purpose = Purpose.SCORE,
         weights: Weights = "ema",
@@ -54,15 +57,19 @@ class GeneratedSamples:
         if batch_norm == "batch":
             for module in batch_norm_layers(self.network):
                 module.train()
-        self.gan, self.num_classes, self.seed, self.purpose = gan, num_classes, seed, purpose
+        self.gan, self.conditions, self.seed, self.purpose = gan, conditions, seed, purpose
 
     @torch.inference_mode()
     def part(self, start: int, n: int) -> Batch:
-        """Return samples start … start + n − 1 and the labels that they were generated for, on the CPU."""
-        z = draw_blocks(start, n, self._draw_block).to(self.gan.device)
-        labels = torch.arange(start, start + n) % self.num_classes if self.num_classes else None
-        samples: Tensor = self.network(z, None if labels is None else labels.to(self.gan.device))
-        return Batch(samples.float().cpu(), labels)
+        """Return samples start … start + n − 1 and the conditions that they were generated for, on the CPU."""
+        condition = self.conditions(start, n)
+        z = self.latents(start, n).z
+        samples: Tensor = self.network(z, None if condition is None else condition.to(self.gan.device))
+        return Batch(samples.float().cpu(), condition)
+
+    def latents(self, start: int, n: int) -> Latents:
+        """Return the z of samples start … start + n − 1, on the generator's device, and the generator."""
+        return Latents(draw_blocks(start, n, self._draw_block).to(self.gan.device), self.network)
 
     def _draw_block(self, i: int) -> Tensor:  # -> (BLOCK, latent_dim)
         generator = seeded_generator(self.purpose, self.seed, i)
@@ -78,15 +85,13 @@ def discriminator_function(gan: GAN) -> DiscriminatorFunction:
     """Return a function that evaluates the discriminator without augmentation and leaves its buffers unchanged."""
 
     @torch.inference_mode()
-    def discriminate(samples: Tensor, labels: Tensor | None) -> Tensor:  # (N, C, …), (N,) -> (N // packing,)
-        packing, training = gan.packing, gan.discriminator.training
-        x = samples[: len(samples) // packing * packing].to(gan.device)
-        packed = x.reshape(len(x) // packing, packing * x.shape[1], *x.shape[2:])
+    def discriminate(samples: Tensor, condition: Tensor | None) -> Tensor:  # (N, C, …), (N, …) -> (N // packing,)
+        n, training = len(samples) // gan.packing * gan.packing, gan.discriminator.training
         gan.discriminator.eval()
-        output = gan.discriminator(packed, None if labels is None else labels.to(gan.device))
+        own_condition = None if condition is None else condition[:n].to(gan.device)
+        output = gan.discriminate.unaugmented(samples[:n].to(gan.device), own_condition)
         gan.discriminator.train(training)
-        logits: Tensor = output.logits
-        return logits.float().cpu()
+        return output.mean_logits.cpu()
 
     return discriminate
 
@@ -95,7 +100,7 @@ def discriminator_function(gan: GAN) -> DiscriminatorFunction:
 def evaluate_metrics(metrics: Mapping[str, GenerativeMetric], source: SampleSource) -> dict[str, float]:
     """Return all numbers of all metrics; each batch is drawn once for all of them, and split between the ranks.
 
-    Raises TooFewSamplesError.
+    Raises TooFewSamplesError, and DataError for a metric of the latents if the samples have none.
     """
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     rank, world = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
@@ -109,11 +114,19 @@ def evaluate_metrics(metrics: Mapping[str, GenerativeMetric], source: SampleSour
         batch = source.part(first, end - first)
         for name, metric in metrics.items():
             used = min(max(num_samples[name] - first, 0), len(batch.real))
+            latents = {"latents": latents_of(source, name, first, used)} if metric.uses_latents else {}
             if used < len(batch.real):
-                metric.update(batch.real[:used], None if batch.labels is None else batch.labels[:used])
+                metric.update(batch.real[:used], None if batch.condition is None else batch.condition[:used], **latents)
             else:  # the tensor object itself, by which a feature extractor recognises the last batch
-                metric.update(batch.real, batch.labels)
+                metric.update(batch.real, batch.condition, **latents)
     return {key: float(value) for metric in metrics.values() for key, value in metric.compute().items()}
+
+
+def latents_of(source: SampleSource, name: str, start: int, n: int) -> Latents:
+    """Return what the source's samples were generated from. Raises DataError if they were not."""
+    if not isinstance(source, GeneratedSamples):
+        raise DataError(f"metric.{name}: needs the generator, but there is none here; score a run, or leave it out")
+    return source.latents(start, n)
 
 
 def samples_used(metrics: Mapping[str, GenerativeMetric], source: SampleSource) -> dict[str, int]:
@@ -125,11 +138,12 @@ def samples_used(metrics: Mapping[str, GenerativeMetric], source: SampleSource) 
 def evaluate_floor(metrics: Mapping[str, GenerativeMetric], reference: Reference) -> dict[str, float]:
     """Return the numbers of real samples in place of generated ones, which a perfect generator would reach.
 
-    A metric is left out if the split that its floor is measured on has too few samples.
+    A metric is left out if the split that its floor is measured on has too few samples, or if it needs latents.
     """
     numbers: dict[str, float] = {}
+    given = {name: metric for name, metric in metrics.items() if not metric.uses_latents}
     for uses_train_split in (False, True):
-        group = {name: metric for name, metric in metrics.items() if metric.uses_train_split == uses_train_split}
+        group = {name: metric for name, metric in given.items() if metric.uses_train_split == uses_train_split}
         wanted = max((metric.num_samples for metric in group.values()), default=0)
         selection = reference.floor(uses_train_split, wanted)
         group = {name: metric for name, metric in group.items() if metric.min_samples <= len(selection)}

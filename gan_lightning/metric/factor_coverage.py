@@ -73,7 +73,7 @@ class FactorCoverage(GenerativeMetric):
     def real_samples(self, num_generated: int) -> dict[str, int]:
         return {"reference": self.num_reference}
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:
         if not len(samples):
             self.factor_values.append(torch.empty(0, len(self.sizes), dtype=torch.long))
             self.confident.append(torch.empty(0, dtype=torch.long))

@@ -41,7 +41,7 @@ class InceptionScore(GenerativeMetric):
             return "the Inception score needs a feature that reads classes, such as feature=digits; this one reads none"
         return self.feature.incompatibility(data.sample_shape)
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:
         if not len(samples):
             return
         log_probability = self.feature(samples).logits[0].double().log_softmax(1)

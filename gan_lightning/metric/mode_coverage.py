@@ -72,7 +72,7 @@ class ModeCoverage(GenerativeMetric):
     def real_samples(self, num_generated: int) -> dict[str, int]:
         return {"reference": len(self.reference)}
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:
         self.generated.append(samples)
 
     def compute(self) -> dict[str, Tensor]:

@@ -55,8 +55,8 @@ class NearestNeighbour(FeatureMetric):
         reference = min(len(self.reference_features), num_generated)
         return {"reference": reference, "train": len(self.train_vectors), "held out": self.num_held_out}
 
-    def update(self, samples: Tensor, labels: Tensor | None) -> None:
-        super().update(samples, labels)
+    def update(self, samples: Tensor, condition: Tensor | None) -> None:
+        super().update(samples, condition)
         self.train_distances.append(nearest_distance(to_vectors(samples), self.train_vectors))
 
     def compare(self, generated: Tensor, reference: Tensor) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ MAX_SAMPLES = 50_000
 ENDLESS_SAMPLES = 10_000  # of a source without a length
 
 Split = Literal["train", "validation", "test"]
-DiscriminatorFunction = Callable[[Tensor, Tensor | None], Tensor]  # (N, *sample_shape), (N,) -> logits (N // packing,)
+DiscriminatorFunction = Callable[[Tensor, Tensor | None], Tensor]  # (N, *sample_shape), (N, …) -> (N // packing,)
 
 
 class Reference:
@@ -84,8 +84,8 @@ class Reference:
     def samples(self, n: int | None = None) -> Batch:
         """Return all reference samples, or the n first of their random order."""
         batches = list(self.selection.batches()) if n is None else [self.selection.part(0, n)]
-        labels = [batch.labels for batch in batches if batch.labels is not None]
-        return Batch(torch.cat([batch.real for batch in batches]), torch.cat(labels) if labels else None)
+        conditions = [batch.condition for batch in batches if batch.condition is not None]
+        return Batch(torch.cat([batch.real for batch in batches]), torch.cat(conditions) if conditions else None)
 
     def reading(self, feature: Feature) -> Reading:
         """Return the extractor's features and logits of all reference samples, in their random order."""

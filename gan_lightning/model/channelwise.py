@@ -34,8 +34,8 @@ class Generator(nn.Module):
             layers += [nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.LeakyReLU(0.2)]
         self.decoder = nn.Sequential(*layers, nn.Linear(width, h * w), nn.Unflatten(1, (h, w)))
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
-        codes = self.codes(concat_class(z, labels, self.num_classes))
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
+        codes = self.codes(concat_class(z, condition, self.num_classes))
         return torch.tanh(self.decoder(codes.flatten(0, 1)).unflatten(0, codes.shape[:2]))
 
 
@@ -55,5 +55,5 @@ class Discriminator(nn.Module):
         self.num_features = width
         self.head = Projection(width, num_classes)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
-        return self.head(self.together(self.reader(x.flatten(2)).flatten(1)), labels)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
+        return self.head(self.together(self.reader(x.flatten(2)).flatten(1)), condition)

@@ -55,8 +55,8 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers, nn.ConvTranspose2d(maps[-1], channels, 4, 2, 1))
         initialize(self)
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
-        return torch.tanh(self.layers(concat_class(z, labels, self.num_classes)[..., None, None]))
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
+        return torch.tanh(self.layers(concat_class(z, condition, self.num_classes)[..., None, None]))
 
 
 class Discriminator(nn.Module):
@@ -75,5 +75,5 @@ class Discriminator(nn.Module):
         self.head = Projection(self.num_features, num_classes)
         initialize(self)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
-        return self.head(self.layers(x), labels)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
+        return self.head(self.layers(x), condition)

@@ -21,7 +21,7 @@ class Generator(nn.Module):
             raise ValueError(f"Dirac-GAN draws points of shape [1], not {list(sample_shape)}")
         self.theta = nn.Parameter(torch.tensor(float(start)))
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, 1)
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, 1)
         return self.theta * torch.ones_like(z[:, :1])
 
 
@@ -36,5 +36,5 @@ class Discriminator(nn.Module):
             raise ValueError(f"Dirac-GAN judges points of shape [1], not {list(sample_shape)}")
         self.psi = nn.Parameter(torch.tensor(float(start)))
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, 1) -> (N,), (N, 1)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, 1) -> (N,), (N, 1)
         return Output(self.psi * x.squeeze(1), x)

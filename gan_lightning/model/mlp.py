@@ -34,8 +34,8 @@ class Generator(nn.Module):
         self.hidden = hidden(latent_dim + num_classes, width, depth)
         self.out = nn.Linear(width, math.prod(sample_shape))
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, *sample_shape)
-        x = self.out(self.hidden(concat_class(z, labels, self.num_classes))).unflatten(1, self.sample_shape)
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, *sample_shape)
+        x = self.out(self.hidden(concat_class(z, condition, self.num_classes))).unflatten(1, self.sample_shape)
         return torch.tanh(x) if len(self.sample_shape) == 3 else x
 
 
@@ -48,5 +48,5 @@ class Discriminator(nn.Module):
         self.hidden = hidden(math.prod(sample_shape), width, depth)
         self.head = Projection(width, num_classes)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, *sample_shape), (N,) -> (N,), (N, width)
-        return self.head(self.hidden(x.flatten(1)), labels)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, *sample_shape), (N,) -> (N,), (N, width)
+        return self.head(self.hidden(x.flatten(1)), condition)

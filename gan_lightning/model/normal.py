@@ -25,7 +25,7 @@ class Generator(nn.Module):
         self.mean = nn.Parameter(torch.tensor(float(mean)))
         self.log_std = nn.Parameter(torch.tensor(math.log(std)))
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, 1)
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, 1)
         return self.mean + self.log_std.exp() * z[:, :1]
 
     @property

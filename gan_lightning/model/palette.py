@@ -60,8 +60,8 @@ class Generator(nn.Module):
         )
         self.palette = nn.Sequential(nn.Linear(hidden + inputs, colours * channels), nn.Unflatten(1, (colours, channels)))
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
-        z = concat_class(z, labels, self.num_classes)
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
+        z = concat_class(z, condition, self.num_classes)
         units = self.map(z)
         masks = self.logits(units).softmax(1)
         colours = torch.tanh(self.palette(torch.cat([units, z], 1)))
@@ -82,5 +82,5 @@ class Discriminator(nn.Module):
         )
         self.head = Projection(self.num_features, num_classes)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
-        return self.head(self.layers(x), labels)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
+        return self.head(self.layers(x), condition)

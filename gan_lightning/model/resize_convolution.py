@@ -37,8 +37,8 @@ class Generator(nn.Module):
             layers += [nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(width, channels, 3, padding=1))
 
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
-        return torch.tanh(self.layers(self.start(concat_class(z, labels, self.num_classes))))
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
+        return torch.tanh(self.layers(self.start(concat_class(z, condition, self.num_classes))))
 
 
 class Discriminator(nn.Module):
@@ -56,5 +56,5 @@ class Discriminator(nn.Module):
         self.num_features = wide * h * w
         self.head = Projection(self.num_features, num_classes)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
-        return self.head(self.layers(x), labels)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
+        return self.head(self.layers(x), condition)

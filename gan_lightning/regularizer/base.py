@@ -6,6 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from gan_lightning.step.progress import Progress
 from gan_lightning.step.schedule import Constant, Schedule
 from gan_lightning.step.types import StepContext
 
@@ -14,8 +15,9 @@ Interval = Annotated[int, Field(ge=1)]
 
 
 class Regularizer(nn.Module):
-    """Add a weighted per-sample term to a player's loss: override `discriminator`, `generator` or both.
+    """Add a weighted term to a player's loss: override `discriminator`, `generator` or both.
 
+    A term has one value per sample, several, or one in all, as a penalty on weights has; its mean is minimised.
     The term is multiplied by `weight` · `schedule`(progress) and computed every `interval` steps, then with `interval` times
     the weight (lazy regularization, Karras et al. 2020, appendix B). Buffers are its state; its parameters, such as an
     auxiliary head, are trained by the discriminator's optimizer.
@@ -29,18 +31,18 @@ class Regularizer(nn.Module):
         self.weight, self.interval, self.schedule = weight, interval, schedule or Constant()
         self.register_buffer("scale", torch.tensor(float(weight * interval)), persistent=False)
 
-    def advance(self, progress: float) -> None:
-        """Set the scale for the step at `progress` in [0, 1]."""
-        self.scale.fill_(self.weight * self.interval * self.schedule(progress))
+    def advance(self, progress: Progress) -> None:
+        """Set the scale of the next iteration."""
+        self.scale.fill_(self.weight * self.interval * self.schedule(progress.fraction))
 
     def setup(self, generator: nn.Module, discriminator: nn.Module) -> None:
         """Build what depends on the networks, such as a head as wide as D's features; called once, before training."""
 
-    def discriminator(self, context: StepContext) -> Tensor | None:  # -> (N,)
+    def discriminator(self, context: StepContext) -> Tensor | None:  # -> (N,), (N, …) or ()
         """Return the unweighted term of D's update, or None."""
         return None
 
-    def generator(self, context: StepContext) -> Tensor | None:  # -> (N,)
+    def generator(self, context: StepContext) -> Tensor | None:  # -> (N,), (N, …) or ()
         """Return the unweighted term of G's update, or None."""
         return None
 

@@ -32,6 +32,6 @@ class GradientPenalty(Regularizer):
 
 def gradient_norms(context: StepContext, x: Tensor) -> Tensor:  # (N, *sample_shape) -> (N / packing,)
     """Return |∇D| at samples, one norm per logit, differentiable with respect to D's weights."""
-    output = context.discriminate(x.requires_grad_(), context.labels)
-    (gradient,) = torch.autograd.grad(output.logits.sum(), x, create_graph=True)
+    output = context.discriminate(x.requires_grad_(), context.condition)
+    (gradient,) = torch.autograd.grad(output.mean_logits.sum(), x, create_graph=True)
     return gradient.reshape(len(output.logits), -1).norm(dim=1)

@@ -29,13 +29,27 @@ class Constant(Schedule):
 
 
 class Cosine(Schedule):
-    """Decay from 1 to `final` along half a cosine (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
+    """Go from `start` to `final` along half a cosine over the first `decay_fraction` of the run, then stay there.
 
-    def __init__(self, final: Factor = 0.0) -> None:
-        self.final = final
+    Loshchilov & Hutter 2017, eq. 5, without restarts.
+    """
+
+    def __init__(self, final: Factor = 0.0, start: Factor = 1.0, decay_fraction: Fraction = 1.0) -> None:
+        self.final, self.start, self.decay_fraction = final, start, decay_fraction
 
     def __call__(self, progress: float) -> float:
-        return self.final + (1 - self.final) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2
+        way = min(progress / self.decay_fraction, 1.0)
+        return self.final + (self.start - self.final) * (1 + math.cos(math.pi * way)) / 2
+
+
+class Linear(Schedule):
+    """Go from 1 to `final` along a line over the first `decay_fraction` of the run, then stay there."""
+
+    def __init__(self, final: Factor = 0.0, decay_fraction: Fraction = 1.0) -> None:
+        self.final, self.decay_fraction = final, decay_fraction
+
+    def __call__(self, progress: float) -> float:
+        return 1 + (self.final - 1) * min(progress / self.decay_fraction, 1.0)
 
 
 class Geometric(Schedule):

@@ -5,10 +5,9 @@ Also the annotated types that several constructors share; a config is validated 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Protocol
 
 import torch
 from pydantic import Field
@@ -22,22 +21,50 @@ FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Batch(NamedTuple):
-    """Hold N real samples and their labels."""
+    """Hold N real samples and their conditions."""
 
     real: Tensor  # (N, C, H, W) in [-1, 1], (N, C, T) or (N, D)
-    labels: Tensor | None  # (N,) int64; None: unlabelled
+    condition: Tensor | None  # classes (N,) int64, attributes (N, A) or images (N, C, H, W); None: unconditional
 
     def chunk(self, parts: int) -> list[Batch]:
         """Split into `parts` batches of N / parts samples, in order."""
-        labels = [None] * parts if self.labels is None else self.labels.chunk(parts)
-        return [Batch(real, own) for real, own in zip(self.real.chunk(parts), labels, strict=True)]
+        conditions = [None] * parts if self.condition is None else self.condition.chunk(parts)
+        return [Batch(real, own) for real, own in zip(self.real.chunk(parts), conditions, strict=True)]
 
 
 class Output(NamedTuple):
     """Hold what a discriminator returns for N samples."""
 
-    logits: Tensor  # (N,)
+    logits: Tensor  # (N,), or (N, K) of a discriminator with K outputs, such as one for each patch or scale
     features: Tensor | None = None  # (N, F), the input of the last layer; auxiliary heads read them
+    maps: tuple[Tensor, ...] = ()  # (N, C, …) each: maps of inner layers, for feature matching
+
+    @property
+    def mean_logits(self) -> Tensor:  # -> (N,)
+        """Return one logit per sample, the mean of its K."""
+        return per_sample(self.logits)
+
+    def float(self) -> Output:
+        """Return the output in fp32."""
+        features = None if self.features is None else self.features.float()
+        return Output(self.logits.float(), features, tuple(x.float() for x in self.maps))
+
+
+def per_sample(x: Tensor) -> Tensor:  # (N, …) -> (N,); () -> (1,)
+    """Return one number per sample, the mean of its values; a single number, such as a penalty on weights, as (1,)."""
+    return x.reshape(-1) if x.dim() < 2 else x.flatten(1).mean(1)
+
+
+class Discriminate(Protocol):
+    """Describe a discriminator as losses and regularizers apply it: see `step/augmented_discriminator`."""
+
+    def __call__(self, x: Tensor, condition: Tensor | None) -> Output:  # (N, *sample_shape), (N, …) -> logits (N / packing,)
+        """Return the output on augmented samples."""
+        ...
+
+    def unaugmented(self, x: Tensor, condition: Tensor | None) -> Output:  # (N, *sample_shape), (N, …)
+        """Return the output on samples as they are."""
+        ...
 
 
 @dataclass
@@ -45,9 +72,9 @@ class StepContext:
     """Hold one player's view of a micro-batch of N samples: latents, samples and the discriminator's outputs on them."""
 
     generator: nn.Module
-    discriminate: Callable[[Tensor, Tensor | None], Output]  # augmentation, packing, discriminator
+    discriminate: Discriminate  # augmentation, packing, discriminator; `.unaugmented`: without the augmentation
     z: Tensor  # (N, latent_dim)
-    labels: Tensor | None  # (N,), shared by real and fake samples
+    condition: Tensor | None  # (N, …), shared by real and fake samples
     real: Tensor  # (N, *sample_shape)
     fake: Tensor  # (N, *sample_shape); detached in the discriminator's update
     real_output: Output | None  # None in the generator's update, unless the loss is relativistic
@@ -57,7 +84,7 @@ class StepContext:
     def input_gradients(self) -> dict[str, Tensor]:  # "real" and "fake" → (N, *sample_shape)
         """Return ∂ logit / ∂ sample of the samples that an active regularizer needs, from one backward pass for both."""
         inputs = {name: x for name, x in (("real", self.real), ("fake", self.fake)) if x.requires_grad}
-        sums = [output.logits.sum() for output in (self.real_output, self.fake_output) if output is not None]
+        sums = [output.mean_logits.sum() for output in (self.real_output, self.fake_output) if output is not None]
         found = torch.autograd.grad(torch.stack(sums).sum(), list(inputs.values()), create_graph=True)
         return dict(zip(inputs, found, strict=True))
 

@@ -24,6 +24,7 @@ from gan_lightning.config.resolve import Plain
 from gan_lightning.config.targets import import_object
 from gan_lightning.gan import GAN
 from gan_lightning.run.directory import Run
+from gan_lightning.step.optimization import INITIAL, PLAYERS
 from gan_lightning.storage.checkpoint_io import RECORD
 from gan_lightning.storage.plain_data import describe_type, first_difference, show, structure
 from gan_lightning.training.expected_moments import Moments, expected_moments
@@ -99,9 +100,9 @@ class ExpectedCheckpoint:
             found = f"{len(saved)} entries" if isinstance(saved, list) else describe_type(saved)
             raise MisfitError(f"optimizer_states has {found}, not {len(self.optimizers)} entries")
         warming_up = step <= self.plain["gan"]["discriminator_warmup_steps"]  # G is not updated yet
-        for i, (player, optimizer) in enumerate(zip(("discriminator", "generator"), self.optimizers, strict=True)):
+        for i, (player, optimizer) in enumerate(zip(PLAYERS, self.optimizers, strict=True)):
             may_be_empty = step == self.first_step or (player == "generator" and warming_up)
-            moments = expected_moments(self.gan.make_optimizers[player], optimizer)
+            moments = expected_moments(self.gan.player_optimizers[player].make, optimizer)
             check_optimizer(saved[i], optimizer, moments, f"optimizer_states[{i}]", may_be_empty)
 
     def _check_callbacks(self, saved: Any, step: int, recorded: bool) -> None:
@@ -219,12 +220,13 @@ def with_defaults(groups: list[Any], optimizer: Optimizer) -> list[Any]:
 
 
 def check_group(group: Any, expected: Plain, name: str) -> None:
-    """Compare a saved parameter group with a new one, but for the learning rate, which GAN schedules. Raises MisfitError."""
+    """Compare a saved parameter group with a new one; of what is scheduled, the first values. Raises MisfitError."""
     if not isinstance(group, dict):
         raise MisfitError(f"{name} is {describe_type(group)}, not dict")
-    found = {key: value for key, value in group.items() if key != "initial_lr"}  # GAN adds it at the first step
-    require_same(found, expected | {"lr": found.get("lr")}, name)
-    found["lr"] = group.get("initial_lr", found["lr"])
+    first = {key: group[INITIAL + key] for key in expected if INITIAL + key in group}  # of settings that are scheduled
+    found = {key: value for key, value in group.items() if key not in {INITIAL + scheduled for scheduled in first}}
+    require_same(found, expected | {key: found.get(key) for key in ("lr", *first)}, name)
+    found |= first
     for key, value in expected.items():
         if isinstance(found[key], torch.Tensor) or found[key] != value:
             raise MisfitError(f"{UNFIT}{name}.{show(key)} is not {value}")

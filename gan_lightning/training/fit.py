@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.config.errors import UserError, WriteError, one_line
 from gan_lightning.config.instantiate import build_data, build_gan
 from gan_lightning.config.outside_places import outside_places
+from gan_lightning.config.purity import require_pure_generator
 from gan_lightning.config.quoting import quote_value
 from gan_lightning.config.resolve import Plain, settled
 from gan_lightning.config.world_size import global_rank, is_distributed, world_size
@@ -113,6 +114,8 @@ def fit(run: Run, plain: Plain, change: ConfigChange | None, begin: Start) -> pl
         data = build_data(plain)
         trainer = build_trainer(plain, run, data, None if start == run.first_step else start)
         gan = build_gan(plain)
+        if start == run.first_step:
+            require_pure_generator(gan, data)
         device = trainer.strategy.root_device.type
         if first:
             run.record(provenance=provenance(plain["seed"], device), processes=trainer.world_size, threads=begin.threads)

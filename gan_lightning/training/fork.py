@@ -12,6 +12,7 @@ from gan_lightning.config.instantiate import build_gan
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.validate import validate
 from gan_lightning.run.directory import Run
+from gan_lightning.step.optimization import PLAYERS
 from gan_lightning.storage.checkpoint_io import DurableCheckpointIO
 from gan_lightning.storage.plain_data import first_difference
 from gan_lightning.storage.safe_load import UnsafeFileError
@@ -41,10 +42,9 @@ def inherit_checkpoint(parent: Run, source: Path, plain: Plain, run: Run) -> Non
             f"fork={parent.path}: its networks don't fit this config, first in {unfit[0]}; keep its model, data and prior"
         )
     before, optimizers = validate(parent.config)["optimizer"], []
-    players = ("discriminator", "generator")
-    for player, optimizer, theirs in zip(players, gan.configure_optimizers(), saved["optimizer_states"], strict=True):
+    for player, optimizer, theirs in zip(PLAYERS, gan.configure_optimizers(), saved["optimizer_states"], strict=True):
         same_class = plain["optimizer"][player]["_target_"] == before[player]["_target_"]
-        moments = expected_moments(gan.make_optimizers[player], optimizer)
+        moments = expected_moments(gan.player_optimizers[player].make, optimizer)
         optimizers.append(_optimizer_state(player, optimizer, theirs, same_class and fitting(theirs["state"], moments)))
     saved = {key: value for key, value in saved.items() if key in KEYS}
     saved |= {"state_dict": fresh | fits, "optimizer_states": optimizers, "callbacks": {}}

@@ -66,25 +66,25 @@ class CaptureStep(pl.Callback):
             return
         assert isinstance(module, GAN)
         gradients = {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
-        real = gather(batch.real, module.d_steps_per_g_step)
-        labels = None if batch.labels is None else gather(batch.labels, module.d_steps_per_g_step)
+        real = gather(batch.real, module.batches_per_step)
+        condition = None if batch.condition is None else gather(batch.condition, module.batches_per_step)
         fake = gather(torch.cat(self.fakes[-module.accumulate_grad_batches :]))
         terms = {name: gather(term) for name, term in outputs.items()}
         means = read_terms(outputs, module)
-        self.record = StepRecord(self.step, self.since, Batch(real, labels), fake, terms, means, gradients)
+        self.record = StepRecord(self.step, self.since, Batch(real, condition), fake, terms, means, gradients)
         trainer.should_stop = True
 
     def _keep_fake(self, network: nn.Module, inputs: Any, fake: Tensor) -> None:
         self.fakes.append(fake.detach())
 
 
-def gather(x: Tensor, d_batches: int = 1) -> Tensor:  # (n, …) -> (n · ranks, …)
-    """Return every rank's rows in the order of one process with the whole batch: for each of `d_batches`, rank by rank."""
+def gather(x: Tensor, batches: int = 1) -> Tensor:  # (n, …) -> (n · ranks, …)
+    """Return every rank's rows in the order of one process with the whole batch: for each of `batches`, rank by rank."""
     if not (dist.is_available() and dist.is_initialized()):
         return x
     of_ranks = [torch.empty_like(x) for _ in range(dist.get_world_size())]
     dist.all_gather(of_ranks, x.contiguous())
-    return torch.cat([part for parts in zip(*(own.chunk(d_batches) for own in of_ranks), strict=True) for part in parts])
+    return torch.cat([part for parts in zip(*(own.chunk(batches) for own in of_ranks), strict=True) for part in parts])
 
 
 class ReplayPlan(NamedTuple):

@@ -14,12 +14,13 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_lightning.config.instantiate import build_networks
+from gan_lightning.config.instantiate import build_networks, build_unloaded_data
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.threads import AUTO, VARIABLE, environment_threads
 from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import is_distributed, world_size
 from gan_lightning.run.directory import Run
+from gan_lightning.step.packing import pack_condition, pack_samples
 
 FLOPS_PER_THREAD = 50e9  # of one forward pass of both networks; the reasons are in docs/processes.md
 MOST_BY_SIZE = 8
@@ -75,13 +76,15 @@ def forward_flops(plain: Plain) -> float:
     A network that the meta device can't run counts two for each parameter and sample.
     """
     n, packing = plain["data"]["batch_size"] // plain["gan"]["accumulate_grad_batches"], plain["gan"]["packing"]
-    channels, *size = plain["data"]["sample_shape"]
+    data = build_unloaded_data(plain)
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         networks = build_networks(plain)
-        labels = torch.empty(n, dtype=torch.long) if plain["data"]["num_classes"] else None
         try:
-            networks.generator(torch.empty(n, plain["gan"]["latent_dim"]), labels)
-            networks.discriminator(torch.empty(n // packing, packing * channels, *size), labels)
+            condition = data.conditions(0, n)
+            condition = None if condition is None else condition.to("meta")
+            networks.generator(torch.empty(n, plain["gan"]["latent_dim"]), condition)
+            real = torch.empty(n, *data.sample_shape)
+            networks.discriminator(pack_samples(real, packing), pack_condition(condition, packing))
         except Exception:  # a user's own network may need values
             return 2.0 * n * sum(p.numel() for network in networks for p in network.parameters())
     return float(counter.get_total_flops())

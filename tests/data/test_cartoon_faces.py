@@ -184,7 +184,7 @@ def test_the_splits_are_the_faces(tmp_path):
         for i, x in zip(part.index, part.part(0, 20).real, strict=True):
             expected = torch.from_numpy(pixels(sample_face(0, i))).permute(2, 0, 1) / 127.5 - 1
             torch.testing.assert_close(x, expected.float())
-    assert data.splits.train.batch(seed=0, i=0, n=4).labels is None
+    assert data.splits.train.batch(seed=0, i=0, n=4).condition is None
 
 
 def test_the_second_time_nothing_is_drawn(tmp_path, drawn):

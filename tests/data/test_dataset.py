@@ -67,7 +67,7 @@ def test_every_kind_of_sample(kind):
     assert found.dtype == torch.float32
     torch.testing.assert_close(found, EXPECTED, rtol=0, atol=1e-6)
     batch = source.batch(seed=0, i=0, n=6)
-    assert batch.labels is None
+    assert batch.condition is None
     torch.testing.assert_close(batch.real.sum(0), EXPECTED.sum(0), rtol=0, atol=1e-5)  # each item once, in some order
 
 
@@ -80,8 +80,8 @@ def test_every_kind_of_item(wrapper):
             data(dataset, num_classes=3).load()
         return
     batch = data(dataset, num_classes=3).splits.train.batch(seed=0, i=0, n=6)
-    assert batch.labels.dtype == torch.int64
-    assert batch.labels.sort().values.tolist() == [0, 0, 1, 1, 2, 2]
+    assert batch.condition.dtype == torch.int64
+    assert batch.condition.sort().values.tolist() == [0, 0, 1, 1, 2, 2]
     for real, label in zip(*batch, strict=True):
         (number,) = (real == EXPECTED).flatten(1).all(1).nonzero().flatten().tolist()
         assert number % 3 == label
@@ -180,7 +180,7 @@ class Listing(Listed):
 def test_the_classes_that_a_data_set_lists_are_its_strata():
     items = [(pixels(i), i // 20) for i in range(40)]
     train = data(Listing(items), num_classes=2, validation=0.25).splits.train
-    assert torch.equal(train.strata, train.part(0, len(train)).labels)
+    assert torch.equal(train.strata, train.part(0, len(train)).condition)
     within = Subset(Subset(Listing(items), range(0, 40, 2)), [0, 5, 19])
     assert data(within, num_classes=2).splits.train.strata.tolist() == [0, 0, 1]
     assert data(Listed(items), num_classes=2).splits.train.strata is None
@@ -249,10 +249,10 @@ def test_batches_do_not_depend_on_the_number_of_workers(dataset):
         return list(islice(loader, 6 - start))
 
     alone, helped, resumed = batches(0), batches(2), batches(0, start=3)
-    assert len({tuple(batch.labels.tolist()) for batch in alone}) > 1
+    assert len({tuple(batch.condition.tolist()) for batch in alone}) > 1
     for one, other in [*zip(alone, helped, strict=True), *zip(alone[3:], resumed, strict=True)]:
         assert torch.equal(one.real, other.real)
-        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.condition, other.condition)
 
 
 def test_what_is_drawn_differs_between_steps_seeds_and_ranks_and_disturbs_nobody():
@@ -270,7 +270,7 @@ def test_what_is_drawn_differs_between_steps_seeds_and_ranks_and_disturbs_nobody
 
 def test_ranks_share_an_epoch_out():
     source = data([(pixels(i), i) for i in range(10)], num_classes=10).splits.train
-    labels = torch.cat([source.batch(seed=0, i=0, n=5, rank=rank, world_size=2).labels for rank in range(2)])
+    labels = torch.cat([source.batch(seed=0, i=0, n=5, rank=rank, world_size=2).condition for rank in range(2)])
     assert labels.sort().values.tolist() == list(range(10))
 
 

@@ -72,14 +72,14 @@ def test_enlarged_they_are_the_same_digits(side, splits):
 def test_a_batch_has_digits_and_their_classes(splits):
     batch = splits.train.batch(seed=0, i=0, n=64)
     assert batch.real.shape == (64, 1, 8, 8)
-    assert (batch.labels.shape, batch.labels.dtype) == ((64,), torch.int64)
+    assert (batch.condition.shape, batch.condition.dtype) == ((64,), torch.int64)
     taken = splits.train.take(torch.tensor([700, 3]))
     assert torch.equal(taken.real, splits.train.part(0, 1198).real[[700, 3]])
-    assert torch.equal(taken.labels, splits.train.labels[[700, 3]])
+    assert torch.equal(taken.condition, splits.train.labels[[700, 3]])
 
 
 def test_hidden_classes_are_no_labels():
-    assert digits(num_classes=0).splits.train.batch(seed=0, i=0, n=4).labels is None
+    assert digits(num_classes=0).splits.train.batch(seed=0, i=0, n=4).condition is None
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 16), (1, 8, 16), (8, 8), (64,)])

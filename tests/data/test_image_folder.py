@@ -73,7 +73,7 @@ def test_every_image_is_in_one_split(root):
 
 def test_a_batch_is_images_in_the_range_of_the_game(root):
     batch = folder(root).splits.train.batch(seed=0, i=0, n=7)
-    assert batch.labels is None
+    assert batch.condition is None
     assert batch.real.shape == (7, *SHAPE)
     assert batch.real.dtype == torch.float32
     assert set(((batch.real + 1) * 127.5).round().unique().tolist()) <= {10.0 * i for i in range(20)}
@@ -87,7 +87,7 @@ def test_labels_are_the_subfolders_in_the_order_of_their_names(classes):
     assert values(train) == [0, 1, 2, 100, 101, 102, 200, 201, 202]
     assert torch.equal(train.strata, train.labels)
     batch = train.batch(seed=0, i=0, n=9)
-    assert ((batch.real[:, 0, 0, 0] + 1) * 127.5 / 100).round().long().tolist() == batch.labels.tolist()
+    assert ((batch.real[:, 0, 0, 0] + 1) * 127.5 / 100).round().long().tolist() == batch.condition.tolist()
 
 
 def test_without_classes_every_image_is_taken_unlabelled(classes):

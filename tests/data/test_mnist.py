@@ -84,7 +84,7 @@ def test_28_is_as_published(tmp_path, raw):
     assert batch.real.dtype == torch.float32
     assert batch.real[:, 0, 5, 9].tolist() == [1.0] * 6
     assert batch.real[:, 0, 1:27, 1:27].sum().item() == pytest.approx(6 * (2 - 26 * 26))  # one white pixel, all else -1
-    assert (batch.real[:, 0, 27, 3] * 127.5 + 127.5).round().long().sub(100).tolist() == batch.labels.tolist()
+    assert (batch.real[:, 0, 27, 3] * 127.5 + 127.5).round().long().sub(100).tolist() == batch.condition.tolist()
 
 
 def test_32_has_a_border_of_two_black_pixels(tmp_path, raw):

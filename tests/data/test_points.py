@@ -71,7 +71,7 @@ def test_the_first_are_always_the_same_and_others_in_each_split(data):
 @both
 def test_points_do_not_run_out_and_have_no_labels(data):
     assert data.count() is None
-    assert data.splits.train.batch(seed=0, i=10**9, n=3).labels is None
+    assert data.splits.train.batch(seed=0, i=10**9, n=3).condition is None
 
 
 @pytest.mark.parametrize("cls", [Ring, Grid])

@@ -24,7 +24,7 @@ def which(samples, digits):
 
 def test_a_batch_is_colour_and_has_no_labels(splits):
     batch = splits.train.batch(seed=0, i=0, n=64)
-    assert (batch.real.shape, batch.real.dtype, batch.labels) == ((64, 3, 8, 8), torch.float32, None)
+    assert (batch.real.shape, batch.real.dtype, batch.condition) == ((64, 3, 8, 8), torch.float32, None)
     assert (batch.real.min(), batch.real.max()) == (-1, 1)
 
 

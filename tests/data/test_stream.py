@@ -29,7 +29,9 @@ def taken(stream, n, workers=0, skip=0):
 
 def same(one, other):
     pairs = zip(one, other, strict=True)
-    return all(torch.equal(a.real, b.real) and (a.labels is b.labels or torch.equal(a.labels, b.labels)) for a, b in pairs)
+    return all(
+        torch.equal(a.real, b.real) and (a.condition is b.condition or torch.equal(a.condition, b.condition)) for a, b in pairs
+    )
 
 
 @pytest.mark.parametrize("n", [1, 3, 7, 10, 13, 25])
@@ -84,7 +86,7 @@ def test_a_cached_order_is_not_disturbed_by_those_who_read_it():
 
 def test_samples_and_labels_stay_together():
     batch = STORE.batch(seed=0, i=3, n=TOTAL)
-    assert torch.equal(batch.labels, batch.real.squeeze(1).long() * 7)
+    assert torch.equal(batch.condition, batch.real.squeeze(1).long() * 7)
 
 
 @pytest.mark.parametrize("source", [STORE, MIXTURE], ids=["stored", "drawn"])
@@ -123,7 +125,7 @@ def test_bytes_become_minus_one_to_one():
     store = Store(torch.tensor([[0], [51], [255]], dtype=torch.uint8).numpy())
     torch.testing.assert_close(store.part(0, 3).real, torch.tensor([[-1.0], [-0.6], [1.0]]))
     assert isinstance(batch := store.batch(0, 0, 2), Batch)
-    assert batch.labels is None
+    assert batch.condition is None
 
 
 def test_taking_samples_leaves_the_stored_ones_as_they_are():
@@ -144,7 +146,7 @@ def test_a_split_sees_only_its_own():
 def test_samples_are_taken_by_position_with_their_labels():
     store = Store(STORE.samples, torch.arange(TOTAL).numpy() % 3)
     taken = store.take(torch.tensor([5, 1]))
-    assert (taken.real.squeeze(1).tolist(), taken.labels.tolist()) == ([5, 1], [2, 1])
+    assert (taken.real.squeeze(1).tolist(), taken.condition.tolist()) == ([5, 1], [2, 1])
     assert store.part(0, 2).real.squeeze(1).tolist() == [0, 1]
     assert len(store.part(TOTAL + 3, 2).real) == 0
     with pytest.raises(TypeError, match="endless"):

@@ -109,7 +109,7 @@ def test_a_pickled_store_opens_its_file(tmp_path, order, offset):
     assert len(data) < samples.nbytes
     assert isinstance(again.samples, np.memmap)
     assert torch.equal(again.part(0, 25).real, store.part(0, 25).real)
-    assert torch.equal(again.part(0, 25).labels, store.part(0, 25).labels)
+    assert torch.equal(again.part(0, 25).condition, store.part(0, 25).condition)
 
 
 def test_np_load_and_parts_of_a_map(tmp_path):

@@ -72,9 +72,9 @@ def test_seed_and_purpose_tell_samples_apart():
 
 
 def test_classes_are_asked_for_in_turn():
-    labels = GeneratedSamples(convolutional(), 10, 0).part(7, 25).labels
+    labels = GeneratedSamples(convolutional(), 10, 0).part(7, 25).condition
     assert labels.tolist() == [(7 + i) % 10 for i in range(25)]
-    assert GeneratedSamples(make_gan((2,)), 0, 0).part(0, 5).labels is None
+    assert GeneratedSamples(make_gan((2,)), 0, 0).part(0, 5).condition is None
 
 
 def test_average_or_own_weights_running_or_batch_statistics():
@@ -96,9 +96,9 @@ def test_the_discriminator_remembers_nothing_of_what_it_judges():
     gan = make_gan((1, 8, 8), 10, generator=resize_convolution.Generator(8, (1, 8, 8), 10, width=4), discriminator=d).train()
     before = {k: v.clone() for k, v in gan.state_dict().items()}
     batch = DIGITS.splits.test.part(0, 20)
-    logits = discriminator_function(gan)(batch.real, batch.labels)
+    logits = discriminator_function(gan)(batch.real, batch.condition)
     assert logits.shape == (20,)
-    torch.testing.assert_close(discriminator_function(gan)(batch.real[:5], batch.labels[:5]), logits[:5])
+    torch.testing.assert_close(discriminator_function(gan)(batch.real[:5], batch.condition[:5]), logits[:5])
     assert gan.discriminator.training
     assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
 

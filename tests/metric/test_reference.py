@@ -51,10 +51,10 @@ def test_the_splits_and_their_order():
     reference = Reference(DIGITS, "test")
     whole = reference.samples()
     assert rows(whole.real) == rows(DIGITS.splits.test.part(0, 300).real)
-    assert not torch.equal(whole.labels, DIGITS.splits.test.labels)
+    assert not torch.equal(whole.condition, DIGITS.splits.test.labels)
     few = reference.samples(30)
     assert torch.equal(few.real, whole.real[:30])
-    assert few.labels.bincount().tolist() == [3] * 10  # 28 to 31 of each class among 300
+    assert few.condition.bincount().tolist() == [3] * 10  # 28 to 31 of each class among 300
     assert len(reference.samples(999).real) == 300
     assert [reference.floor_split(held_out) for held_out in (False, True)] == ["train", "validation"]
     assert Reference(DIGITS, "validation").floor_split(True) == "test"
@@ -66,7 +66,7 @@ def test_of_more_samples_than_are_used_a_seed_chooses(monkeypatch):
     first, again, other = (Reference(DIGITS, "test", seed=seed).samples() for seed in (0, 0, 1))
     assert torch.equal(first.real, again.real)
     assert not torch.equal(first.real, other.real)
-    assert first.labels.bincount().tolist() == pytest.approx([10] * 10, abs=1)
+    assert first.condition.bincount().tolist() == pytest.approx([10] * 10, abs=1)
     assert Reference(DIGITS, "test").selection.description == "stratified by class, seed 0"
 
 

@@ -29,7 +29,7 @@ class Linear(nn.Module):
         super().__init__()
         self.weight, self.bias = nn.Parameter(tensor(weight)), nn.Parameter(tensor(0.7))
 
-    def forward(self, x, labels=None):
+    def forward(self, x, condition=None):
         return Output(x.flatten(1) @ self.weight + self.bias)
 
 
@@ -40,7 +40,7 @@ class Quadratic(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(tensor(1.0))
 
-    def forward(self, x, labels=None):
+    def forward(self, x, condition=None):
         return Output(self.weight * x.flatten(1).square().sum(1) / 2)
 
 
@@ -140,8 +140,8 @@ def test_gradient_penalty_looks_between_real_and_fake():
     seen = []
 
     class Spy(Linear):
-        def forward(self, x, labels=None):
-            seen.append((x, labels))
+        def forward(self, x, condition=None):
+            seen.append((x, condition))
             return super().forward(x)
 
     real, fake, labels = torch.randn(64, 2), torch.randn(64, 2) + 20, torch.arange(64) % 3

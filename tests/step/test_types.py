@@ -27,13 +27,13 @@ def test_a_batch_comes_apart_in_order(parts):
     found = batch.chunk(parts)
     assert [len(part.real) for part in found] == [6 // parts] * parts
     assert torch.equal(torch.cat([part.real for part in found]), batch.real)
-    assert torch.equal(torch.cat([part.labels for part in found]), batch.labels)
+    assert torch.equal(torch.cat([part.condition for part in found]), batch.condition)
 
 
 def test_an_unlabelled_batch_comes_apart_without_labels():
     batch = Batch(torch.randn(6, 2), None)
     found = batch.chunk(3)
-    assert [part.labels for part in found] == [None] * 3
+    assert [part.condition for part in found] == [None] * 3
     assert torch.equal(torch.cat([part.real for part in found]), batch.real)
 
 
