@@ -2,7 +2,7 @@
 
     r = E[sign(D(real))]    p ← p ± interval · images per step / `speed_kimg`, up where r > `target`, within [0, 1]
 
-Karras et al. 2020a, section 3 and appendix B: pixel blitting, geometric and colour transforms ("bgc"). As each is skipped with
+Karras et al. 2020b, section 3 and appendix B: pixel blitting, geometric and colour transforms ("bgc"). As each is skipped with
 probability 1 − p, the distribution of the data can be recovered from the augmented one, and none leaks into G's samples as long
 as p is below about 0.8. Images are sampled bilinearly, without the paper's wavelet filters. They have any number of channels:
 luma is their mean, and the hue is turned only where there are three.

@@ -7,6 +7,7 @@ ranges. Images of any number of channels; with one channel saturation changes no
                  · U(0.5, 1.5) around the image's mean
     translation  by a whole number of pixels, up to an eighth of the size, zeros outside
     cutout       a square of half the size at a random place is set to zero
+    mirror       half of the images are flipped from left to right (not one of the paper's)
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch.nn.functional import pad
 
 from gan_lightning.augmentation.base import Augmentation
 
-Transform = Literal["color", "translation", "cutout"]
+Transform = Literal["color", "translation", "cutout", "mirror"]
 
 
 class DiffAugment(Augmentation):
@@ -82,4 +83,9 @@ def _is_cut(x: Tensor, size: int, length: int) -> Tensor:  # -> (N, size)
     return (position >= start) & (position < start + length)
 
 
-TRANSFORMS = {"color": color, "translation": translation, "cutout": cutout}
+def mirror(x: Tensor) -> Tensor:  # (N, C, H, W)
+    """Flip half of the images from left to right."""
+    return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, x.flip(3), x)
+
+
+TRANSFORMS = {"color": color, "translation": translation, "cutout": cutout, "mirror": mirror}

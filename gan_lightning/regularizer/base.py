@@ -14,6 +14,13 @@ Weight = Annotated[float, Field(ge=0)]
 Interval = Annotated[int, Field(ge=1)]
 
 
+def num_features(discriminator: nn.Module) -> int:
+    """Return the number of features that a head on D reads. Raises ValueError if D does not say it."""
+    if not isinstance(number := getattr(discriminator, "num_features", None), int):
+        raise ValueError(f"{type(discriminator).__module__} returns no features for a head, or does not give num_features")
+    return number
+
+
 class Regularizer(nn.Module):
     """Add a weighted term to a player's loss: override `discriminator`, `generator` or both.
 

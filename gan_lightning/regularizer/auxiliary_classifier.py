@@ -1,0 +1,39 @@
+"""The auxiliary classifier of AC-GAN: a head on D's features finds the class, and both players want it to be found.
+
+    discriminator  −log P(c | x) − log P(c | G(z, c))    generator  −log P(c | G(z, c))
+
+Odena et al. 2017, eq. 2 and 3. D itself may be unconditional: model.discriminator.num_classes=0.
+"""
+
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gan_lightning.regularizer.base import Interval, Regularizer, Weight, num_features
+from gan_lightning.step.schedule import Schedule
+from gan_lightning.step.types import Count, Output, StepContext
+
+
+class AuxiliaryClassifier(Regularizer):
+    """Add the cross entropy of a linear classifier on D's features; D's optimizer trains it."""
+
+    def __init__(
+        self, num_classes: Count, weight: Weight = 1.0, interval: Interval = 1, schedule: Schedule | None = None
+    ) -> None:
+        super().__init__(weight, interval, schedule)
+        self.num_classes = num_classes
+
+    def setup(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        self.head = nn.Linear(num_features(discriminator), self.num_classes)
+
+    def discriminator(self, context: StepContext) -> Tensor:  # -> (N,)
+        return self.term(context.real_output, context.condition) + self.term(context.fake_output, context.condition)
+
+    def generator(self, context: StepContext) -> Tensor:  # -> (N,)
+        return self.term(context.fake_output, context.condition)
+
+    def term(self, output: Output | None, classes: Tensor | None) -> Tensor:  # (N, F), (N,) -> (N,)
+        """Return the cross entropy of the head's prediction."""
+        assert output is not None, "both updates have the output on generated samples, and D's on real ones"
+        assert output.features is not None, "a discriminator with num_features returns features"
+        assert classes is not None, "num_classes is that of the data, at least 1"
+        return cross_entropy(self.head(output.features), classes, reduction="none")
