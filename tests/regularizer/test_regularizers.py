@@ -14,6 +14,7 @@ from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.regularizer.r2 import R2
+from gan_lightning.step.progress import Progress
 from gan_lightning.step.schedule import Ramp
 from gan_lightning.step.types import Batch, Output
 
@@ -199,7 +200,7 @@ def test_scale_is_weight_times_interval_times_schedule():
     assert R1(0.5, interval=4).scale == 2
     ramp = R1(0.5, interval=4, schedule=Ramp(start=0.25, warmup_fraction=0.5))
     for progress, expected in ((0.0, 0.5), (0.25, 1.25), (0.5, 2.0), (1.0, 2.0)):
-        ramp.advance(progress)
+        ramp.advance(Progress(round(100 * progress), 100))
         assert ramp.scale == pytest.approx(expected)
 
 
