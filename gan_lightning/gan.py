@@ -160,19 +160,13 @@ class GAN(pl.LightningModule):
         real = batch.real.detach().requires_grad_("real" in inputs)
         fake = fake.detach().float().requires_grad_("fake" in inputs)  # G may run in half precision
         with full_precision(self.device.type) if inputs else nullcontext():
-            outputs = [self.discriminate.unaugmented(x, batch.condition) for x in self.augmentation.pair(real, fake)]
+            outputs = self.discriminate.for_discriminator(real, fake, batch.condition)
         return StepContext(self.generator, self.discriminate, z, batch.condition, real, fake, *outputs)
 
     def generator_context(self, z: Tensor, batch: Batch, fake: Tensor) -> StepContext:  # (n, Z), (n, *sample_shape)
         """Return G's view of a micro-batch: D's output on its samples, and on real ones if the loss is relativistic."""
-        (real, condition), fake, unaugmented = batch, fake.float(), self.discriminate.unaugmented
-        real_input, fake_input = (
-            self.augmentation.pair(real, fake) if self.loss.relativistic else (None, self.augmentation(fake))
-        )
-        with torch.no_grad():
-            real_output = None if real_input is None else unaugmented(real_input, condition)
-        fake_output = unaugmented(fake_input, condition)
-        return StepContext(self.generator, self.discriminate, z, condition, real, fake, real_output, fake_output)
+        outputs = self.discriminate.for_generator(batch.real, fake, batch.condition, self.loss.relativistic)
+        return StepContext(self.generator, self.discriminate, z, batch.condition, batch.real, fake, *outputs)
 
     @property
     def discriminate(self) -> AugmentedDiscriminator:

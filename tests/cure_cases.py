@@ -315,18 +315,6 @@ CASES = [
         (f"{DIGITS} model.num_classes=10", f"{DIGITS} model.num_classes=0"),
     ),
     Case(
-        "config.preflight: model.num_classes",
-        f"{DIGITS} model.generator.num_classes=0",
-        "set model.num_classes alone",
-        (f"{DIGITS} model.num_classes=0",),
-    ),
-    Case(
-        "config.preflight: model.num_classes",
-        f"{DIGITS} gan.packing=2",
-        "use model.num_classes=0",
-        (f"{DIGITS} gan.packing=2 model.num_classes=0",),
-    ),
-    Case(
         "config.preflight: metric",
         "gan-train experiment=digits_fast model.num_classes=0",
         "use metric=none",

@@ -9,18 +9,46 @@ import torch
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from tiny_gan import LATENT, fit, make_gan
 
+from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.config.world_size import global_rank
 from gan_lightning.distributed.strategy import Parallel
 from gan_lightning.loss.relativistic import Relativistic
 from gan_lightning.model import dcgan, resize_convolution
+from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.regularizer.r2 import R2
+from gan_lightning.step.statistics import RunningMean
 
 WHOLE = 8  # samples of an update, over all ranks
 STEPS = 3
 SGD = partial(torch.optim.SGD, lr=0.1)  # its steps are the gradients
 IMAGE = (1, 8, 8)
+
+
+class Steered(Augmentation):
+    """Moves samples by p, which follows the share of real samples above their mean logit: no mean over ranks has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("p", torch.zeros(()))
+
+    def forward(self, x):
+        return x + self.p
+
+    def update(self, real_logits):
+        self.p.add_(0.1 * (real_logits > real_logits.mean()).float().mean())
+
+
+class Anchor(Regularizer):
+    """Draws D's logits of generated samples to the running mean of those of real ones."""
+
+    def __init__(self):
+        super().__init__(0.5)
+        self.mean = RunningMean(0.5)
+
+    def discriminator(self, context):
+        return (context.fake_output.mean_logits - self.mean.update(context.real_output.mean_logits)).square()
 
 
 def penalties():
@@ -41,6 +69,8 @@ GAMES = {
     "normalised": lambda **o: convolutional(resize_convolution, regularizers=penalties(), **o),
     "normalised, both": lambda **o: convolutional(dcgan, regularizers=penalties(), loss=Relativistic(), **o),
     "each by its own": lambda **o: convolutional(resize_convolution, **o),
+    "steered": lambda **o: make_gan(augmentation=Steered(), regularizers={"anchor": Anchor()}, **o),
+    "fresh": lambda **o: make_gan(num_classes=3, d_steps_per_g_step=2, fresh_real=True, loss=Relativistic(), **o),
     "noise beside z": lambda **o: make_gan(regularizers={"gradient_penalty": GradientPenalty()}, **o),
 }
 

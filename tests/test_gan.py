@@ -4,10 +4,12 @@ import copy
 
 import pytest
 import torch
-from tiny_gan import LATENT, Terms, equal, fit, make_gan
+from tiny_gan import LATENT, Loader, Terms, equal, fit, make_gan
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gan_lightning.augmentation.base import Augmentation
+from gan_lightning.loss.non_saturating import NonSaturating
 from gan_lightning.loss.relativistic import Relativistic
 from gan_lightning.loss.wasserstein import Wasserstein
 from gan_lightning.model import mlp, resize_convolution
@@ -15,8 +17,11 @@ from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.regularizer.r2 import R2
-from gan_lightning.step.schedule import Cosine, Geometric
-from gan_lightning.step.types import Batch
+from gan_lightning.step.latents import split_generator
+from gan_lightning.step.progress import Progress
+from gan_lightning.step.schedule import Cosine, Geometric, Linear
+from gan_lightning.step.statistics import RunningMean
+from gan_lightning.step.types import Batch, Output
 
 
 def weights(module):
@@ -132,7 +137,10 @@ def test_resume_at_any_step_is_bit_equal(tmp_path, workers):
             generator=resize_convolution.Generator(LATENT, (1, 8, 8), 3, width=4),
             discriminator=resize_convolution.Discriminator((1, 8, 8), 3, width=4),
             schedule=Cosine(),
+            schedules={"generator": {"beta2": Cosine(final=1.01)}, "discriminator": {"lr": Linear(final=0.5)}},
+            lr_multipliers={"generator": {"start": 0.1}},
             d_steps_per_g_step=2,
+            fresh_real=True,
         )
 
     given = {"shape": (1, 8, 8), "num_classes": 3, "num_workers": workers, "steps": 7}
@@ -260,8 +268,8 @@ def iterate(gan, mode):
     labels = torch.arange(8) % 3
     gan.iteration(Batch(torch.randn(8, *shape), labels), gan.regularizers)
     for regularizer in gan.regularizers.values():
-        regularizer.advance(0.5)
-    gan.ema.advance(3)
+        regularizer.advance(Progress(3, 6))
+    gan.ema.advance(Progress(3, 6))
     with mode:
         gan.iteration(Batch(torch.randn(8, *shape), labels), gan.regularizers)
 
@@ -304,6 +312,144 @@ def test_learning_rates_follow_the_schedule():
         assert rates == pytest.approx([rate, rate])
 
 
+def test_g_has_real_samples_conditions_and_z_of_its_own():
+    gan, seen = make_gan(num_classes=3, loss=Relativistic(), d_steps_per_g_step=2, fresh_real=True), []
+    original = type(gan).sample_latents
+    gan.sample_latents = lambda batch: seen.append((batch, original(gan, batch))) or seen[-1][1]
+    _, said = fit(gan, steps=1, num_classes=3)
+    assert len(seen) == 3
+    for i, (batch, ((z, part),)) in enumerate(seen):
+        assert len(z) == len(batch.real) == len(part.condition) == 8
+        assert all(not torch.equal(batch.real, other.real) for other, _ in seen[:i])
+        assert all(not torch.equal(z, earlier) for _, ((earlier, _),) in seen[:i])
+    assert said[0]["loss/g"].shape == (8,)
+
+
+def test_every_part_gets_the_progress():
+    """Losses, layers of both networks and of the average, augmentations and regularizers: before each iteration."""
+    seen = {}
+
+    def timed(base):
+        class Timed(base):
+            def advance(self, progress):
+                seen.setdefault(id(self), []).append(progress)
+
+        return Timed
+
+    generator = mlp.Generator(LATENT, (1, 4, 4), width=16, depth=1)
+    generator.hidden.append(timed(nn.Identity)())
+    discriminator = mlp.Discriminator((1, 4, 4), width=16, depth=1)
+    discriminator.hidden.append(timed(nn.Identity)())
+    parts = {
+        "loss": timed(NonSaturating)(),
+        "augmentation": timed(Augmentation)(),
+        "regularizers": {"it": timed(Regularizer)()},
+    }
+    gan = make_gan(generator=generator, discriminator=discriminator, **parts)
+    fit(gan, steps=2)
+    timed_parts = [generator.hidden[-1], discriminator.hidden[-1], gan.ema.average.hidden[-1], gan.loss, gan.augmentation]
+    timed_parts.append(gan.regularizers["it"])
+    assert seen == {id(part): [Progress(0, 2), Progress(1, 2)] for part in timed_parts}
+
+
+def test_schedules_of_one_player():
+    seen = []
+
+    class Settings(Terms):
+        def on_train_batch_end(self, trainer, *rest):
+            seen.append([(o.param_groups[0]["lr"], o.param_groups[0]["betas"][1]) for o in trainer.optimizers])
+
+    schedules = {"discriminator": {"beta2": Linear(final=0.5)}, "generator": {"lr": Linear()}}
+    fit(make_gan(schedules=schedules), steps=2, callbacks=[Settings()])
+    assert seen == [[(1e-3, 0.99), (1e-3, 0.99)], [(1e-3, 0.99 * 0.75), (0.5e-3, 0.99)]]
+
+
+@pytest.mark.parametrize("frozen", ["discriminator", "generator"])
+def test_parts_of_a_player_are_frozen(frozen):
+    gan = make_gan(lr_multipliers={frozen: {"hidden.0": 0}})
+    layers = {player: getattr(gan, player).hidden[0] for player in ("discriminator", "generator")}
+    before = {player: weights(layer) for player, layer in layers.items()}
+    fit(gan, steps=2)
+    assert {player: same(before[player], weights(layer)) for player, layer in layers.items()} == {
+        player: player == frozen for player in layers
+    }
+
+
+class Patches(mlp.Discriminator):
+    """D with K = 3 logits for each sample."""
+
+    def __init__(self, shape=(1, 4, 4)):
+        super().__init__(shape, width=16, depth=1)
+        self.patches = nn.Linear(16, 3)
+
+    def forward(self, x, condition=None):
+        features = self.hidden(x.flatten(1))
+        return Output(self.patches(features), features, (features,))
+
+
+@pytest.mark.parametrize("loss", [NonSaturating(), Relativistic(), Wasserstein()], ids=lambda loss: type(loss).__name__)
+def test_several_logits_for_a_sample(loss):
+    penalties = {"r1": R1(0.1), "r2": R2(0.1), "gradient_penalty": GradientPenalty()}
+    _, said = fit(make_gan(discriminator=Patches(), loss=loss, regularizers=penalties), steps=2)
+    assert all(term.shape == (8,) and term.isfinite().all() for term in said[-1].values())
+    assert said[-1].keys() > {"logits/real", "logits/fake", "loss/d", "loss/g"}
+
+
+class Orthogonal(Regularizer):
+    """One number for the weights of D's first layer, several for each generated sample."""
+
+    def setup(self, generator, discriminator):
+        self.layers = (discriminator.hidden[0],)  # in a tuple: the layer is no part of the regularizer
+
+    def discriminator(self, context):
+        return self.layers[0].weight.square().sum()
+
+    def generator(self, context):
+        return context.fake.square().flatten(1)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_term_has_any_shape(parts):
+    _, said = fit(make_gan(regularizers={"it": Orthogonal()}, accumulate_grad_batches=parts), steps=1)
+    assert said[0]["regularizer/it/d"].shape == (parts,)
+    assert said[0]["regularizer/it/g"].shape == (8,)
+
+
+def test_packed_conditions_are_used_together():
+    gan = make_gan(num_classes=3, packing=2)
+    _, said = fit(gan, steps=1, num_classes=3)
+    assert said[0]["loss/d"].shape == (4,)
+    x, condition = torch.randn(2, 1, 4, 4), torch.tensor([0, 2])
+    head, features = gan.discriminator.head, gan.discriminator.hidden(x.reshape(1, -1))
+    expected = head.linear(features)[:, 0] + (head.embedding.weight[[0, 2]].sum(0) * features).sum(1)
+    torch.testing.assert_close(gan.discriminate(x, condition).logits, expected)
+
+
+@pytest.mark.parametrize("condition", [(5,), (2, 4, 4)], ids=["attributes", "images"])
+def test_conditions_need_not_be_classes(condition):
+    """A vector of attributes, or an image, moves what goes into G and D."""
+
+    class Conditional(nn.Module):
+        def __init__(self, inner, inputs):
+            super().__init__()
+            self.inner, self.shift = inner, nn.Linear(torch.Size(condition).numel(), inputs)
+
+        def forward(self, x, condition):
+            return self.inner(x + self.shift(condition.flatten(1)).view_as(x))
+
+    class Conditioned(Loader):
+        def train_dataloader(self):
+            return (Batch(batch.real, torch.ones(len(batch.real), *condition)) for batch in super().train_dataloader())
+
+    generator = Conditional(mlp.Generator(LATENT, (1, 4, 4), width=16, depth=1), LATENT)
+    discriminator = Conditional(mlp.Discriminator((1, 4, 4), width=16, depth=1), 16)
+    before = weights(generator.shift), weights(discriminator.shift)
+    gan = make_gan(generator=generator, discriminator=discriminator, accumulate_grad_batches=2, d_steps_per_g_step=2)
+    fit(gan, steps=1, loader=Conditioned)
+    assert not same(before[0], weights(generator.shift))
+    assert not same(before[1], weights(discriminator.shift))
+
+
 # ── what is coming, written as a person outside the package would ────────────────────────────────────────────────────────
 class Auxiliary(Regularizer):
     """AC-GAN's classifier on D's features (Odena et al. 2017): both players want the class to be read."""
@@ -326,16 +472,16 @@ class Path(Regularizer):
 
     def __init__(self, weight):
         super().__init__(weight, interval=2)
-        self.register_buffer("mean", torch.zeros(()))
+        self.mean = RunningMean(0.99)
 
     def generator(self, context):
-        z = context.z.detach().requires_grad_()
-        x = context.generator(z, context.condition)
+        mapping, synthesis = split_generator(context.generator)
+        w = mapping(context.z, context.condition).detach().requires_grad_()
+        x = synthesis(w, context.condition)
         noise = torch.randn_like(x) / x[0].numel() ** 0.5
-        (slope,) = torch.autograd.grad((x * noise).sum(), z, create_graph=True)
+        (slope,) = torch.autograd.grad((x * noise).sum(), w, create_graph=True)
         length = slope.norm(dim=1)
-        self.mean.lerp_(length.detach().mean(), 0.01)
-        return (length - self.mean).square()
+        return (length - self.mean.update(length)).square()
 
 
 class Clip(Regularizer):
@@ -351,7 +497,7 @@ class Clip(Regularizer):
             p.clamp_(-self.limit, self.limit)
 
 
-class Adaptive(nn.Module):
+class Adaptive(Augmentation):
     """ADA's heuristic (Karras et al. 2020b, section 3): flips more often the surer D is of real samples."""
 
     def __init__(self, step=0.05):
@@ -396,8 +542,8 @@ def test_a_penalty_of_the_generator_and_its_state():
     gan = make_gan(regularizers={"path": Path(1.0)})
     _, said = fit(gan, steps=3)
     assert ["regularizer/path/g" in terms for terms in said] == [True, False, True]
-    assert "regularizers.path.mean" in gan.state_dict()
-    assert gan.regularizers["path"].mean > 0
+    assert "regularizers.path.mean.value" in gan.state_dict()
+    assert gan.regularizers["path"].mean.value > 0
 
 
 def test_weights_are_clipped_after_every_d_step():

@@ -81,14 +81,16 @@ class Loader(pl.LightningDataModule):
         return torch.utils.data.DataLoader(stream, batch_size=None, num_workers=self.num_workers)
 
 
-def fit(gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callbacks=(), num_workers=0, **trainer):
+def fit(
+    gan, steps=4, n=8, shape=(1, 4, 4), num_classes=0, ckpt_path=None, callbacks=(), num_workers=0, loader=Loader, **trainer
+):
     """Train a small game; returns its trainer and what each iteration said."""
     terms = Terms()
     given = {"max_steps": steps, "accelerator": "cpu", "logger": False, "enable_checkpointing": False} | trainer
     trainer = pl.Trainer(
         enable_progress_bar=False, enable_model_summary=False, callbacks=[terms, *callbacks], max_epochs=-1, **given
     )
-    data = Loader(shape, num_classes, n * gan.batches_per_step, gan.seed, num_workers, gan.batches_per_step)
+    data = loader(shape, num_classes, n * gan.batches_per_step, gan.seed, num_workers, gan.batches_per_step)
     trainer.fit(gan, data, ckpt_path=ckpt_path, weights_only=True)
     return trainer, terms.steps
 

@@ -120,18 +120,20 @@ def build_optimizer(node: Plain, player: Player) -> PlayerOptimizer:
 def build_gan(plain: Plain) -> GAN:
     """Build the GAN with newly initialized networks."""
     networks = build_networks(plain)
-    gan: GAN = instantiate(
-        plain["gan"],
-        generator=networks.generator,
-        discriminator=networks.discriminator,
-        loss=instantiate(plain["loss"]),
-        regularizers=instantiate_group(plain["regularizer"]),
-        augmentation=build_augmentation(plain),
-        prior=build_prior(plain),
-        ema=instantiate(plain["ema"], generator=networks.generator),
-        optimizers={player: build_optimizer(plain["optimizer"], player) for player in PLAYERS},
-        seed=plain["seed"],
-    )
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive_seed(Purpose.HEAD, plain["seed"]))
+        gan: GAN = instantiate(
+            plain["gan"],
+            generator=networks.generator,
+            discriminator=networks.discriminator,
+            loss=instantiate(plain["loss"]),
+            regularizers=instantiate_group(plain["regularizer"]),
+            augmentation=build_augmentation(plain),
+            prior=build_prior(plain),
+            ema=instantiate(plain["ema"], generator=networks.generator),
+            optimizers={player: build_optimizer(plain["optimizer"], player) for player in PLAYERS},
+            seed=plain["seed"],
+        )
     return gan
 
 

@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig
 
 from gan_lightning.config.errors import UserError, one_line, suggest
-from gan_lightning.config.instantiate import build_augmentation, build_bare_trainer, build_data, build_metrics
+from gan_lightning.config.instantiate import build_augmentation, build_bare_trainer, build_data, build_metrics, build_prior
 from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.shape_checks import find_shape_mistakes
@@ -68,6 +68,8 @@ def preflight(plain: Plain) -> None:
     mistakes += [*_metric_mistakes(plain, metrics, data, sizes), *_callback_mistakes(plain, scores)]
     if why := build_augmentation(plain).incompatibility(plain["data"]["sample_shape"]):
         mistakes.append(f"augmentation: {why}; use augmentation=none")
+    if (dim := plain["gan"]["latent_dim"]) < (least := build_prior(plain).min_dim):
+        mistakes.append(f"gan.latent_dim: {dim} coordinates, but the codes of the prior need at least {least}")
     if plain["objective"] is not None and plain["objective"] not in scores:
         mistakes.append(f"objective: no metric gives {plain['objective']}; {suggest(plain['objective'], scores)}")
     mistakes += _class_mistakes(plain) or ([] if mistakes else find_shape_mistakes(plain, data))

@@ -11,6 +11,7 @@ from gan_lightning.config.optimizer_checks import MULTIPLIERS, lr_multipliers
 from gan_lightning.config.purity import CURE, random_operation
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.size_checks import find_size_mistakes
+from gan_lightning.config.term_checks import find_term_mistakes
 from gan_lightning.data.base import Data
 from gan_lightning.step.packing import pack_condition, pack_samples
 
@@ -36,6 +37,7 @@ def find_shape_mistakes(plain: Plain, data: Data) -> list[str]:
             return (
                 _generator_mistakes(networks, z, condition, shape)
                 or _discriminator_mistakes(networks, real, condition, packing)
+                or find_term_mistakes(plain, networks, z, real, condition)
                 or find_size_mistakes(
                     plain, networks, (z, condition), (pack_samples(real, packing), pack_condition(condition, packing))
                 )

@@ -27,8 +27,8 @@ def find_term_mistakes(
             outputs = discriminate.for_discriminator(*sides, condition)
             context = StepContext(networks.generator, discriminate, z, condition, *sides, *outputs)
             regularizer.discriminator(context)
-            outputs = discriminate.for_generator(real, fake, condition, loss.relativistic)
-            context = StepContext(networks.generator, discriminate, z, condition, real, fake, *outputs)
+            real_output, fake_output = discriminate.for_generator(real, fake, condition, loss.relativistic)
+            context = StepContext(networks.generator, discriminate, z, condition, real, fake, real_output, fake_output)
             regularizer.generator(context)
         except NotImplementedError:  # an operation that needs values
             continue

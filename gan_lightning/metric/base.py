@@ -34,9 +34,7 @@ class GenerativeMetric(Metric):
     min_samples: ClassVar[int] = 1  # generated samples that it needs
     min_reference: ClassVar[int] = 0  # reference samples that it needs
     uses_discriminator: ClassVar[bool] = False  # needs Reference.discriminator_function
-    uses_latents: ClassVar[bool] = (
-        False  # `update` gets `latents` too: z and the generator; real samples have none, so no floor
-    )
+    uses_latents: ClassVar[bool] = False  # `update` gets `latents` too, z and the generator; it has no floor
     feature: Feature  # the feature extractor; set only by metrics whose constructor has this parameter
     full_state_update = False
 

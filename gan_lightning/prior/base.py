@@ -7,6 +7,8 @@ from torch import Tensor
 class Prior:
     """Sample latents from a distribution on R^dim, and interpolate between two of them."""
 
+    min_dim: int = 1  # the smallest dim that a run may have
+
     def sample(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:  # -> (n, dim)
         """Return n latents on `device`; without a `generator`, from torch's default one."""
         raise NotImplementedError

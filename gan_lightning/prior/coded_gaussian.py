@@ -14,25 +14,23 @@ from gan_lightning.prior.base import Prior, slerp
 
 
 class CodedGaussian(Prior):
-    """Sample the first coordinates as codes, the rest from N(0, 1). Raises ValueError if z has too few coordinates."""
+    """Sample the first coordinates as codes, the rest from N(0, 1)."""
 
     def __init__(
         self, num_categories: Annotated[int, Field(ge=2)] = 10, num_continuous: Annotated[int, Field(ge=0)] = 0
     ) -> None:
         self.num_categories, self.num_continuous = num_categories, num_continuous
+        self.min_dim = num_categories + num_continuous
 
     def sample(self, n: int, dim: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
-        codes = self.num_categories + self.num_continuous
-        if dim < codes:
-            raise ValueError(f"gan.latent_dim={dim} has no room for {codes} codes")
         category = torch.randint(self.num_categories, (n,), device=device, generator=generator)
         continuous = 2 * torch.rand(n, self.num_continuous, device=device, generator=generator) - 1
-        noise = torch.randn(n, dim - codes, device=device, generator=generator)
-        return torch.cat([one_hot(category, self.num_categories).float(), continuous, noise], 1)
+        noise = torch.randn(n, max(dim - self.min_dim, 0), device=device, generator=generator)
+        return torch.cat([one_hot(category, self.num_categories).float(), continuous, noise], 1)[:, :dim]
 
     def interpolate(self, start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
         """Switch the category half-way, go straight along the continuous codes, and slerp the Gaussian coordinates."""
-        k, codes = self.num_categories, self.num_categories + self.num_continuous
+        k, codes = self.num_categories, self.min_dim
         category = torch.where(weight.unsqueeze(1) < 0.5, start[:, :k], end[:, :k])
         continuous = torch.lerp(start[:, k:codes], end[:, k:codes], weight.unsqueeze(1))
         noise = slerp(start[:, codes:], end[:, codes:], weight) if start.shape[1] > codes else start[:, codes:]

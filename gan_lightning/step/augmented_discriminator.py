@@ -1,11 +1,27 @@
 """The discriminator as the updates apply it: on augmented samples in fp32, some of them packed for each logit."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
 from torch import Tensor, nn
 
 from gan_lightning.step.packing import pack_condition, pack_samples
 from gan_lightning.step.types import Output
+
+
+class Augment(Protocol):
+    """Describe an augmentation: see `augmentation/base`."""
+
+    def __call__(self, x: Tensor) -> Tensor:  # (N, *sample_shape) -> (N, *sample_shape)
+        """Return the augmented samples."""
+        ...
+
+    def pair(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:  # (N, *sample_shape) each
+        """Return both sides of an update, augmented."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -13,7 +29,7 @@ class AugmentedDiscriminator:
     """Map N samples, and their conditions, to D's output on N / `packing` packed ones; samples and output are fp32."""
 
     discriminator: nn.Module
-    augmentation: nn.Module
+    augmentation: Augment
     packing: int
 
     def __call__(self, x: Tensor, condition: Tensor | None) -> Output:  # (N, *sample_shape), (N, …) -> logits (N / packing,)
@@ -24,3 +40,21 @@ class AugmentedDiscriminator:
         """Return D's output on samples as they are, for terms that augment them in a way of their own."""
         output: Output = self.discriminator(pack_samples(x.float(), self.packing), pack_condition(condition, self.packing))
         return output.float()
+
+    def for_discriminator(
+        self, real: Tensor, fake: Tensor, condition: Tensor | None
+    ) -> tuple[Output, Output]:  # (N, *sample_shape) twice, (N, …) -> logits (N / packing,) each
+        """Return the outputs on real and fake samples in D's update."""
+        real, fake = self.augmentation.pair(real.float(), fake.float())
+        return self.unaugmented(real, condition), self.unaugmented(fake, condition)
+
+    def for_generator(
+        self, real: Tensor, fake: Tensor, condition: Tensor | None, relativistic: bool
+    ) -> tuple[Output | None, Output]:  # (N, *sample_shape) twice, (N, …) -> logits (N / packing,) each
+        """Return the outputs in G's update: on real samples without a gradient, and only for a relativistic loss."""
+        if not relativistic:
+            return None, self(fake, condition)
+        real, fake = self.augmentation.pair(real.float(), fake.float())
+        with torch.no_grad():
+            real_output = self.unaugmented(real, condition)
+        return real_output, self.unaugmented(fake, condition)

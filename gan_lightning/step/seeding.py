@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     SCORE = 6  # the z of the metrics during training
     REPORT = 7  # the z of `gan-evaluate`
     SELECTION = 8  # which real samples are used where not all are
+    HEAD = 9  # initial weights of the regularizers' heads
 
 
 def derive_seed(purpose: Purpose, seed: int, step: int = 0, rank: int = 0) -> int:

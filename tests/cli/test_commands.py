@@ -352,9 +352,9 @@ def test_export_to_onnx(command, trained, tmp_path):
     assert done.code == 0, done.err
     assert "onnxruntime and torch agree to" in done.out
     session = InferenceSession(str(tmp_path / "g.onnx"))
-    assert [i.name for i in session.get_inputs()] == ["z", "labels"]
+    assert [i.name for i in session.get_inputs()] == ["z", "condition"]
     z = torch.randn(5, 32, generator=torch.Generator().manual_seed(1)).numpy()
-    (samples,) = session.run(None, {"z": z, "labels": np.arange(5)})
+    (samples,) = session.run(None, {"z": z, "condition": np.arange(5)})
     assert samples.shape == (5, 1, 8, 8)
 
 

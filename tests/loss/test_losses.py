@@ -12,8 +12,13 @@ from gan_lightning import loss as room
 from gan_lightning.config.compose import config_dir
 from gan_lightning.config.instantiate import instantiate
 from gan_lightning.loss.base import AdversarialLoss
+from gan_lightning.loss.dual_contrastive import DualContrastive
 from gan_lightning.loss.minimax import Minimax
 from gan_lightning.loss.non_saturating import NonSaturating
+from gan_lightning.loss.relativistic import Relativistic
+from gan_lightning.loss.top_k import TopK
+from gan_lightning.step.progress import Progress
+from gan_lightning.step.schedule import Linear
 
 REAL, FAKE = [0.0, 2.0, -1.0], [1.0, -0.5, 0.0]
 
@@ -28,6 +33,7 @@ NUMBERS = {
     "non_saturating": ([2.006409, 0.601005, 2.006409], [0.313262, 0.974077, 0.693147]),
     "relativistic": ([1.313262, 0.078890, 1.313262], [0.313262, 2.578890, 0.313262]),
     "relativistic_average": ([1.860985, 0.509201, 1.978070], [1.027652, 3.175868, 1.144737]),  # means 1/3 and 1/6
+    "top_k": ([2.006409, 0.601005, 2.006409], [0.313262, 0.974077, 0.693147]),  # at the beginning: the loss inside
     "wasserstein": ([1.0, -2.5, 1.0], [-1.0, 0.5, 0.0]),
 }
 
@@ -122,6 +128,30 @@ def test_the_saturating_gradient_vanishes_where_d_rejects():
     torch.testing.assert_close(non_saturating, -torch.sigmoid(-fake))
     assert minimax[0].abs() < 5e-5
     assert non_saturating[0].abs() > 0.9999
+
+
+def test_top_k_by_hand():
+    """G's terms of the two highest of four logits, times 4 / 2; D's are those of the loss inside."""
+    loss, fake = TopK(NonSaturating(), Linear(final=0.0)), logits([1.0, -0.5, 0.0, 2.0])
+    loss.advance(Progress(80, 100))  # a fifth is less than the minimum
+    assert loss.share == 0.5
+    torch.testing.assert_close(loss.generator(None, fake), tensor([0.626523, 0.0, 0.0, 0.253856]), rtol=0, atol=1e-5)
+    assert torch.equal(slopes(loss.generator(None, fake), fake)[0] == 0, tensor([False, True, True, False]))
+    torch.testing.assert_close(loss.discriminator(fake, fake), NonSaturating().discriminator(fake, fake))
+    loss.advance(Progress(30, 100))  # 2.8 of 4
+    assert (loss.generator(None, fake) > 0).sum() == 3
+    torch.testing.assert_close(loss.generator(None, fake).mean() * 3, NonSaturating().generator(None, fake)[[0, 2, 3]].sum())
+
+
+def test_top_k_of_a_relativistic_loss_is_relativistic():
+    assert TopK(Relativistic(), Linear()).relativistic
+    assert not TopK(NonSaturating(), Linear()).relativistic
+
+
+def test_the_dual_contrastive_loss_is_zero_sum_and_counts_all_samples():
+    loss, real, fake = DualContrastive(), tensor(REAL), tensor(FAKE)
+    torch.testing.assert_close(loss.generator(real, fake), -loss.discriminator(real, fake))
+    assert not torch.allclose(loss.discriminator(real, fake)[:2], loss.discriminator(real[:2], fake[:2]))
 
 
 def test_smoothing_by_hand():

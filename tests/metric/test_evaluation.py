@@ -24,6 +24,10 @@ from gan_lightning.step.seeding import Purpose
 DIGITS = Digits(sample_shape=(1, 8, 8), num_classes=10)
 
 
+def none(start, n):
+    """The conditions of unconditional data."""
+
+
 class Heard(GenerativeMetric):
     """Keeps all that it hears."""
 
@@ -53,7 +57,7 @@ def convolutional():
 
 
 def test_a_sample_is_a_function_of_its_place():
-    source = GeneratedSamples(make_gan((2,)), 0, seed=3)
+    source = GeneratedSamples(make_gan((2,)), none, seed=3)
     whole = source.part(0, 300).real
     # not bit for bit: another batch size may take another matmul kernel
     torch.testing.assert_close(torch.cat([source.part(0, 77).real, source.part(77, 223).real]), whole)
@@ -64,7 +68,7 @@ def test_a_sample_is_a_function_of_its_place():
 def test_seed_and_purpose_tell_samples_apart():
     gan = make_gan((2,))
     sets = [
-        GeneratedSamples(gan, 0, seed, purpose).part(0, 50).real
+        GeneratedSamples(gan, none, seed, purpose).part(0, 50).real
         for seed in (0, 1)
         for purpose in (Purpose.SCORE, Purpose.REPORT)
     ]
@@ -72,9 +76,9 @@ def test_seed_and_purpose_tell_samples_apart():
 
 
 def test_classes_are_asked_for_in_turn():
-    labels = GeneratedSamples(convolutional(), 10, 0).part(7, 25).condition
+    labels = GeneratedSamples(convolutional(), DIGITS.conditions, 0).part(7, 25).condition
     assert labels.tolist() == [(7 + i) % 10 for i in range(25)]
-    assert GeneratedSamples(make_gan((2,)), 0, 0).part(0, 5).condition is None
+    assert GeneratedSamples(make_gan((2,)), none, 0).part(0, 5).condition is None
 
 
 def test_average_or_own_weights_running_or_batch_statistics():
@@ -83,7 +87,7 @@ def test_average_or_own_weights_running_or_batch_statistics():
         gan.generator.layers[-1].bias += 1
     before = {k: v.clone() for k, v in gan.state_dict().items()}
     ways = [("ema", "running"), ("raw", "running"), ("ema", "batch"), ("raw", "batch")]
-    found = [GeneratedSamples(gan, 10, 0, weights=w, batch_norm=b).part(0, 50).real for w, b in ways]
+    found = [GeneratedSamples(gan, DIGITS.conditions, 0, weights=w, batch_norm=b).part(0, 50).real for w, b in ways]
     assert len({round(float(x.sum()), 3) for x in found}) == 4
     assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items())
     assert batch_norm_layers(gan.generator)
@@ -112,7 +116,7 @@ def test_the_discriminator_of_packs_gives_a_word_for_each_pack():
 @pytest.mark.parametrize("counts", [(1,), (499,), (500, 1300), (1201, 7)])
 def test_every_score_hears_as_many_as_it_wants(counts):
     scores = {str(n): Heard(n) for n in counts}
-    source = GeneratedSamples(make_gan((2,)), 0, 0)
+    source = GeneratedSamples(make_gan((2,)), none, 0)
     assert evaluate_metrics(scores, source) == {f"heard{n}": n for n in counts}
     for n, score in zip(counts, scores.values(), strict=True):
         torch.testing.assert_close(torch.cat(score.samples), source.part(0, n).real)
@@ -124,7 +128,7 @@ def test_where_fewer_samples_are_held_all_are_heard():
     assert evaluate_metrics({"heard": heard}, DIGITS.splits.test) == {"heard1000": 300}
     assert torch.equal(torch.cat(heard.labels), DIGITS.splits.test.labels)
     assert samples_used({"heard": heard, "few": Heard(7)}, DIGITS.splits.test) == {"heard": 300, "few": 7}
-    assert samples_used({"heard": heard}, GeneratedSamples(make_gan((2,)), 0, 0)) == {"heard": 1000}
+    assert samples_used({"heard": heard}, GeneratedSamples(make_gan((2,)), none, 0)) == {"heard": 1000}
 
 
 def test_the_floor_is_of_training_samples_or_of_held_out_ones():
@@ -142,6 +146,6 @@ def test_training_and_report_measure_alike():
     ring = Ring(sample_shape=(2,), num_classes=0)
     score = Distance(800)
     score.set_reference(Reference(ring, "validation"))
-    source = GeneratedSamples(make_gan((2,)), 0, 0)
+    source = GeneratedSamples(make_gan((2,)), none, 0)
     expected = torch.cdist(source.part(0, 800).real.double(), ring.modes.double()).amin(1).mean()
     assert evaluate_metrics({"distance": score}, source)["distance"] == pytest.approx(float(expected), abs=1e-9)

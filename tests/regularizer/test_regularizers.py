@@ -8,14 +8,18 @@ from tiny_gan import fit, make_gan
 from torch import nn, tensor
 
 from gan_lightning import regularizer as room
+from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.config.compose import config_dir
 from gan_lightning.config.instantiate import instantiate
 from gan_lightning.regularizer.base import Regularizer
+from gan_lightning.regularizer.consistency import Consistency
 from gan_lightning.regularizer.dragan import DRAGAN
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
+from gan_lightning.regularizer.lecam import LeCam
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.regularizer.r2 import R2
 from gan_lightning.regularizer.weight_clip import WeightClip
+from gan_lightning.step.progress import Progress
 from gan_lightning.step.schedule import Ramp
 from gan_lightning.step.types import Batch, Output
 
@@ -44,6 +48,13 @@ class Quadratic(nn.Module):
         return Output(self.weight * x.flatten(1).square().sum(1) / 2)
 
 
+class Halve(Augmentation):
+    """x / 2."""
+
+    def forward(self, x):
+        return x / 2
+
+
 # class → regularizer, D, its term for REAL and FAKE, and d mean(term) / d D's weight
 CASES = {
     "R1": [
@@ -65,11 +76,19 @@ CASES = {
         (DRAGAN, Linear(0.3, 0.4), [0.25, 0.25, 0.25], [-0.6, -0.8]),
         (lambda: DRAGAN(spread=1e-7), Quadratic(), [1.527864, 4.0, 1.527864], None),  # (|real| − 1)²
     ],
+    "LeCam": [  # logits 11.7, 12.7, −9.3 and 6.7, 7.7, −15.3; both means are still 0
+        (LeCam, Linear(3.0, 4.0), [181.78, 220.58, 320.58], [34.266667, 93.133333]),
+    ],
+    "Consistency": [  # (w · x / 2)² of real samples, and of fakes too
+        (lambda: Consistency(Halve()), Linear(3.0, 4.0), [30.25, 36.0, 25.0], [31 / 6, 68 / 6]),
+        (lambda: Consistency(Halve(), balanced=True), Linear(3.0, 4.0), [39.25, 48.25, 89.0], None),
+    ],
 }
-NO_TERM = {"WeightClip"}  # regularizers that change weights only
+OTHERS = {"WeightClip", "Orthogonal", "PathLength", "FeatureMatching", "AuxiliaryClassifier", "Info"}  # test_generator_terms.py
 
 FILES = {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted((config_dir() / "regularizer").glob("*.yaml"))}
 OPTIONS = {name: node for name, node in FILES.items() if any("_target_" in inner for inner in node.values())}
+PARTICULAR = ("auxiliary_classifier", "info", "consistency")
 every = pytest.mark.parametrize("name", OPTIONS)
 closed = pytest.mark.parametrize(
     ("regularizer", "discriminator", "expected", "slope"),
@@ -109,7 +128,7 @@ def test_an_option_without_a_class_is_empty_or_builds_on_others():
 @pytest.mark.parametrize("cls", sorted(classes(room, Regularizer)))
 def test_every_class_has_a_closed_form(cls):
     name = cls.rpartition(".")[2]
-    assert CASES.get(name) or name in NO_TERM, f"{cls} has no closed form: add a row for it to CASES in {__file__}"
+    assert CASES.get(name) or name in OTHERS, f"{cls} has no closed form: add a row for it to CASES in {__file__}"
 
 
 @closed
@@ -197,11 +216,13 @@ def test_a_pack_of_slope_1_has_no_penalty():
 @pytest.mark.parametrize("shape", [(6,), (2, 8), (3, 4, 6)], ids=["points", "signals", "images"])
 @pytest.mark.parametrize("packing", [1, 2])
 def test_every_regularizer_plays(name, shape, packing):
+    if name in PARTICULAR:
+        pytest.skip("needs classes, codes or images: tests/regularizer/test_generator_terms.py")
     gan = make_gan(shape, regularizers={name: instantiate(OPTIONS[name][name])}, packing=packing)
     _, said = fit(gan, steps=1, shape=shape)
     terms = {key: term for key, term in said[0].items() if key.startswith(f"regularizer/{name}/")}
     assert terms.keys() <= {f"regularizer/{name}/d", f"regularizer/{name}/g"}
-    assert all(len(term) in (8, 8 // packing) and term.isfinite().all() for term in terms.values())
+    assert all(len(term) in (1, 4, 8) and term.isfinite().all() for term in terms.values())
     assert all(p.isfinite().all() for p in gan.parameters())
 
 
@@ -234,7 +255,7 @@ def test_scale_is_weight_times_interval_times_schedule():
     assert R1(0.5, interval=4).scale == 2
     ramp = R1(0.5, interval=4, schedule=Ramp(start=0.25, warmup_fraction=0.5))
     for progress, expected in ((0.0, 0.5), (0.25, 1.25), (0.5, 2.0), (1.0, 2.0)):
-        ramp.advance(progress)
+        ramp.advance(Progress(round(100 * progress), 100))
         assert ramp.scale == pytest.approx(expected)
 
 

@@ -5,6 +5,8 @@ import torch
 from torch import nn
 
 from gan_lightning.step.ema import EMA
+from gan_lightning.step.progress import Progress
+from gan_lightning.step.schedule import Ramp
 
 
 class Network(nn.Module):
@@ -24,7 +26,7 @@ def average(ema, network, weights):
     found = []
     for step, weight in enumerate(weights):
         network.weight.data.fill_(weight)
-        ema.advance(step)
+        ema.advance(Progress(step, 10**6))
         ema.update(network)
         found.append(ema.average.weight.item())
     return found
@@ -61,9 +63,9 @@ def test_the_recursion_over_a_long_run():
 def test_the_weight_is_a_function_of_the_step_alone(decay, step, weight):
     ema = EMA(Network(), decay)
     for _ in range(2):
-        ema.advance(step)
+        ema.advance(Progress(step, 10**6))
         assert ema.weight == pytest.approx(weight, rel=1e-6)
-        ema.advance(10**6)
+        ema.advance(Progress(10**6, 10**6))
 
 
 def test_a_constant_stays_what_it_is():
@@ -75,7 +77,7 @@ def test_buffers_are_copied():
     network = Network()
     ema = EMA(network, decay=0.9)
     network(torch.tensor([[1.0], [5.0]]))
-    ema.advance(100)
+    ema.advance(Progress(100, 1000))
     ema.update(network)
     assert torch.equal(ema.average.norm.running_mean, network.norm.running_mean)
     assert torch.equal(ema.average.norm.running_var, network.norm.running_var)
@@ -115,7 +117,7 @@ def test_it_has_no_gradient():
     ema = EMA(network, decay=0.5)
     assert all(not p.requires_grad for p in ema.parameters())
     assert all(p.requires_grad for p in network.parameters())
-    ema.advance(0)
+    ema.advance(Progress(0, 1000))
     ema.update(network)
     assert ema.average.weight.grad_fn is None
     assert not ema.average(torch.ones(2, 1)).requires_grad
@@ -130,6 +132,14 @@ def test_the_generator_is_not_moved():
     network = Network(1.5)
     ema = EMA(network, decay=0.5)
     ema.average.weight.fill_(-1)
-    ema.advance(50)
+    ema.advance(Progress(50, 1000))
     ema.update(network)
     assert network.weight == 1.5
+
+
+@pytest.mark.parametrize(("step", "decay"), [(0, 0.0), (25, 0.5), (50, 2**-0.5), (75, 2**-0.5)])
+def test_a_schedule_multiplies_the_half_life_by_hand(step, decay):
+    """The half-life of 2^(−1/2) is 2 steps: none of it, 1 step, then all of it."""
+    ema = EMA(Network(), decay=2**-0.5, warm_up=False, schedule=Ramp(warmup_fraction=0.5))
+    ema.advance(Progress(step, 100))
+    assert ema.weight == pytest.approx(1 - decay, rel=1e-6)

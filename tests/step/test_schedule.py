@@ -7,7 +7,7 @@ import yaml
 
 from gan_lightning.config.compose import config_dir
 from gan_lightning.step import schedule
-from gan_lightning.step.schedule import Constant, Cosine, Geometric, Ramp, Schedule
+from gan_lightning.step.schedule import Constant, Cosine, Geometric, Linear, Ramp, Schedule
 
 OPTIONS = [yaml.safe_load(path.read_text()) for path in sorted((config_dir() / "optimizer/schedule").glob("*.yaml"))]
 CLASSES = {c for c in vars(schedule).values() if isinstance(c, type) and issubclass(c, Schedule) and c is not Schedule}
@@ -17,6 +17,10 @@ FACTORS = [
     (Constant(), {0: 1, 0.3: 1, 1: 1, 2: 1}),
     (Cosine(), {0: 1, 0.25: (2 + math.sqrt(2)) / 4, 1 / 3: 0.75, 0.5: 0.5, 2 / 3: 0.25, 1: 0, 1.5: 0}),
     (Cosine(final=0.2), {0: 1, 1 / 3: 0.8, 0.5: 0.6, 1: 0.2, 3: 0.2}),
+    (Cosine(start=0.0, final=1.0, decay_fraction=0.5), {0: 0, 1 / 6: 0.25, 0.25: 0.5, 0.5: 1, 1: 1}),
+    (Cosine(final=1.1), {0: 1, 0.5: 1.05, 1: 1.1}),
+    (Linear(), {0: 1, 0.25: 0.75, 1: 0, 2: 0}),
+    (Linear(final=0.2, decay_fraction=0.5), {0: 1, 0.25: 0.6, 0.5: 0.2, 1: 0.2}),
     (Geometric(final=0.01), {0: 1, 0.25: math.sqrt(0.1), 0.5: 0.1, 1: 0.01, 2: 0.01}),
     (Geometric(final=0.1, decay_fraction=0.8), {0: 1, 0.4: math.sqrt(0.1), 0.8: 0.1, 0.9: 0.1, 1: 0.1}),
     (Geometric(final=4.0), {0: 1, 0.5: 2, 1: 4}),

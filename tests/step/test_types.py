@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lightning.step.types import Batch, Output, StepContext
+from gan_lightning.step.types import Batch, Output, StepContext, per_sample
 
 
 def judge(x, labels=None):
@@ -74,3 +74,29 @@ def test_gradients_are_computed_once(monkeypatch):
     held = turn(torch.randn(4, 2).requires_grad_(), torch.randn(4, 2).requires_grad_())
     assert held.input_gradients is held.input_gradients
     assert len(calls) == 1
+
+
+def test_one_number_per_sample():
+    assert per_sample(torch.tensor([1.0, 2.0])).tolist() == [1, 2]
+    assert per_sample(torch.tensor([[1.0, 3.0], [5.0, 6.0]])).tolist() == [2, 5.5]
+    assert per_sample(torch.ones(2, 3, 4)).tolist() == [1, 1]
+    assert per_sample(torch.tensor(7.0)).tolist() == [7]
+
+
+def test_an_output_in_fp32_keeps_all_of_it():
+    half = torch.ones(2, 3, dtype=torch.bfloat16)
+    output = Output(half, half, (half, half)).float()
+    assert [x.dtype for x in (output.logits, output.features, *output.maps)] == [torch.float32] * 4
+    assert output.mean_logits.tolist() == [1, 1]
+    assert Output(half[:, 0]).float().features is None
+
+
+def test_gradients_of_several_logits_are_those_of_their_mean():
+    """Logits x₁ and 3 x₂ of each sample: their mean has the gradient (1/2, 3/2)."""
+    real, fake = torch.randn(4, 2).requires_grad_(), torch.randn(4, 2)
+    weight = torch.tensor([1.0, 3.0])
+    context = StepContext(
+        nn.Identity(), judge, torch.zeros(4, 1), None, real, fake, Output(real * weight), Output(fake * weight)
+    )
+    assert torch.equal(context.input_gradients["real"], torch.tensor([0.5, 1.5]).expand(4, 2))
+    assert context.flat_input_gradients["real"].shape == (4, 2)

@@ -67,9 +67,10 @@ def test_the_next_samples_remove_what_a_killed_process_left(killed, tmp_path):
     import torch
 
     from gan_lightning.cli.sample import write_samples
+    from gan_lightning.data.digits import Digits
 
     living = copied(killed, tmp_path)
-    write_samples(torch.zeros(2, 1, 8, 8), 1, tmp_path, folder=True)
+    write_samples(Digits(sample_shape=(1, 8, 8), num_classes=10), torch.zeros(2, 1, 8, 8), 1, tmp_path, folder=True)
     assert list(tmp_path.glob(".*.tmp")) == [living]
 
 
