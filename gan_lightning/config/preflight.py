@@ -53,7 +53,7 @@ def preflight(plain: Plain) -> None:
     mistakes = [*_trainer_mistakes(plain), *_batch_mistakes(plain)]
     try:
         data = build_data(plain)
-        sizes = data.count()
+        sizes = data.sizes()
     except DataError as error:
         raise UserError(*mistakes, *error.lines) from error
     except Exception as error:  # a user's own data set may fail in any way

@@ -17,7 +17,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gan_lightning.data.fingerprint import Fingerprint
+from gan_lightning.data.mirror import Mirrored
 from gan_lightning.data.stream import Source, Stream
+from gan_lightning.data.subset import Subset
 from gan_lightning.step.types import Batch, Count, NumClasses, Shape
 from gan_lightning.storage.printable import printable
 
@@ -94,7 +96,8 @@ class Data(pl.LightningDataModule):
     """Define the data of a run: subclasses override `count`, which must be cheap, and `load`.
 
     `batch_size` is the number of samples of one discriminator update in one process. A loader's batch holds
-    `batches_per_step` times as many: all that one iteration needs.
+    `batches_per_step` times as many: all that one iteration needs. `train_samples` limits the training split to a part of it,
+    and `mirror` flips half of the images in training. Raises DataError for samples that can't be mirrored.
     """
 
     def __init__(
@@ -105,8 +108,13 @@ class Data(pl.LightningDataModule):
         num_workers: NumWorkers = 0,
         seed: Seed = 0,
         batches_per_step: Count = 1,
+        train_samples: Count | None = None,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
+        if mirror and len(sample_shape) != 3:
+            raise DataError(f"data.mirror: images are mirrored, not samples of shape {list(sample_shape)}; use false")
+        self.train_samples, self.mirror = train_samples, mirror
         self.sample_shape, self.num_classes = tuple(sample_shape), num_classes
         self.batch_size, self.num_workers, self.seed, self.batches_per_step = batch_size, num_workers, seed, batches_per_step
         self._splits: Splits | None = None
@@ -121,6 +129,16 @@ class Data(pl.LightningDataModule):
     @abstractmethod
     def load(self) -> Splits:
         """Read the data; called once per process. Raises DataError."""
+
+    def sizes(self) -> SplitSizes | None:
+        """Return the number of samples in each split as they are used; None: endless. Raises DataError."""
+        sizes = self.count()
+        if self.train_samples is None:
+            return sizes
+        if sizes is None or sizes.train < self.train_samples:
+            have = "the data are drawn without end" if sizes is None else f"the training split has {sizes.train}"
+            raise DataError(f"data.train_samples: {self.train_samples} samples can't be chosen, {have}; use null for all")
+        return sizes._replace(train=self.train_samples)
 
     def conditions(self, start: int, n: int) -> Tensor | None:  # -> (n, …)
         """Return the conditions of generated samples start … start + n − 1, on the CPU; None: unconditional.
@@ -157,7 +175,9 @@ class Data(pl.LightningDataModule):
     def splits(self) -> Splits:
         """Return the three splits, loaded at the first access. Raises DataError."""
         if self._splits is None:
-            self._splits = self.load()
+            splits = self.load()
+            train = splits.train if self.train_samples is None else Subset(splits.train, self.train_samples)
+            self._splits = splits._replace(train=train)
         return self._splits
 
     def setup(self, stage: str) -> None:
@@ -168,8 +188,9 @@ class Data(pl.LightningDataModule):
         """Return the endless stream from the trainer's current step on, so that a resumed run restores no loader state."""
         trainer = self.trainer
         assert trainer is not None
+        source = Mirrored(self.splits.train) if self.mirror else self.splits.train
         stream = Stream(
-            self.splits.train,
+            source,
             size=self.batch_size * self.batches_per_step,
             seed=self.seed,
             start=trainer.global_step,

@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     REPORT = 7  # the z of `gan-evaluate`
     SELECTION = 8  # which real samples are used where not all are
     HEAD = 9  # initial weights of the regularizers' heads
+    MIRROR = 10  # which real images are flipped
 
 
 def derive_seed(purpose: Purpose, seed: int, step: int = 0, rank: int = 0) -> int:
