@@ -36,7 +36,9 @@ def find_optimizer_mistakes(plain: Plain) -> Iterator[str]:
         if not isinstance(own, dict) or not all(isinstance(entries, dict) for entries in own.values()):
             yield f"optimizer.{group}: {json.dumps(own)} should have a mapping for each player"
             return
-        yield from (f"optimizer.{group}.{key}: no such player; {suggest(key, PLAYERS)}" for key in own if key not in PLAYERS)
+        for key in own.keys() - set(PLAYERS):
+            place = f"{group}.{key}" if group == "lr_multipliers" else f"{group}.{key}.{next(iter(own[key]), '')}._target_"
+            yield f"optimizer.{place}: {key} is no player; {suggest(key, PLAYERS)}"
     for player in PLAYERS:
         settings = scheduled_settings(node.get(player))
         for name in node.get("schedules", {}).get(player, {}):
@@ -56,5 +58,5 @@ def scheduled_settings(node: Any) -> list[str]:
         parameters = constructor_parameters(import_object(node["_target_"]))
     except Exception:  # another line says what is wrong with the node
         return []
-    numbers = [name for name, p in parameters.items() if isinstance(p.default, float) or name == "lr"]
+    numbers = [name for name, p in parameters.items() if type(p.default) in (int, float) or name == "lr"]
     return numbers + (list(BETAS) if "betas" in parameters else [])

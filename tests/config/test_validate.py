@@ -29,6 +29,8 @@ def mistakes(composer, line):
     return []
 
 
+MULTIPLIERS, SCHEDULES = "+optimizer.lr_multipliers", "+optimizer/schedule@optimizer.schedules"
+
 REFUSED = {
     # a key that nothing reads, typed plainly or with a plus
     "model.widht=3": "model.widht: no such key; did you mean model.width?",
@@ -71,6 +73,17 @@ REFUSED = {
     "regularizer.r1.schedule.final=-2": "regularizer.r1.schedule.final: -2 should be greater than 0",
     "ema.decay=2": "ema.decay: 2 should be less than 1",
     "gan.latent_dim=0": "gan.latent_dim: 0 should be",
+    f"{MULTIPLIERS}.discriminator.layers=-1": "optimizer.lr_multipliers.discriminator.layers: -1 should be a number",
+    f"{MULTIPLIERS}.discriminator.layers=slow": 'optimizer.lr_multipliers.discriminator.layers: "slow" should be a number',
+    f"{MULTIPLIERS}.critic.layers=1": "optimizer.lr_multipliers.critic: critic is no player; allowed: discriminator, gen",
+    f"{MULTIPLIERS}.generator.strat=1": "optimizer.lr_multipliers.generator.strat: no parameter's name begins so; did you",
+    f"{MULTIPLIERS}.discriminator.layers.9=0": (
+        "optimizer.lr_multipliers.discriminator.layers.9: no parameter's name begins so; did you mean layers.4?"
+    ),
+    f"{SCHEDULES}.generator.lrr=linear": "optimizer.schedules.generator.lrr: the optimizer has no such number; did you",
+    f"optimizer=sgd {SCHEDULES}.generator.beta2=linear": "optimizer.schedules.generator.beta2: the optimizer has no such",
+    f"{SCHEDULES}.generatr.lr=linear": "optimizer.schedules.generatr.lr._target_: generatr is no player; did you",
+    "+optimizer.schedules=3": "optimizer.schedules: 3 should have a mapping for each player",
     "gan.d_steps_per_g_step=0": "gan.d_steps_per_g_step: 0 should be",
     "trainer.max_steps=0": "trainer.max_steps: 0 should be a number of generator updates",
     "checkpoint.every_n_steps=0": "checkpoint.every_n_steps: 0 should be",
@@ -169,6 +182,13 @@ RUNS = [
     "optimizer.discriminator.lr=0.002",
     "model.generator.width=8",
     "model.num_classes=0 gan.packing=2 metric=none",
+    "gan.packing=2",
+    "model.generator.num_classes=0 metric=none",
+    "model.discriminator.num_classes=0",
+    "gan.fresh_real=true",
+    f"{SCHEDULES}.generator.beta2=cosine {SCHEDULES}.discriminator.weight_decay=linear",
+    f"{MULTIPLIERS}.generator.start=0.01 {MULTIPLIERS}.discriminator.layers.0=0",
+    "+ema.schedule._target_=gan_lightning.step.schedule.Ramp",
     "model=mlp data=ring metric=none prior=sphere",
     "model=dcgan data.sample_shape=[1,32,32] loss=hinge",
     "name=1",

@@ -125,7 +125,7 @@ def test_shapes_and_range(name, shape, classes):
         output = discriminator(x, labels)
         assert output.logits.shape == (N,)
         assert output.features.shape == (N, discriminator.num_features)
-    assert all(t.dtype == torch.float32 and t.isfinite().all() for t in (fake, *output))
+    assert all(t.dtype == torch.float32 and t.isfinite().all() for t in (fake, output.logits, output.features, *output.maps))
 
 
 @every
