@@ -30,7 +30,7 @@ complete by test. A source is a key of [references.bib](references.bib), which h
 
 def citation_key(match: re.Match[str]) -> str:
     """Return the key of a citation's BibTeX entry: in ASCII, such as arjovskybottou2017 for Arjovsky & Bottou 2017."""
-    names = "".join(part for part in match.groups() if part).lower().replace("ı", "i")
+    names = "".join(part for part in match.groups() if part).lower().replace("ı", "i").replace("ø", "o")
     return re.sub(r"\W", "", unicodedata.normalize("NFKD", names).encode("ascii", "ignore").decode())
 
 

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "gan_lightning"
 FLOORS = [  # from the bottom; a folder may import itself and the floors below it
     {"step", "storage"},
-    {"loss", "augmentation", "prior", "regularizer", "model.layer"},
+    {"loss", "augmentation", "prior", "model.layer"},
+    {"regularizer"},
     {"gan", "model", "data"},
     {"metric.feature"},
     {"metric"},

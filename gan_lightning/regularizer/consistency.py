@@ -29,6 +29,7 @@ class Consistency(Regularizer):
         self.transform, self.balanced = transform, balanced
 
     def discriminator(self, context: StepContext) -> Tensor:  # -> (N / packing, …)
+        """Return the squared changes. Raises ValueError for samples that the transform can't change."""
         if why := self.transform.incompatibility(context.real.shape[1:]):
             raise ValueError(f"its transform {why}")
         sides = [context.real, context.fake] if self.balanced else [context.real]
