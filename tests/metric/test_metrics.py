@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from discovery import classes
+from torch.nn.functional import one_hot
 from waiting import HANG
 
 from gan_lightning import metric as room
@@ -28,6 +29,7 @@ from gan_lightning.metric.feature.digits import Digits as DigitsFeature
 from gan_lightning.metric.feature.raw import Raw
 from gan_lightning.metric.mode_coverage import ModeCoverage, compare_radii
 from gan_lightning.metric.reference import Reference
+from gan_lightning.step.latents import Latents
 
 PLANE = {"sample_shape": (2,), "num_classes": 0}
 DIGITS, BLANK = Digits(sample_shape=(1, 8, 8), num_classes=10), Digits(sample_shape=(1, 8, 8), num_classes=0)
@@ -37,6 +39,7 @@ READER = DigitsFeature()
 SCORED = {
     "class_accuracy": (DIGITS, READER),
     "class_accuracy_digits": (DIGITS, READER),
+    "code_purity": (DIGITS, READER),
     "distance": (RING, None),
     "equilibrium": (DIGITS, None),
     "factor_coverage": (DIGITS, READER),
@@ -69,8 +72,9 @@ def made(name):
     """The score of an option, not yet bound, and the data that it is tried on."""
     assert name in SCORED, f"conf/metric/{name}.yaml is tried on no data: add a row for it to SCORED in {__file__}"
     data, feature = SCORED[name]
+    node = {key: 10 if str(value).startswith("${") else value for key, value in OPTIONS[name].items()}
     takes = "feature" in constructor_parameters(import_object(OPTIONS[name]["_target_"]))
-    return instantiate(OPTIONS[name], **({"feature": feature} if takes else {})), data
+    return instantiate(node, **({"feature": feature} if takes else {})), data
 
 
 def ready(name):
@@ -82,7 +86,8 @@ def scored(score, samples, labels=None, parts=1):
     """What the score says of these samples, heard in so many parts."""
     told = [None] * parts if labels is None else labels.chunk(parts)
     for part, own in zip(samples.chunk(parts), told, strict=True):
-        score.update(part, own)
+        codes = torch.arange(len(part)) % 10 if own is None else own
+        score.update(part, own, **({"latents": Latents(one_hot(codes, 10).float(), None)} if score.uses_latents else {}))
     return {key: float(value) for key, value in score.compute().items()}
 
 
@@ -204,6 +209,8 @@ def everything():
     found = {}
     for name in OPTIONS:
         score, data = ready(name)
+        if score.uses_latents:  # stored samples have none
+            continue
         samples, labels = real(data, 1201)
         source = Store(samples.numpy(), None if labels is None else labels.numpy())
         for n in (1201, 7):
