@@ -13,15 +13,23 @@ import torch
 from omegaconf import DictConfig
 
 from gan_lightning.config.errors import UserError, one_line, suggest
-from gan_lightning.config.instantiate import build_augmentation, build_bare_trainer, build_data, build_metrics, build_prior
+from gan_lightning.config.instantiate import (
+    build_augmentation,
+    build_bare_trainer,
+    build_data,
+    build_metrics,
+    build_optimizer,
+    build_prior,
+)
 from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.shape_checks import find_shape_mistakes
-from gan_lightning.config.targets import import_object
+from gan_lightning.config.targets import constructor_parameters, import_object
 from gan_lightning.config.validate import validate
 from gan_lightning.config.world_size import is_distributed, world_size
 from gan_lightning.data.base import Data, DataError, SplitSizes
 from gan_lightning.metric.base import GenerativeMetric
+from gan_lightning.step.optimization import BETAS, PLAYERS
 
 EXTRAS = ("wandb", "mlflow")  # loggers that need the optional dependency of the same name
 INSTEAD = {  # what replaces the Trainer's arguments that a run sets itself
@@ -65,7 +73,7 @@ def preflight(plain: Plain) -> None:
         mistakes.append(f"data.batch_size: {wanted} can't be served from {limit}")
     metrics = build_metrics(plain)
     scores = [score for metric in metrics.values() for score in metric.maximize]
-    mistakes += [*_metric_mistakes(plain, metrics, data, sizes), *_callback_mistakes(plain, scores)]
+    mistakes += [*_metric_mistakes(plain, metrics, data, sizes), *_callback_mistakes(plain, scores), *_beta_mistakes(plain)]
     if why := build_augmentation(plain).incompatibility(plain["data"]["sample_shape"]):
         mistakes.append(f"augmentation: {why}; use augmentation=none")
     if (dim := plain["gan"]["latent_dim"]) < (least := build_prior(plain).min_dim):
@@ -154,6 +162,21 @@ def _callback_mistakes(plain: Plain, scores: Sequence[str]) -> list[str]:
         incompatibility = getattr(import_object(node["_target_"]), "incompatibility", None)  # of callbacks that read scores
         if incompatibility is not None and (why := incompatibility(scores, **arguments)):
             mistakes.append(f"callback.{name}: {why}")
+    return mistakes
+
+
+def _beta_mistakes(plain: Plain) -> list[str]:
+    """Return a line for each schedule that raises a beta of Adam to 1, where its average would never change or diverge."""
+    mistakes = []
+    for player in PLAYERS:
+        node = plain["optimizer"][player]
+        parameters = constructor_parameters(import_object(node["_target_"]))
+        for name, schedule in build_optimizer(plain["optimizer"], player).schedules:
+            if name in BETAS and "betas" in parameters:
+                first = node.get("betas", parameters["betas"].default)[BETAS[name]]
+                if (largest := first * max(schedule(i / 100) for i in range(101))) >= 1:
+                    place = f"optimizer.schedules.{player}.{name}"
+                    mistakes.append(f"{place}: {first} becomes {largest:.4g}; a beta is below 1: use a smaller factor")
     return mistakes
 
 

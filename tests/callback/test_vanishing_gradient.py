@@ -13,13 +13,15 @@ from torch import nn
 
 from gan_lightning.callback import base
 from gan_lightning.callback.vanishing_gradient import VanishingGradient
+from gan_lightning.data.digits import Digits
+from gan_lightning.data.ring import Ring
 from gan_lightning.loss.minimax import Minimax
 from gan_lightning.loss.non_saturating import NonSaturating
 from gan_lightning.model import mlp, resize_convolution
 from gan_lightning.step.seeding import Purpose, seeded_generator
 
 SHAPE = (1, 8, 8)
-UNLABELLED = SimpleNamespace(num_classes=0)
+UNLABELLED = Ring(sample_shape=(2,), num_classes=0)
 
 
 class DropoutDiscriminator(mlp.Discriminator):
@@ -74,7 +76,7 @@ def test_a_change_would_be_detected(tmp_path, monkeypatch):
 
 def test_the_gradient_is_that_of_a_backward_pass(tmp_path):
     gan = make_gan(SHAPE, generator=resize_convolution.Generator(LATENT, SHAPE, 3, width=4), num_classes=3)
-    row = VanishingGradient(Folder(tmp_path), SimpleNamespace(num_classes=3), num_samples=12).measure(gan)
+    row = VanishingGradient(Folder(tmp_path), Digits(sample_shape=SHAPE, num_classes=3), num_samples=12).measure(gan)
     for name, loss in (("minimax", Minimax()), ("non_saturating", NonSaturating())):
         copied = copy.deepcopy(gan)
         z = copied.prior.sample(12, LATENT, torch.device("cpu"), seeded_generator(Purpose.PICTURE, 0, 2))

@@ -83,6 +83,9 @@ REFUSED = {
     f"{SCHEDULES}.generator.lrr=linear": "optimizer.schedules.generator.lrr: the optimizer has no such number; did you",
     f"optimizer=sgd {SCHEDULES}.generator.beta2=linear": "optimizer.schedules.generator.beta2: the optimizer has no such",
     f"{SCHEDULES}.generatr.lr=linear": "optimizer.schedules.generatr.lr._target_: generatr is no player; did you",
+    f"{SCHEDULES}.generator.beta2=ramp optimizer.schedules.generator.beta2.start=2": (
+        "optimizer.schedules.generator.beta2: 0.99 becomes 1.98; a beta is below 1"
+    ),
     "+optimizer.schedules=3": "optimizer.schedules: 3 should have a mapping for each player",
     "gan.d_steps_per_g_step=0": "gan.d_steps_per_g_step: 0 should be",
     "trainer.max_steps=0": "trainer.max_steps: 0 should be a number of generator updates",

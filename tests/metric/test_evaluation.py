@@ -5,6 +5,7 @@ import torch
 from tiny_gan import make_gan
 from torch import nn
 
+from gan_lightning.data.base import DataError
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.ring import Ring
 from gan_lightning.metric.base import GenerativeMetric
@@ -18,8 +19,9 @@ from gan_lightning.metric.evaluation import (
     samples_used,
 )
 from gan_lightning.metric.reference import Reference
-from gan_lightning.model import resize_convolution
+from gan_lightning.model import mlp, resize_convolution
 from gan_lightning.step.seeding import Purpose
+from gan_lightning.step.types import Output
 
 DIGITS = Digits(sample_shape=(1, 8, 8), num_classes=10)
 
@@ -111,6 +113,45 @@ def test_the_discriminator_of_packs_gives_a_word_for_each_pack():
     gan = make_gan((2,), packing=2)
     x = torch.randn(7, 2)
     assert torch.allclose(discriminator_function(gan)(x, None), gan.discriminator(x[:6].reshape(3, 4)).logits)
+
+
+def test_of_several_logits_a_score_gets_the_mean():
+    """Two logits, D's own and three times that: the mean is twice it."""
+
+    class Two(mlp.Discriminator):
+        def forward(self, x, condition=None):
+            logits = super().forward(x, condition).logits
+            return Output(torch.stack([logits, 3 * logits], 1))
+
+    gan = make_gan((2,), discriminator=Two((2,), width=16, depth=1))
+    x = torch.randn(7, 2)
+    torch.testing.assert_close(discriminator_function(gan)(x, None), 2 * gan.discriminator(x).logits[:, 0])
+
+
+def test_packed_samples_are_judged_with_their_conditions():
+    gan = make_gan((1, 4, 4), 3, packing=2)
+    x, classes = torch.randn(5, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1])
+    found = discriminator_function(gan)(x, classes)
+    torch.testing.assert_close(found, gan.discriminator(x[:4].reshape(2, 2, 4, 4), classes[:4].view(2, 2)).logits)
+
+
+class FromLatents(Heard):
+    """Gets the latents and the generator too."""
+
+    uses_latents = True
+
+    def update(self, samples, condition, latents):
+        super().update(samples, condition)
+        torch.testing.assert_close(latents.generator(latents.z, condition), samples)
+
+
+def test_a_score_may_read_the_latents():
+    gan = make_gan((2,))
+    scores, source = {"latents": FromLatents(620), "heard": Heard(100)}, GeneratedSamples(gan, none, 0)
+    assert evaluate_metrics(scores, source) == {"heard620": 620, "heard100": 100}
+    with pytest.raises(DataError, match=r"^metric\.latents: needs the generator, but there is none here"):
+        evaluate_metrics(scores, DIGITS.splits.test)
+    assert evaluate_floor(scores, Reference(DIGITS, "test")).keys() == {"heard100"}
 
 
 @pytest.mark.parametrize("counts", [(1,), (499,), (500, 1300), (1201, 7)])
