@@ -22,6 +22,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gan_lightning.model.layer.condition import concat_class
 from gan_lightning.model.layer.doubling import doubled_widths, doubling, image_shape
 from gan_lightning.model.layer.normalized_convolution import normalized_convolution
+from gan_lightning.model.layer.packed_condition import embed_classes
 from gan_lightning.model.layer.skip_layer_excitation import SkipLayerExcitation
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
@@ -108,11 +109,10 @@ class Discriminator(nn.Module):
         self.embedding = nn.Embedding(num_classes, last) if num_classes else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N, K), (N, F)
-        """Return the logits of all parts, and the mean features. Raises ValueError without classes if there are some."""
+        """Return the logits of all parts, and the mean features. Raises ValueError without labels if there are classes."""
         maps = self.layers(x)
         features, logits = maps.mean((2, 3)), self.head(maps).flatten(1)
         if self.embedding is not None:
-            if condition is None:
-                raise ValueError(f"a network of {self.embedding.num_embeddings} classes was given no labels")
-            logits = logits + (self.embedding(condition) * features).sum(1, keepdim=True)
+            embedded = embed_classes(self.embedding, condition, self.embedding.num_embeddings)
+            logits = logits + (embedded * features).sum(1, keepdim=True)
         return Output(logits, features)

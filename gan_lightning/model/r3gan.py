@@ -17,9 +17,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import concat_class
 from gan_lightning.model.layer.doubling import doubled_widths, doubling, image_shape
 from gan_lightning.model.layer.image_range import ClipInEval
+from gan_lightning.model.layer.packed_condition import embed_classes
 from gan_lightning.model.layer.resample import Downsample, Upsample
 from gan_lightning.model.layer.residual_bottleneck import ResidualBottleneck, scaled_convolution
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
@@ -43,6 +43,13 @@ def scaled_linear(inputs: int, outputs: int) -> nn.Linear:
     return layer
 
 
+def scaled_embedding(num_classes: int, outputs: int) -> nn.Embedding:
+    """Return the embedding of classes that is a linear layer of one-hot labels; weights from N(0, 1 / num_classes)."""
+    layer = nn.Embedding(num_classes, outputs)
+    nn.init.normal_(layer.weight, std=1 / math.sqrt(num_classes))
+    return layer
+
+
 class Generator(nn.Module):
     """Draw images from z; `width` maps at the sample's size, `blocks` residual blocks at each size."""
 
@@ -61,7 +68,7 @@ class Generator(nn.Module):
         self.doubling = h, w, times = doubling(*size, least=4)
         maps, total = doubled_widths(width, times, max_width)[::-1], blocks * (times + 1)
         self.num_classes = num_classes
-        self.embedding = scaled_linear(num_classes, latent_dim) if num_classes else None
+        self.embedding = scaled_embedding(num_classes, latent_dim) if num_classes else None
         self.weights = scaled_linear(latent_dim * (2 if num_classes else 1), maps[0])
         self.patterns = nn.Parameter(torch.randn(maps[0], h, w))
         layers = residual_blocks(maps[0], blocks, total, group_width)
@@ -72,7 +79,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W)
         if self.embedding is not None:
-            z = torch.cat([z, self.embedding(concat_class(z[:, :0], condition, self.num_classes))], 1)
+            z = torch.cat([z, embed_classes(self.embedding, condition, self.num_classes)], 1)
         return self.layers(self.weights(z)[..., None, None] * self.patterns)
 
 
@@ -102,12 +109,12 @@ class Discriminator(nn.Module):
         nn.init.normal_(cells.weight, std=1 / math.sqrt(h * w))
         self.layers = nn.Sequential(*layers, cells, nn.Flatten())
         self.num_classes = num_classes
-        self.embedding = scaled_linear(num_classes, last) if num_classes else None
+        self.embedding = scaled_embedding(num_classes, last) if num_classes else None
         self.head = scaled_linear(last, last if num_classes else 1)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N,), (N, F)
         features = self.layers(x)
         logits = self.head(features)
         if self.embedding is not None:
-            logits = logits * self.embedding(concat_class(features[:, :0], condition, self.num_classes))
+            logits = logits * embed_classes(self.embedding, condition, self.num_classes)
         return Output(logits.sum(1), features)

@@ -23,6 +23,7 @@ from gan_lightning.model.layer.image_range import ClipInEval
 from gan_lightning.model.layer.mapping import Mapping
 from gan_lightning.model.layer.minibatch_stddev import MinibatchStandardDeviation
 from gan_lightning.model.layer.modulated_convolution import ModulatedConvolution
+from gan_lightning.model.layer.packed_condition import embed_classes
 from gan_lightning.model.layer.resample import Blur, Downsample, Upsample
 from gan_lightning.model.layer.scaled_leaky_relu import ScaledLeakyReLU
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
@@ -183,6 +184,7 @@ class Discriminator(nn.Module):
         last = self.num_features = maps[-1]
         layers += [MinibatchStandardDeviation(minibatch_group), EqualizedConv2d(last + 1, last, 3), ScaledLeakyReLU()]
         self.layers = nn.Sequential(*layers, nn.Flatten(), EqualizedLinear(last * h * w, last), ScaledLeakyReLU())
+        self.num_classes = num_classes
         self.mapping = Mapping(0, num_classes, style_dim, mapping_depth) if num_classes else None
         self.head = EqualizedLinear(last, style_dim if num_classes else 1)
 
@@ -190,5 +192,5 @@ class Discriminator(nn.Module):
         features = self.layers(x)
         logits = self.head(features)
         if self.mapping is not None:
-            logits = logits * self.mapping(features[:, :0], condition) / math.sqrt(logits.shape[1])
+            logits = logits * embed_classes(self.mapping.style_of, condition, self.num_classes) / math.sqrt(logits.shape[1])
         return Output(logits.sum(1), features)

@@ -12,6 +12,7 @@ from gan_lightning.model.layer.image_range import ClipInEval
 from gan_lightning.model.layer.mapping import Mapping, normalize_second_moment
 from gan_lightning.model.layer.minibatch_stddev import MinibatchStandardDeviation
 from gan_lightning.model.layer.modulated_convolution import ModulatedConvolution
+from gan_lightning.model.layer.packed_condition import embed_classes
 from gan_lightning.model.layer.resample import Blur, Downsample, Upsample
 from gan_lightning.model.layer.residual_bottleneck import BiasedLeakyReLU, ResidualBottleneck
 from gan_lightning.model.layer.scaled_leaky_relu import ScaledLeakyReLU
@@ -158,6 +159,14 @@ def test_a_residual_block_starts_as_the_identity():
     activation = BiasedLeakyReLU(1)
     activation.bias.data.fill_(1.0)
     assert activation(tensor([[[[1.0, -6.0]]]])).tolist() == [[[[2.0, -1.0]]]]
+
+
+def test_packed_classes_are_added():
+    table = tensor([[1.0, 2.0], [10.0, 20.0], [100.0, 200.0]])
+    assert embed_classes(table.__getitem__, tensor([2, 0]), 3).tolist() == [[100.0, 200.0], [1.0, 2.0]]
+    assert embed_classes(table.__getitem__, tensor([[2, 0], [1, 1]]), 3).tolist() == [[101.0, 202.0], [20.0, 40.0]]
+    with pytest.raises(ValueError, match=r"^a network of 3 classes was given no labels$"):
+        embed_classes(table.__getitem__, None, 3)
 
 
 # ── double backward ──────────────────────────────────────────────────────────────────────────────────────────────────────

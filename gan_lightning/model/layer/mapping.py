@@ -44,3 +44,7 @@ class Mapping(nn.Module):
             one_hot = concat_class(z[:, :0], condition, self.num_classes)
             parts.append(normalize_second_moment(self.embedding(one_hot)))
         return self.layers(torch.cat(parts, 1))
+
+    def style_of(self, condition: Tensor) -> Tensor:  # (N,) -> (N, style_dim)
+        """Return the styles of classes, of a mapping without z."""
+        return self(torch.empty(len(condition), 0, device=condition.device), condition)
