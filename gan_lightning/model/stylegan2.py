@@ -84,7 +84,7 @@ class Synthesis(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:  # (N, style_dim) or (N, num_styles, style_dim) -> (N, C, H, W)
         styles = (w.unsqueeze(1).expand(-1, self.num_styles, -1) if w.dim() == 2 else w).unbind(1)
-        x = self.layers[0](self.constant.expand(len(w), -1, -1, -1), styles[0])
+        x = self.layers[0](self.constant.expand(w.shape[0], -1, -1, -1), styles[0])
         image = self.images[0](x, styles[1])
         for i in range(1, len(self.images)):  # the style of a size's image is that of the next size's first layer
             x = self.layers[2 * i - 1](x, styles[2 * i - 1])

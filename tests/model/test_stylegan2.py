@@ -126,3 +126,13 @@ def test_packs_and_channels():
 def test_a_group_that_does_not_divide_the_batch_is_refused():
     with pytest.raises(ValueError, match="groups of 4 samples, which do not divide 6"):
         Discriminator((1, 8, 8), **SMALL)(torch.randn(6, 1, 8, 8))
+
+
+@pytest.mark.slow
+def test_an_exported_generator_takes_any_number_of_samples():
+    """The control: a length in Python would fix the number of the example."""
+    any_number = ({0: torch.export.Dim("n")}, {0: torch.export.Dim("n")})
+    network, example = generator(3).eval(), (torch.randn(2, 6), torch.arange(2))
+    exported = torch.export.export(network, example, dynamic_shapes=any_number).module()
+    z, condition = torch.randn(5, 6), torch.arange(5) % 3
+    torch.testing.assert_close(exported(z, condition), network(z, condition))
