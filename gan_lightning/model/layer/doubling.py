@@ -63,3 +63,8 @@ def doubling(height: int, width: int, *, least: int = 3) -> Doubling:
     while height % 2 ** (times + 1) == width % 2 ** (times + 1) == 0 and min(height, width) >> (times + 1) >= least:
         times += 1
     return Doubling(height >> times, width >> times, times)
+
+
+def doubled_widths(width: int, times: int, max_width: int) -> list[int]:
+    """Return the number of maps at each of `times` + 1 sizes, from the sample inwards: `width`, doubled up to `max_width`."""
+    return [min(width << i, max_width) for i in range(times + 1)]
