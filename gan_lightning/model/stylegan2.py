@@ -26,6 +26,7 @@ from gan_lightning.model.layer.modulated_convolution import ModulatedConvolution
 from gan_lightning.model.layer.packed_condition import embed_classes
 from gan_lightning.model.layer.resample import Blur, Downsample, Upsample
 from gan_lightning.model.layer.scaled_leaky_relu import ScaledLeakyReLU
+from gan_lightning.step.statistics import gather_ranks
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
 MAX_CHANNELS = 4  # of a sample; D's input has `packing` times as many
@@ -66,7 +67,7 @@ class ToImage(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """Draw images from styles: one for all layers, or one for each of `num_styles`."""
+    """Draw images from `num_styles` styles."""
 
     def __init__(self, channels: int, start: Doubling, maps: list[int], style_dim: int) -> None:
         super().__init__()
@@ -82,8 +83,8 @@ class Synthesis(nn.Module):
         self.images = nn.ModuleList(ToImage(width, channels, style_dim) for width in maps)
         self.upsample, self.clip = Upsample(), ClipInEval()
 
-    def forward(self, w: Tensor) -> Tensor:  # (N, style_dim) or (N, num_styles, style_dim) -> (N, C, H, W)
-        styles = (w.unsqueeze(1).expand(-1, self.num_styles, -1) if w.dim() == 2 else w).unbind(1)
+    def forward(self, w: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, num_styles, style_dim) -> (N, C, H, W)
+        styles = w.unbind(1)
         x = self.layers[0](self.constant.expand(w.shape[0], -1, -1, -1), styles[0])
         image = self.images[0](x, styles[1])
         for i in range(1, len(self.images)):  # the style of a size's image is that of the next size's first layer
@@ -119,8 +120,8 @@ class Generator(nn.Module):
         self.doubling = doubling(*size, least=4)
         maps = doubled_widths(width, self.doubling.times, max_width)[::-1]
         self.mixing = mixing
-        self.mapping = Mapping(latent_dim, num_classes, style_dim, mapping_depth)
         self.synthesis = Synthesis(channels, self.doubling, maps, style_dim)
+        self.mapping = Mapping(latent_dim, num_classes, style_dim, mapping_depth, self.synthesis.num_styles)
         self.register_buffer("w_mean", torch.zeros(style_dim))
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W)
@@ -128,10 +129,10 @@ class Generator(nn.Module):
         if not self.training:
             return self.synthesis(w)
         with torch.no_grad():
-            self.w_mean.lerp_(w.float().mean(0), 1 - MEAN_DECAY)
+            self.w_mean.lerp_(gather_ranks(w[:, 0].float()).mean(0), 1 - MEAN_DECAY)
         return self.synthesis(self.mix(w, self.mapping(torch.randn_like(z), condition)) if self.mixing else w)
 
-    def mix(self, w: Tensor, other: Tensor) -> Tensor:  # (N, style_dim) each -> (N, num_styles, style_dim)
+    def mix(self, w: Tensor, other: Tensor) -> Tensor:  # (N, num_styles, style_dim) each
         """Return w up to a random layer and `other` from it on, in a share of `mixing` of the samples.
 
         Karras et al. 2019, section 3.1. The numbers are drawn on the device, and both branches are computed: no host sync.
@@ -140,7 +141,7 @@ class Generator(nn.Module):
         crossover = torch.randint(1, layers, (n, 1), device=w.device)
         chosen = torch.rand(n, 1, device=w.device) < self.mixing
         takes_other = chosen & (torch.arange(layers, device=w.device) >= crossover)  # (N, num_styles)
-        return torch.where(takes_other.unsqueeze(2), other.unsqueeze(1), w.unsqueeze(1))
+        return torch.where(takes_other.unsqueeze(2), other, w)
 
 
 class DiscriminatorBlock(nn.Module):
