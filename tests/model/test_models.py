@@ -20,6 +20,7 @@ from gan_lightning.model.layer.condition import Projection, concat_class
 from gan_lightning.model.layer.doubling import doubling
 
 N, LATENT, CLASSES = 6, 32, 3
+BATCH_NORM = nn.modules.batchnorm._BatchNorm
 IMAGES = [(1, 8, 8), (1, 16, 16), (1, 32, 32), (1, 28, 28), (3, 24, 40), (4, 64, 64)]
 FEWER = [(1, 8, 8), (1, 28, 28), (4, 24, 40)]  # for networks of many layers, which take longer; without classes at the first
 # architecture → the shapes that it is tried at, and whether it can be told a class; a preset is tried as what it builds on
@@ -212,9 +213,7 @@ def test_a_model_runs_on_the_meta_device(name, shape, classes):
         assert discriminator(fake, labels).logits.shape == (N,)
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"), [(name, s) for name in OPTIONS for s in shapes(name) if len(s) == 3]
-)
+@pytest.mark.parametrize(("name", "shape"), [(name, s) for name in OPTIONS for s in shapes(name) if len(s) == 3])
 def test_images_stay_in_range_whatever_the_weights(name, shape):
     generator, _ = copies(name, shape)
     with torch.no_grad():
@@ -230,6 +229,20 @@ def test_points_and_signals_have_no_range(shape):
     with torch.no_grad():
         generator.out.bias.fill_(50)
     assert generator(*drawn(shape)[:1]).min() > 40
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_sample_in_eval_mode_does_not_depend_on_the_others(name):
+    """A batch of 6 equals 2 batches of 3; in training mode the batch enters where there is batch normalisation."""
+    classes = CLASSES if name in CONDITIONAL else 0
+    generator, _ = copies(name, usual(name), classes)
+    z, _, labels = drawn(usual(name), classes)
+    leave_zero(generator)
+    with torch.no_grad():
+        for mode, independent in ((False, True), (True, not any(isinstance(m, BATCH_NORM) for m in generator.modules()))):
+            whole = generator.train(mode)(z, labels)
+            parts = [generator(z[i : i + 3], None if labels is None else labels[i : i + 3]) for i in (0, 3)]
+            assert torch.allclose(whole, torch.cat(parts), rtol=0, atol=1e-5) == independent
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
