@@ -61,15 +61,17 @@ class Generator(nn.Module):
         channels, *size = image_shape(sample_shape, MAX_CHANNELS)
         self.doubling = h, w, times = doubling(*size, least=4)
         if latent_dim <= times:
-            needed = f"the smallest maps and {times} blocks need a value each"
-            raise ValueError(f"latent_dim {latent_dim} is too small to be split: {needed}; allowed: {times + 1} or more")
+            parts = f"{times + 1} parts, one for the smallest maps and one per block"
+            raise ValueError(f"latent_dim {latent_dim} can't be split into {parts}; allowed: {times + 1} or more")
         self.num_classes, maps = num_classes, widths(width, times)
-        first, *parts = [len(part) for part in torch.arange(latent_dim, device="cpu").tensor_split(times + 1)]
+        first, *later = [
+            latent_dim // (times + 1) + (i < latent_dim % (times + 1)) for i in range(times + 1)
+        ]  # as tensor_split
         self.shared = nn.Linear(num_classes, shared_dim, bias=False) if num_classes else None
         self.start = nn.Sequential(nn.Linear(first, maps.smallest * h * w), nn.Unflatten(1, (maps.smallest, h, w)))
         shared = shared_dim if num_classes else 0
         self.blocks = nn.ModuleList(
-            UpBlock(a, b, shared + part) for (a, b), part in zip(itertools.pairwise(maps.outwards), parts, strict=True)
+            UpBlock(a, b, shared + part) for (a, b), part in zip(itertools.pairwise(maps.outwards), later, strict=True)
         )
         level = attention_level(self.doubling.size, attention_size, times)
         self.attention_at = times - level

@@ -196,7 +196,7 @@ def test_biggan_splits_z():
 
 
 def test_too_few_latents_for_biggan_are_refused_in_one_line():
-    said = "^latent_dim 2 is too small to be split: the smallest maps and 2 blocks need a value each; allowed: 3 or more$"
+    said = "^latent_dim 2 can't be split into 3 parts, one for the smallest maps and one per block; allowed: 3 or more$"
     with pytest.raises(ValueError, match=said):
         biggan.Generator(2, (1, 16, 16), width=2)
     assert biggan.Generator(3, (1, 16, 16), width=2)(torch.randn(2, 3)).shape == (2, 1, 16, 16)
