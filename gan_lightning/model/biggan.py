@@ -1,4 +1,4 @@
-"""BigGAN: residual networks where a part of z and the class steer every block of G (Brock et al. 2019, appendix B).
+"""BigGAN: residual networks whose batch normalisation depends on a part of z and on the class (Brock et al. 2019, appendix B).
 
 z is split into one part per block and one for the smallest maps. The scale and shift of each batch normalisation are linear in
 the block's part of z and in an embedding of the class that all blocks share. Self-attention; spectral normalisation in both
@@ -6,8 +6,8 @@ players, of all weights but the shared embedding; orthogonal initial weights. D 
 convolutions of a block as after them.
 
 Sizes: the paper has 128, 256 and 512 pixels a side. Smaller sizes are the network for 128 with fewer blocks (28×28 is 7×7
-doubled twice), 1024 is the network for 512 with another block of `width` maps. The largest maps whose shorter side is at most
-`attention_size` attend, 64×64 in the paper; 0: none do.
+doubled twice), 1024 is the network for 512 with another block of `width` maps. Attention is on the largest maps whose shorter
+side is at most `attention_size`: 64×64 in the paper; 0: nowhere.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.attention import SelfAttention, attention_level
+from gan_lightning.model.layer.attention import AttentionSize, SelfAttention, attention_level
 from gan_lightning.model.layer.condition import Projection
 from gan_lightning.model.layer.conditional_batch_norm import one_hot
 from gan_lightning.model.layer.doubling import MAX_CHANNELS, doubling, image_shape
 from gan_lightning.model.layer.residual import DownBlock, FirstDownBlock, UpBlock, Widths
 from gan_lightning.model.layer.spectral_norm import WEIGHTED, normalize_spectra
-from gan_lightning.model.sagan import AttentionSize
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
 

@@ -1,6 +1,6 @@
 """BigGAN-deep: blocks of four convolutions, two per size, and fewer parameters than BigGAN (Brock et al. 2019, appendix B).
 
-All of z, together with the embedding of the class, steers every block of G; it is not split. D begins with a 3×3 convolution.
+The batch normalisation of every block depends on all of z and on the embedding of the class. D begins with a 3×3 convolution.
 The rest is as in `biggan`: attention, spectral normalisation, initial weights, numbers of maps, and possible sizes.
 """
 
@@ -12,13 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.model.biggan import initialize, widths
-from gan_lightning.model.layer.attention import SelfAttention, attention_level
+from gan_lightning.model.layer.attention import AttentionSize, SelfAttention, attention_level
 from gan_lightning.model.layer.bottleneck import DownBottleneck, UpBottleneck
 from gan_lightning.model.layer.condition import Projection
 from gan_lightning.model.layer.conditional_batch_norm import one_hot
 from gan_lightning.model.layer.doubling import MAX_CHANNELS, doubling, image_shape
 from gan_lightning.model.layer.spectral_norm import normalize_spectra
-from gan_lightning.model.sagan import AttentionSize
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
 
@@ -39,25 +38,25 @@ class Generator(nn.Module):
         self.doubling = h, w, times = doubling(*size, least=4)
         self.num_classes, maps = num_classes, widths(width, times)
         self.shared = nn.Linear(num_classes, shared_dim, bias=False) if num_classes else None
-        steering = latent_dim + (shared_dim if num_classes else 0)
-        self.start = nn.Sequential(nn.Linear(steering, maps.smallest * h * w), nn.Unflatten(1, (maps.smallest, h, w)))
+        inputs = latent_dim + (shared_dim if num_classes else 0)
+        self.start = nn.Sequential(nn.Linear(inputs, maps.smallest * h * w), nn.Unflatten(1, (maps.smallest, h, w)))
         self.blocks = nn.ModuleList()
         for a, b in itertools.pairwise(maps.outwards):
-            self.blocks.extend([UpBottleneck(a, a, steering, scale=1), UpBottleneck(a, b, steering, scale=2)])
+            self.blocks.extend([UpBottleneck(a, a, inputs, scale=1), UpBottleneck(a, b, inputs, scale=2)])
         if attention_size:
             level = attention_level(self.doubling.size, attention_size, times)
             self.blocks.insert(2 * (times - level), SelfAttention(maps.inwards[level]))
         self.end = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, channels, 3, padding=1))
         initialize(self)
-        for part in (self.start, self.blocks, self.end):
-            normalize_spectra(part)
+        for network in (self.start, self.blocks, self.end):
+            normalize_spectra(network)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
         chosen = one_hot(z, condition, self.num_classes)
-        steering = torch.cat([z, chosen if self.shared is None else self.shared(chosen)], 1)
-        x = self.start(steering)
+        joined = torch.cat([z, chosen if self.shared is None else self.shared(chosen)], 1)
+        x = self.start(joined)
         for block in self.blocks:
-            x = block(x, steering)
+            x = block(x, joined)
         return torch.tanh(self.end(x))
 
 

@@ -1,25 +1,19 @@
 """SAGAN: SNGAN's residual networks with self-attention, and with spectral normalisation in both players (Zhang et al. 2019).
 
-The largest maps whose shorter side is at most `attention_size` attend, 32×32 in the paper, which trains at 128×128; 0: none do.
+Attention is on the largest maps whose shorter side is at most `attention_size`: 32×32 in the paper, for 128×128; 0: nowhere.
 All weights are normalised but those of the conditional batch normalisation, which start at 0. Sizes and conditions: those of
 `sngan`. The paper trains with two learning rates, 0.0001 for G and 0.0004 for D, and the hinge loss (section 4).
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from gan_lightning.model import sngan
-from gan_lightning.model.layer.attention import SelfAttention, attention_level
+from gan_lightning.model.layer.attention import AttentionSize, SelfAttention, attention_level
 from gan_lightning.model.layer.conditional_batch_norm import ConditionalBatchNorm
 from gan_lightning.model.layer.doubling import doubling, image_shape
 from gan_lightning.model.layer.residual import widths
 from gan_lightning.model.layer.spectral_norm import normalize_spectra
 from gan_lightning.step.types import Count, NumClasses, Shape
-
-AttentionSize = Annotated[int, Field(ge=0)]  # pixels; 0: no attention
 
 
 class Generator(sngan.Generator):

@@ -36,7 +36,7 @@ def test_shortcuts():
 
 
 @pytest.mark.parametrize(("kind", "rectified"), [(DownBlock, True), (FirstDownBlock, False)])
-def test_only_the_first_block_sees_values_below_zero(kind, rectified):
+def test_only_the_first_block_keeps_values_below_zero(kind, rectified):
     block = kind(1, 1, 1) if rectified else kind(1, 1)
     zeroed(block)
     nn.init.dirac_(block.conv1.weight, 1)
