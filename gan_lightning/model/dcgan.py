@@ -14,10 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_lightning.model.layer.condition import Projection, concat_class
-from gan_lightning.model.layer.doubling import doubling, image_shape
+from gan_lightning.model.layer.doubling import MAX_CHANNELS, doubling, image_shape
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
-
-MAX_CHANNELS = 4  # of a sample; D's input has `packing` times as many
 
 
 def widths(width: int, times: int) -> list[int]:

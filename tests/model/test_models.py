@@ -20,21 +20,28 @@ from gan_lightning.model.layer.condition import Projection, concat_class
 from gan_lightning.model.layer.doubling import doubling
 
 N, LATENT, CLASSES = 6, 32, 3
+BATCH_NORM = nn.modules.batchnorm._BatchNorm
 IMAGES = [(1, 8, 8), (1, 16, 16), (1, 32, 32), (1, 28, 28), (3, 24, 40), (4, 64, 64)]
-SOME = [(1, 8, 8), (1, 28, 28), (4, 24, 40)]  # for deep networks: one doubling, 7×7 doubled twice, not square
+FEWER = [(1, 8, 8), (1, 28, 28), (4, 24, 40)]  # for networks of many layers, which take longer; without classes at the first
 # architecture → the shapes that it is tried at, and whether it can be told a class; a preset is tried as what it builds on
 REACH = {
+    "biggan": (FEWER, True),
+    "biggan_deep": (FEWER, True),
     "channelwise": (IMAGES, True),
     "dcgan": (IMAGES, True),
     "dirac": ([(1,)], False),
-    "fastgan": (SOME, True),
+    "fastgan": (FEWER, True),
     "mlp": ([*IMAGES, (1,), (2,), (1, 64)], True),
     "normal": ([(1,)], False),
     "palette": (IMAGES, True),
     "projected": ([(1, 28, 28)], False),
-    "r3gan": (SOME, True),
+    "r3gan": (FEWER, True),
     "resize_convolution": (IMAGES, True),
-    "stylegan2": (SOME, True),
+    "sagan": (FEWER, True),
+    "sngan": (FEWER, True),
+    "sngan_32": (FEWER, True),
+    "stylegan2": (FEWER, True),
+    "wavegan": ([(1, 64), (2, 320)], False),
 }
 SMALL = {"width": 8, "style_dim": 16, "mapping_depth": 2, "minibatch_group": 3, "side": 64}  # of the keys that it has
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((config_dir() / "model").glob("*.yaml"))}
@@ -46,14 +53,27 @@ def architecture(name):
     return architecture(bases[0]) if bases else name
 
 
+def shapes(name):
+    """The shapes that an option is tried at; a preset, which only sets values of another option, at the first of that one."""
+    reached = REACH[architecture(name)][0]
+    return reached if name == architecture(name) else reached[:1]
+
+
+def usual(name):
+    """The shape of the tests that need only one."""
+    first = shapes(name)[0]
+    return (1, 16, 16) if len(first) == 3 else first
+
+
 OPTIONS = [name for name in FILES if architecture(name) in REACH]
 CONDITIONAL = [name for name in OPTIONS if REACH[architecture(name)][1]]
 SEEDED = [name for name in OPTIONS if architecture(name) not in ("dirac", "normal")]  # they start where they are told
 EVERY = [
     pytest.param(name, shape, classes, id=f"{name}-{'x'.join(map(str, shape))}-{classes}")
     for name in OPTIONS
-    for shape in REACH[architecture(name)][0]
+    for shape in shapes(name)
     for classes in ([0, CLASSES] if name in CONDITIONAL else [0])
+    if classes or shape not in FEWER[1:] or shapes(name) is not FEWER
 ]
 every = pytest.mark.parametrize(("name", "shape", "classes"), EVERY)
 
@@ -64,7 +84,7 @@ def composed(name):
 
 
 @lru_cache
-def plain(name, shape, classes=0, **given):
+def checked(name, shape, classes, **given):
     """A checked config; networks are small unless a width is given. `a__b` is the key a.b."""
     config = copy.deepcopy(composed(name))
     config.data.sample_shape, config.data.num_classes, config.gan.latent_dim = list(shape), classes, LATENT
@@ -78,8 +98,28 @@ def plain(name, shape, classes=0, **given):
     return validate(config)
 
 
+def plain(name, shape, classes=0, **given):
+    """The same; where only shape and classes differ from those of a checked config, they are set in it, which is faster."""
+    if given:
+        return checked(name, shape, classes, **given)
+    config = copy.deepcopy(checked(name, usual(name), CLASSES if name in CONDITIONAL else 0))
+    for node in (config["data"], config["model"]["generator"], config["model"]["discriminator"]):
+        node |= {key: value for key, value in {"sample_shape": list(shape), "num_classes": classes}.items() if key in node}
+    return config
+
+
 def players(name, shape, classes=0, **given):
     return instantiate.build_networks(plain(name, shape, classes, **given))
+
+
+@lru_cache
+def built(name, shape, classes):
+    return players(name, shape, classes)
+
+
+def copies(name, shape, classes=0):
+    """The players as built, for tests that may change them: a copy takes a fraction of the time of building them anew."""
+    return copy.deepcopy(built(name, shape, classes))
 
 
 def drawn(shape, classes=0, n=N):
@@ -91,6 +131,13 @@ def drawn(shape, classes=0, n=N):
 
 def weights(module):
     return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def leave_zero(network):
+    """Move what starts at 0, the gates of attention and the effect of classes on batch normalisation, as training does."""
+    for p in network.parameters():
+        if not p.any():
+            nn.init.normal_(p, 0.0, 0.3)
 
 
 def same(one, other):
@@ -120,9 +167,20 @@ def test_every_option_is_tried(name):
     assert name in OPTIONS, f"conf/model/{name}.yaml is tried at no shape: add a row for it to REACH in {__file__}"
 
 
+@pytest.mark.parametrize("name", OPTIONS)
+def test_shape_and_classes_are_those_of_the_data(name):
+    classes = CLASSES if name in CONDITIONAL else 0
+    expected = {"sample_shape": list(usual(name)), "latent_dim": LATENT, "num_classes": classes}
+    model = checked(name, usual(name), classes)["model"]
+    for node in (model["generator"], model["discriminator"]):
+        assert node.items() >= {key: value for key, value in expected.items() if key in node}.items()
+        assert "sample_shape" in node
+        assert ("num_classes" in node) >= (name in CONDITIONAL)
+
+
 @every
 def test_shapes_and_range(name, shape, classes):
-    generator, discriminator = players(name, shape, classes)
+    generator, discriminator = copies(name, shape, classes)
     z, real, labels = drawn(shape, classes)
     fake = generator(z, labels)
     assert fake.shape == (N, *shape)
@@ -135,9 +193,9 @@ def test_shapes_and_range(name, shape, classes):
 
 @every
 def test_every_parameter_gets_a_gradient(name, shape, classes):
-    generator, discriminator = players(name, shape, classes)
-    for p in [*generator.parameters(), *discriminator.parameters()]:
-        p.data += 0.01 * torch.randn_like(p)  # a branch that ends in zeros, as R3GAN's at the start, passes no gradient on
+    generator, discriminator = copies(name, shape, classes)
+    leave_zero(generator)
+    leave_zero(discriminator)
     z, real, labels = drawn(shape, classes)
     weight = torch.linspace(-1, 1.5, N)
     (discriminator(generator(z, labels), labels).logits.reshape(N, -1).mean(1) * weight).sum().backward()
@@ -160,11 +218,9 @@ def test_a_model_runs_on_the_meta_device(name, shape, classes):
         assert len(discriminator(fake, labels).logits) == N
 
 
-@pytest.mark.parametrize(
-    ("name", "shape"), [(name, s) for name in OPTIONS for s in REACH[architecture(name)][0] if len(s) == 3]
-)
+@pytest.mark.parametrize(("name", "shape"), [(name, s) for name in OPTIONS for s in shapes(name) if len(s) == 3])
 def test_images_stay_in_range_whatever_the_weights(name, shape):
-    generator, _ = players(name, shape)
+    generator, _ = copies(name, shape)
     with torch.no_grad():
         for p in generator.parameters():
             p.mul_(30)
@@ -180,13 +236,30 @@ def test_points_and_signals_have_no_range(shape):
     assert generator(*drawn(shape)[:1]).min() > 40
 
 
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_sample_in_eval_mode_does_not_depend_on_the_others(name):
+    """A batch of 6 equals 2 batches of 3; in training the batch enters by batch normalisation, or noise is drawn."""
+    classes = CLASSES if name in CONDITIONAL else 0
+    generator, _ = copies(name, usual(name), classes)
+    z, _, labels = drawn(usual(name), classes)
+    leave_zero(generator)
+    with torch.no_grad():
+        batch_enters = any(isinstance(m, BATCH_NORM) for m in generator.train().modules())
+        drawn_anew = not batch_enters and not torch.equal(generator(z, labels), generator(z, labels))
+        for mode, independent in ((False, True), (True, not (batch_enters or drawn_anew))):
+            whole = generator.train(mode)(z, labels)
+            parts = [generator(z[i : i + 3], None if labels is None else labels[i : i + 3]) for i in (0, 3)]
+            assert torch.allclose(whole, torch.cat(parts), rtol=0, atol=1e-5) == independent
+
+
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_labels_are_heard(name):
-    generator, discriminator = players(name, (1, 16, 16), CLASSES)
+    generator, discriminator = copies(name, (1, 16, 16), CLASSES)
     z, real, labels = drawn((1, 16, 16), CLASSES)
-    generator.eval(), discriminator.eval()  # spectral normalisation changes its estimate in each training pass
+    leave_zero(generator.eval())
     one, other = generator(z, labels), generator(z, (labels + 1) % CLASSES)
     assert ((one - other).flatten(1).abs().amax(1) > 0).all()
+    discriminator.eval()  # spectral normalisation changes a little with each pass in training mode
     one, other = discriminator(real, labels), discriminator(real, (labels + 1) % CLASSES)
     assert (one.logits != other.logits).all()
     assert torch.equal(one.features, other.features)
@@ -194,7 +267,7 @@ def test_labels_are_heard(name):
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_labels_are_missed(name):
-    generator, discriminator = players(name, (1, 16, 16), CLASSES)
+    generator, discriminator = copies(name, (1, 16, 16), CLASSES)
     z, real, _ = drawn((1, 16, 16))
     for network, x in ((generator, z), (discriminator, real)):
         with pytest.raises(ValueError, match=r"^a network of 3 classes was given no labels$"):
@@ -206,12 +279,13 @@ def test_labels_can_be_ignored(name):
     """model.num_classes=0 on labelled data."""
     generator, discriminator = players(name, (1, 16, 16), CLASSES, model__num_classes=0)
     z, real, labels = drawn((1, 16, 16), CLASSES)
-    generator.eval(), discriminator.eval()
+    generator.eval()
+    discriminator.eval()
     assert torch.equal(generator(z, labels), generator(z, None))
     assert torch.equal(discriminator(real, labels).logits, discriminator(real, (labels + 1) % CLASSES).logits)
 
 
-@pytest.mark.parametrize("name", ["dcgan", "dcgan_small", "resize_convolution"])
+@pytest.mark.parametrize("name", ["biggan", "biggan_deep", "dcgan", "resize_convolution", "sagan", "sngan", "sngan_32"])
 @pytest.mark.parametrize(
     ("shape", "said"),
     [
@@ -392,9 +466,9 @@ def test_doublings_by_hand(size, least, expected):
 @pytest.mark.parametrize("name", SEEDED)
 def test_the_same_seed_gives_the_same_weights(name):
     torch.manual_seed(1)
-    one = players(name, (1, 16, 16), seed=3)
+    one = players(name, usual(name), seed=3)
     torch.manual_seed(2)
-    again, other = players(name, (1, 16, 16), seed=3), players(name, (1, 16, 16), seed=4)
+    again, other = players(name, usual(name), seed=3), players(name, usual(name), seed=4)
     for a, b, c in zip(one, again, other, strict=True):
         assert same(weights(a), weights(b))
         assert not any(torch.equal(p, q) for p, q in zip(a.parameters(), c.parameters(), strict=True) if p.min() < p.max())
@@ -402,14 +476,14 @@ def test_the_same_seed_gives_the_same_weights(name):
 
 @pytest.mark.parametrize("name", SEEDED)
 def test_gs_weights_do_not_depend_on_ds_width(name):
-    one, other = players(name, (1, 16, 16)), players(name, (1, 16, 16), model__discriminator__width=12)
+    one, other = players(name, usual(name)), players(name, usual(name), model__discriminator__width=12)
     assert one.discriminator.num_features != other.discriminator.num_features
     assert same(weights(one.generator), weights(other.generator))
 
 
 @pytest.mark.parametrize("name", SEEDED)
 def test_ds_weights_do_not_depend_on_gs_width(name):
-    one, other = players(name, (1, 16, 16)), players(name, (1, 16, 16), model__generator__width=12)
+    one, other = players(name, usual(name)), players(name, usual(name), model__generator__width=12)
     assert same(weights(one.discriminator), weights(other.discriminator))
 
 
@@ -417,7 +491,7 @@ def test_ds_weights_do_not_depend_on_gs_width(name):
 def test_building_leaves_the_default_generator_alone(name):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    players(name, REACH[architecture(name)][0][0])
+    players(name, shapes(name)[0])
     assert torch.equal(before, torch.get_rng_state())
 
 

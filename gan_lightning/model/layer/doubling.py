@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 MAX_CELLS = 256  # of the smallest maps; from more on, the layer before them outweighs all others
+MAX_CHANNELS = 4  # of a sample that a generator draws; a discriminator's input has `packing` times as many
 GOOD_SIDES = range(4, 9)  # the shorter side of the smallest maps in a size that is proposed
 
 
