@@ -2,7 +2,7 @@
 
     out = (1 + gain(condition)) · (x − mean) / √(var + eps) + bias(condition)
 
-For a one-hot class this is a scale and a shift per class. de Vries et al. 2017, section 3.2.
+For a one-hot class this is a scale and a shift per class. De Vries et al. 2017, section 3.2.
 """
 
 from __future__ import annotations
