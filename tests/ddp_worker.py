@@ -13,7 +13,7 @@ from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.config.world_size import global_rank
 from gan_lightning.distributed.strategy import Parallel
 from gan_lightning.loss.relativistic import Relativistic
-from gan_lightning.model import dcgan, resize_convolution
+from gan_lightning.model import dcgan, resize_convolution, sagan
 from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
 from gan_lightning.regularizer.r1 import R1
@@ -55,9 +55,10 @@ def penalties():
     return {"r1": R1(0.5), "r2": R2(0.5)}
 
 
-def convolutional(room, **given):
+def convolutional(room, num_classes=0, **given):
     torch.manual_seed(0)
-    generator, discriminator = room.Generator(LATENT, IMAGE, width=4), room.Discriminator(IMAGE, width=4)
+    classes = {"num_classes": num_classes}
+    generator, discriminator = room.Generator(LATENT, IMAGE, width=4, **classes), room.Discriminator(IMAGE, width=4, **classes)
     return make_gan(IMAGE, generator=generator, discriminator=discriminator, **given)
 
 
@@ -68,6 +69,7 @@ GAMES = {
     "in parts": lambda **o: make_gan(num_classes=3, accumulate_grad_batches=2, **o),
     "normalised": lambda **o: convolutional(resize_convolution, regularizers=penalties(), **o),
     "normalised, both": lambda **o: convolutional(dcgan, regularizers=penalties(), loss=Relativistic(), **o),
+    "normalised by class": lambda **o: convolutional(sagan, num_classes=3, **o),
     "each by its own": lambda **o: convolutional(resize_convolution, **o),
     "steered": lambda **o: make_gan(augmentation=Steered(), regularizers={"anchor": Anchor()}, **o),
     "fresh": lambda **o: make_gan(num_classes=3, d_steps_per_g_step=2, fresh_real=True, loss=Relativistic(), **o),
@@ -97,7 +99,7 @@ class Diary(pl.Callback):
 def play(name, world=1):
     """Three steps of a game, `WHOLE / world` samples a rank."""
     gan, diary = GAMES[name](optimizers={"generator": SGD, "discriminator": SGD}), Diary()
-    shape = IMAGE if name in ("normalised", "normalised, both", "each by its own") else (1, 4, 4)
+    shape = IMAGE if name.startswith("normalised") or name == "each by its own" else (1, 4, 4)
     apart = {"devices": world, "strategy": Parallel(60.0, sync_batchnorm=name != "each by its own")}
     several = apart | {"plugins": [TorchElasticEnvironment()], "use_distributed_sampler": False} if world > 1 else {}
     classes = getattr(gan.generator, "num_classes", 0)

@@ -74,6 +74,14 @@ def test_blocks_for_128(module):
     assert outputs(discriminator, blocks["discriminator"], x) == halved
 
 
+def test_blocks_for_48():
+    with torch.device("meta"):
+        generator, discriminator = on_meta(sngan, 128, (3, 48, 48), width=1)
+        z, x = torch.empty(2, 128), torch.empty(2, 3, 48, 48)
+    assert outputs(generator, sngan.UpBlock, z) == [(4, 12), (2, 24), (1, 48)]
+    assert outputs(discriminator, sngan.DownBlock, x) == [(1, 24), (2, 12), (4, 6), (8, 3), (16, 3)]
+
+
 def test_blocks_for_32():
     with torch.device("meta"):
         generator, discriminator = on_meta(sngan_32, 128, (3, 32, 32), width=2)
