@@ -18,13 +18,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_lightning.model.layer.doubling import image_shape
 from gan_lightning.model.layer.enlarging import Enlarging
 from gan_lightning.model.layer.frozen_features import STRIDE, FrozenFeatures
 from gan_lightning.model.layer.normalized_convolution import normalized_convolution
 from gan_lightning.model.layer.random_mixing import RandomMixing
+from gan_lightning.model.layer.spectral_norm import normalize_spectra
 from gan_lightning.step.types import Count, Output, PathText, Shape
 
 COLOURS = 3  # channels that the classifier reads
@@ -45,7 +45,7 @@ class ScaleDiscriminator(nn.Module):
             layers += normalized_convolution(maps[i], maps[i + 1], 4, stride=2)
         self.layers = nn.Sequential(*layers)
         self.num_features = maps[-1]
-        self.head = spectral_norm(nn.Conv2d(maps[-1], 1, 3, padding=1))
+        self.head = nn.Conv2d(maps[-1], 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> Output:  # (N, inputs, H, W) -> (N, K), (N, num_features)
         maps = self.layers(x)
@@ -71,6 +71,7 @@ class Discriminator(nn.Module):
         self.discriminators = nn.ModuleList(
             ScaleDiscriminator(inputs, width, scales - i) for i, inputs in enumerate(self.frozen_mixing.widths)
         )
+        normalize_spectra(self.discriminators)
         self.num_features = scales * MOST * width
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W) -> (N, K), (N, F)
