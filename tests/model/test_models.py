@@ -21,20 +21,20 @@ from gan_lightning.model.layer.doubling import doubling
 
 N, LATENT, CLASSES = 6, 32, 3
 IMAGES = [(1, 8, 8), (1, 16, 16), (1, 32, 32), (1, 28, 28), (3, 24, 40), (4, 64, 64)]
-SOME = [(1, 8, 8), (1, 28, 28), (4, 24, 40)]  # for deep networks: one doubling, 7×7 doubled twice, not square
+FEWER = [(1, 8, 8), (1, 28, 28), (4, 24, 40)]  # for networks of many layers, which take longer
 # architecture → the shapes that it is tried at, and whether it can be told a class; a preset is tried as what it builds on
 REACH = {
     "channelwise": (IMAGES, True),
     "dcgan": (IMAGES, True),
     "dirac": ([(1,)], False),
-    "fastgan": (SOME, True),
+    "fastgan": (FEWER, True),
     "mlp": ([*IMAGES, (1,), (2,), (1, 64)], True),
     "normal": ([(1,)], False),
     "palette": (IMAGES, True),
     "projected": ([(1, 28, 28)], False),
-    "r3gan": (SOME, True),
+    "r3gan": (FEWER, True),
     "resize_convolution": (IMAGES, True),
-    "stylegan2": (SOME, True),
+    "stylegan2": (FEWER, True),
 }
 SMALL = {"width": 8, "style_dim": 16, "mapping_depth": 2, "minibatch_group": 3, "side": 64}  # of the keys that it has
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((config_dir() / "model").glob("*.yaml"))}
