@@ -4,7 +4,7 @@ G: a transposed convolution from z to 4×4, then per doubling nearest ×2 and a 
 a gated linear unit; maps of 8×8 and 16×16 weigh the channels of those 16 times as large (`layer.skip_layer_excitation`); tanh.
 D: a 4×4 convolution of stride 2, then blocks that halve the size on two paths, strided convolution and average pooling, down to
 8×8; a 4×4 convolution gives a logit for each of 5×5 overlapping parts of the image, so K for each sample. Spectral and batch
-normalisation. Liu et al. 2021, sections 3.1 and 3.2, and 4.1 for the spectral normalisation of the baseline.
+normalisation. Liu et al. 2021, sections 3.1 and 3.2, section 4 for the spectral normalisation of the baseline.
 
 Not here: D's decoders, which reconstruct real images (section 3.2), because they are a regularizer, not part of the logits; G's
 spectral normalisation, which batch normalisation undoes. Smaller images have fewer sizes: excitation spans all of them but one.

@@ -1,10 +1,10 @@
-"""The discriminator of Projected GAN: small discriminators look at a frozen classifier's features of several scales.
+"""The discriminator of Projected GAN: small discriminators on a frozen classifier's features at several scales.
 
     image → frozen features at 1/4 … 1/32 of its size → frozen random mixing → a discriminator for each scale → K logits
 
 Features that were learned from many images make training fast and work with few images. The random mixing across channels and
-scales (`layer.random_mixing`) keeps D from attending to a few of them. The coarser the scale, the fewer halvings has its
-discriminator, so that all give logits of the same size, 4×4 at 256×256, and count alike. Sauer et al. 2021, section 3.2.
+scales (`layer.random_mixing`) spreads them, since D alone would attend to a few. The coarser the scale, the fewer halvings has
+its discriminator, so that all give logits of the same size, 4×4 at 256×256, and count alike. Sauer et al. 2021, section 3.2.
 
 The generator is `fastgan`'s, as there. Without a file of weights the features are random (`layer.frozen_features`).
 Unconditional, as the paper.

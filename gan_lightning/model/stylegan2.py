@@ -4,7 +4,7 @@ G: z → w (`layer.mapping`); at each size two modulated convolutions with noise
 that turns their maps into an image, which is added to the enlarged image of the size before (skip connections). D: residual
 blocks, the minibatch standard deviation, two dense layers. Learning rates are equalized, and sizes change through a low-pass
 filter. Karras et al. 2020, figures 2 and 7, configuration F. With `residual` false, 2 layers of mapping and no mixing of styles
-it is the network that ADA uses for CIFAR-10 (Karras et al. 2020b, appendix D). Any even height and width: 4×4 doubled if
+it is the network that ADA uses for CIFAR-10 (Karras et al. 2020b, its appendix). Any even height and width: 4×4 doubled if
 possible, 28×28 is 7×7 doubled twice.
 """
 
