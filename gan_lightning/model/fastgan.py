@@ -4,7 +4,7 @@ G: a transposed convolution from z to 4×4, then per doubling nearest ×2 and a 
 a gated linear unit; maps of 8×8 and 16×16 weigh the channels of those 16 times as large (`layer.skip_layer_excitation`); tanh.
 D: a 4×4 convolution of stride 2, then blocks that halve the size on two paths, strided convolution and average pooling, down to
 8×8; a 4×4 convolution gives a logit for each of 5×5 overlapping parts of the image, so K for each sample. Spectral and batch
-normalisation. Liu et al. 2021, sections 3.1 and 3.2, and 4.1 for the spectral normalisation of the baseline.
+normalisation. Liu et al. 2021, sections 3.1 and 3.2, section 4 for the spectral normalisation of the baseline.
 
 Not here: D's decoders, which reconstruct real images (section 3.2), because they are a regularizer, not part of the logits; G's
 spectral normalisation, which batch normalisation undoes. Smaller images have fewer sizes: excitation spans all of them but one.
@@ -17,13 +17,13 @@ import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_lightning.model.layer.condition import concat_class
 from gan_lightning.model.layer.doubling import doubled_widths, doubling, image_shape
 from gan_lightning.model.layer.normalized_convolution import normalized_convolution
 from gan_lightning.model.layer.packed_condition import embed_classes
 from gan_lightning.model.layer.skip_layer_excitation import SkipLayerExcitation
+from gan_lightning.model.layer.spectral_norm import normalize_spectra
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
 MAX_CHANNELS = 4  # of a sample; D's input has `packing` times as many
@@ -100,12 +100,13 @@ class Discriminator(nn.Module):
         h, w, times = doubling(*size, least=4)
         halvings = max(1, times - 1)  # twice the smallest size is left, 8×8 in the paper
         maps = doubled_widths(width, halvings, max_width)
-        layers: list[nn.Module] = [spectral_norm(nn.Conv2d(channels, maps[1], 4, 2, 1, bias=False)), nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [nn.Conv2d(channels, maps[1], 4, 2, 1, bias=False), nn.LeakyReLU(0.2)]
         layers += [DiscriminatorBlock(maps[i], maps[i + 1]) for i in range(1, halvings)]
         last = self.num_features = maps[-1]
         self.layers = nn.Sequential(*layers, *normalized_convolution(last, last, 1))
         height, width = (side << (times - halvings) for side in (h, w))
-        self.head = spectral_norm(nn.Conv2d(last, 1, (min(PART, height), min(PART, width))))
+        self.head = nn.Conv2d(last, 1, (min(PART, height), min(PART, width)))
+        normalize_spectra(self)
         self.embedding = nn.Embedding(num_classes, last) if num_classes else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W), (N,) -> (N, K), (N, F)

@@ -1,10 +1,10 @@
-"""The discriminator of Projected GAN: small discriminators look at a frozen classifier's features of several scales.
+"""The discriminator of Projected GAN: small discriminators on a frozen classifier's features at several scales.
 
     image → frozen features at 1/4 … 1/32 of its size → frozen random mixing → a discriminator for each scale → K logits
 
 Features that were learned from many images make training fast and work with few images. The random mixing across channels and
-scales (`layer.random_mixing`) keeps D from attending to a few of them. The coarser the scale, the fewer halvings has its
-discriminator, so that all give logits of the same size, 4×4 at 256×256, and count alike. Sauer et al. 2021, section 3.2.
+scales (`layer.random_mixing`) spreads them, since D alone would attend to a few. The coarser the scale, the fewer halvings has
+its discriminator, so that all give logits of the same size, 4×4 at 256×256, and count alike. Sauer et al. 2021, section 3.2.
 
 The generator is `fastgan`'s, as there. Without a file of weights the features are random (`layer.frozen_features`).
 Unconditional, as the paper.
@@ -18,13 +18,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_lightning.model.layer.doubling import image_shape
 from gan_lightning.model.layer.enlarging import Enlarging
 from gan_lightning.model.layer.frozen_features import STRIDE, FrozenFeatures
 from gan_lightning.model.layer.normalized_convolution import normalized_convolution
 from gan_lightning.model.layer.random_mixing import RandomMixing
+from gan_lightning.model.layer.spectral_norm import normalize_spectra
 from gan_lightning.step.types import Count, Output, PathText, Shape
 
 COLOURS = 3  # channels that the classifier reads
@@ -45,7 +45,7 @@ class ScaleDiscriminator(nn.Module):
             layers += normalized_convolution(maps[i], maps[i + 1], 4, stride=2)
         self.layers = nn.Sequential(*layers)
         self.num_features = maps[-1]
-        self.head = spectral_norm(nn.Conv2d(maps[-1], 1, 3, padding=1))
+        self.head = nn.Conv2d(maps[-1], 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> Output:  # (N, inputs, H, W) -> (N, K), (N, num_features)
         maps = self.layers(x)
@@ -71,6 +71,7 @@ class Discriminator(nn.Module):
         self.discriminators = nn.ModuleList(
             ScaleDiscriminator(inputs, width, scales - i) for i, inputs in enumerate(self.frozen_mixing.widths)
         )
+        normalize_spectra(self.discriminators)
         self.num_features = scales * MOST * width
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, H, W) -> (N, K), (N, F)

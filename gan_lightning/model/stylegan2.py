@@ -4,7 +4,7 @@ G: z → w (`layer.mapping`); at each size two modulated convolutions with noise
 that turns their maps into an image, which is added to the enlarged image of the size before (skip connections). D: residual
 blocks, the minibatch standard deviation, two dense layers. Learning rates are equalized, and sizes change through a low-pass
 filter. Karras et al. 2020, figures 2 and 7, configuration F. With `residual` false, 2 layers of mapping and no mixing of styles
-it is the network that ADA uses for CIFAR-10 (Karras et al. 2020b, appendix D). Any even height and width: 4×4 doubled if
+it is the network that ADA uses for CIFAR-10 (Karras et al. 2020b, its appendix). Any even height and width: 4×4 doubled if
 possible, 28×28 is 7×7 doubled twice.
 """
 
@@ -99,7 +99,7 @@ class Generator(nn.Module):
 
     `width` is the number of maps at the sample's size, doubled per halving up to `max_width`: 64 in the paper's network for
     256×256, 32 for 1024×1024. `mixing` is the share of samples whose layers take their styles from two z in training, the
-    second one Gaussian. `w_mean` is the running mean of w; truncation moves w towards it.
+    second one Gaussian. `w_mean` is the running mean of w, in checkpoints that of rank 0; truncation moves w towards it.
     """
 
     w_mean: Tensor  # (style_dim,)

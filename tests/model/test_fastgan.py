@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import tensor
 
-from gan_lightning.model.fastgan import Discriminator, Generator
+from gan_lightning.model.fastgan import Discriminator, DiscriminatorBlock, Generator
 from gan_lightning.model.layer.skip_layer_excitation import SkipLayerExcitation
 
 
@@ -68,3 +68,11 @@ def test_double_backward():
     weights = [p for name, p in discriminator.named_parameters() if "weight.original" in name]
     assert len(weights) == 3
     assert all(p.grad is not None and p.grad.any() for p in weights)
+
+
+def test_a_block_is_the_mean_of_two_paths():
+    torch.manual_seed(0)
+    block, x = DiscriminatorBlock(2, 4).eval(), torch.randn(2, 2, 8, 8)
+    out = block(x)
+    assert out.shape == (2, 4, 4, 4)
+    torch.testing.assert_close(out, (block.strided(x) + block.pooled(x)) / 2)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import interpolate
 from torchvision.models import resnet18
 
@@ -70,6 +71,8 @@ def test_all_scales_have_as_many_logits(shape, side, logits):
         output = network(torch.empty(2, *shape))
     assert output.logits.shape == (2, logits)
     assert output.features.shape == (2, network.num_features)
+    maps = [[m.out_channels for m in scale.layers if isinstance(m, nn.Conv2d)] for scale in network.discriminators]
+    assert maps == [[128, 256, 512, 512], [256, 512, 512], [512, 512], [512]]
     height = max(side, shape[1])
     assert found == [(logits // 4, height // stride) for stride in (4, 8, 16, 32)]
 

@@ -65,6 +65,17 @@ def test_the_discriminators_start_keeps_the_scale_of_its_input():
     assert 0.2 < output.features.std() < 2
 
 
+def test_a_class_enters_by_a_product():
+    torch.manual_seed(0)
+    network, x, condition = Discriminator((1, 8, 8), 3, width=4), torch.randn(3, 1, 8, 8), torch.tensor([2, 0, 1])
+    output = network(x, condition)
+    torch.testing.assert_close(output.logits, (network.head(output.features) * network.embedding(condition)).sum(1))
+    with torch.device("meta"):
+        generator = Generator(64, (3, 32, 32), 10, width=8)
+    assert generator.embedding.weight.shape == (10, 64)  # as many numbers as z
+    assert generator.weights.in_features == 128
+
+
 def test_at_most_four_channels_are_drawn():
     with pytest.raises(ValueError, match=r"^5 channels are too many; allowed: 1 to 4$"):
         Generator(6, (5, 8, 8), width=4)

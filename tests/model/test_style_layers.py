@@ -7,6 +7,7 @@ import torch
 from torch import nn, tensor
 from torch.nn.functional import conv2d, interpolate
 
+from gan_lightning.model.layer.doubling import doubled_widths
 from gan_lightning.model.layer.equalized import EqualizedConv2d, EqualizedLinear
 from gan_lightning.model.layer.image_range import ClipInEval
 from gan_lightning.model.layer.mapping import Mapping, normalize_second_moment
@@ -22,6 +23,11 @@ CORNERS = (1, 2, 1)
 
 def randn(*shape, **given):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0), **given)
+
+
+def test_widths_double_up_to_the_largest():
+    assert doubled_widths(64, 6, 512) == [64, 128, 256, 512, 512, 512, 512]  # StyleGAN2 at 256×256
+    assert doubled_widths(96, 6, 768) == [96, 192, 384, 768, 768, 768, 768]  # R3GAN
 
 
 # ── resampling ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -52,7 +58,7 @@ def test_resampling_keeps_a_constant(taps, layer):
     torch.testing.assert_close(inside, torch.full_like(inside, 3.0))
 
 
-def test_a_blur_has_the_gain_and_padding_that_are_asked():
+def test_a_blur_has_the_given_gain_and_padding():
     x = randn(1, 2, 6, 6)
     assert Blur(padding=2)(x).shape == (1, 2, 7, 7)
     torch.testing.assert_close(Blur(padding=1, gain=4)(x), 4 * Blur(padding=1)(x))
@@ -140,6 +146,10 @@ def test_the_mapping_does_not_depend_on_the_length_of_z():
     torch.testing.assert_close(normalize_second_moment(z).square().mean(1), torch.ones(3))
     torch.testing.assert_close(layer(z), layer(7 * z))
     assert layer(z).shape == (3, 6)
+    wide = Mapping(64, 0, 64, 8)
+    assert wide.layers[0].weight.detach().std() == pytest.approx(100, rel=0.1)  # a learning rate of 1 / 100
+    assert wide(randn(50, 64)).square().mean().sqrt().item() == pytest.approx(1, abs=0.3)
+    assert sum(isinstance(m, EqualizedLinear) for m in wide.modules()) == 8
 
 
 def test_images_are_clipped_in_eval_mode_only():

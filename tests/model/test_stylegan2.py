@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from gan_lightning.model.stylegan2 import MEAN_DECAY, Discriminator, Generator
+from gan_lightning.model.stylegan2 import MEAN_DECAY, Discriminator, DiscriminatorBlock, Generator
 
 SMALL = {"width": 4, "style_dim": 8, "mapping_depth": 2}
 SHAPE = (2, 8, 12)
@@ -114,6 +114,33 @@ def test_a_path_length_can_be_differentiated():
     slope.square().sum().backward()
     missing = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert all(name.endswith("bias") or "noise" in name or "images" in name for name in missing)
+
+
+def test_noise_has_no_strength_at_the_start():
+    network = Generator(6, SHAPE, **SMALL)
+    assert not any(layer.noise_strength.any() for layer in network.synthesis.layers)
+    assert network.mixing == 0.9
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_a_block_keeps_the_scale_of_its_input(residual):
+    torch.manual_seed(0)
+    block = DiscriminatorBlock(16, 32, residual)
+    x = torch.randn(4, 16, 8, 8).repeat_interleave(4, 2).repeat_interleave(4, 3)  # smooth, so that blurring leaves it as it is
+    out = block(x)
+    assert out.shape == (4, 32, 16, 16)
+    assert out.square().mean().sqrt().item() == pytest.approx(1, abs=0.35)
+    if residual:
+        torch.testing.assert_close(out, (block.main(x) + block.skip(x)) / 2**0.5)
+
+
+def test_a_class_enters_by_a_product():
+    torch.manual_seed(0)
+    network, x = Discriminator(SHAPE, 3, **SMALL).eval(), torch.randn(3, *SHAPE)
+    condition = torch.tensor([2, 0, 1])
+    output = network(x, condition)
+    styles = network.mapping(torch.empty(3, 0), condition)
+    torch.testing.assert_close(output.logits, (network.head(output.features) * styles).sum(1) / 8**0.5)
 
 
 def test_packs_and_channels():

@@ -1,8 +1,8 @@
-"""A frozen classifier's features at four scales: the projection that Projected GAN's discriminators look through.
+"""A frozen classifier's features at four scales: the input of Projected GAN's discriminators.
 
-The network is ResNet-18, one of those compared in Sauer et al. 2021, table 3; its maps have 1/4, 1/8, 1/16 and 1/32 of the
-image's size. Its weights come from a file. Without one they are drawn at random, a stand-in with which everything runs offline,
-but which knows nothing of images: the paper's results need the weights that were trained on ImageNet.
+The network is ResNet-18, one of those that Sauer et al. 2021, section 4, compare; its maps have 1/4, 1/8, 1/16 and 1/32 of the
+image's size. Its weights come from a file. Without one they are drawn at random: a stand-in with which everything runs offline,
+but that was not trained on images; the paper's results need the weights that were trained on ImageNet.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     w = MLP(normalised z, normalised embedding of the class),    x normalised = x / √(mean of x² + ε)
 
 The styles need not have the fixed density of z, so that they can follow the factors of variation of the data. Karras et al.
-2019, section 2; with classes Karras et al. 2020 (ADA), appendix C.
+2019, section 2; with classes as in Karras et al. 2020b (ADA).
 """
 
 from __future__ import annotations

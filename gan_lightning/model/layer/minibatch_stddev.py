@@ -1,8 +1,9 @@
-"""The minibatch standard deviation: a map by which D sees how much the samples of a group differ.
+"""The minibatch standard deviation: a map of how much the samples of a group differ, as one more channel of D.
 
     map of a group = mean over channels and pixels of √(variance over the group's samples + ε)
 
-A generator that draws the same sample again and again is found out by it. Karras et al. 2018, section 3.
+Without it the logit of a sample does not depend on the others, and D can't punish a generator that draws the same sample again
+and again. Karras et al. 2018, section 3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frozen random mixing of features across channels and scales, which keeps D from relying on a few of them.
+"""Frozen random mixing of features across channels and scales, so that D can't rely on a few of them alone.
 
     across channels: c_l = 1×1 convolution of the maps l;    across scales, from coarse to fine: m_l = 3×3(c_l + up(m_{l+1}))
 

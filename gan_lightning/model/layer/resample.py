@@ -2,7 +2,7 @@
 
     up: zeros between the values, then 4 · kernel;    down: kernel, then every second value;    kernel = taps ⊗ taps / (Σ taps)²
 
-Taps [1, 3, 3, 1] make the first one bilinear interpolation between the centres of the pixels (Karras et al. 2020, appendix B),
+Taps [1, 3, 3, 1] make the first one bilinear interpolation between the centres of the pixels (Karras et al. 2020, figure 7),
 [1, 2, 1] interpolation between their corners (Huang et al. 2024). Outside of the maps lie zeros. All three are depthwise
 convolutions, since those are deterministic on a GPU and can be differentiated any number of times.
 """

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 SLOPE = 0.2
-GAIN = math.sqrt(2 / (1 + SLOPE**2))  # He et al. 2015, eq. 14
+GAIN = math.sqrt(2 / (1 + SLOPE**2))  # He et al. 2015, section 2.2
 
 
 class BiasedLeakyReLU(nn.Module):

@@ -9,7 +9,7 @@ from torch.nn.functional import leaky_relu
 
 
 class ScaledLeakyReLU(nn.Module):
-    """Return √2 · LeakyReLU(x) (He et al. 2015, eq. 10, with the slope left out)."""
+    """Return √2 · LeakyReLU(x) (He et al. 2015, section 2.2, with the slope left out)."""
 
     def forward(self, x: Tensor) -> Tensor:  # any shape -> the same shape (*x.shape)
         return leaky_relu(x, 0.2) * math.sqrt(2)
