@@ -1,10 +1,11 @@
-"""Spectral normalisation: divide each weight matrix W by its largest singular value σ, so that no layer enlarges distances.
+"""Spectral normalisation: divide each weight, as a matrix W with a row per output, by its largest singular value σ.
 
     v ← normalise(Wᵀ u),    u ← normalise(W v),    σ = uᵀ W v
 
-Each forward pass in training mode takes one step of this power iteration; u and v are buffers, so they are in the checkpoint,
-and a resumed run continues with them. In eval mode they do not change. Miyato et al. 2018, algorithm 1. The parametrization is
-torch's; under bf16 autocast its σ has the precision of bf16.
+So a linear layer never enlarges distances, and D's slopes stay bounded. Each forward pass in training mode takes one step of
+this power iteration; u and v are buffers, so they are in the checkpoint, and a resumed run continues with them. In eval mode
+they do not change. Miyato et al. 2018, algorithm 1. The parametrization is torch's; under bf16 autocast its σ has the precision
+of bf16.
 """
 
 from __future__ import annotations
