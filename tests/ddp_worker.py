@@ -73,6 +73,7 @@ GAMES = {
     "each by its own": lambda **o: convolutional(resize_convolution, **o),
     "steered": lambda **o: make_gan(augmentation=Steered(), regularizers={"anchor": Anchor()}, **o),
     "fresh": lambda **o: make_gan(num_classes=3, d_steps_per_g_step=2, fresh_real=True, loss=Relativistic(), **o),
+    "frozen": lambda **o: make_gan(lr_multipliers={"discriminator": {"hidden": 0}, "generator": {"hidden": 0.5}}, **o),
     "noise beside z": lambda **o: make_gan(regularizers={"gradient_penalty": GradientPenalty()}, **o),
 }
 

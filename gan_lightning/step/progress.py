@@ -31,5 +31,5 @@ class Scheduled(Protocol):
 def advance(root: nn.Module, progress: Progress) -> None:
     """Call `advance` of every scheduled module inside `root`, at any depth; not that of `root` itself."""
     for module in root.modules():
-        if module is not root and callable(getattr(module, "advance", None)):
+        if module is not root and hasattr(type(module), "advance"):  # of the class: a module's own lookup takes 10 times longer
             cast("Scheduled", module).advance(progress)
