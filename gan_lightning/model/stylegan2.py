@@ -26,7 +26,6 @@ from gan_lightning.model.layer.modulated_convolution import ModulatedConvolution
 from gan_lightning.model.layer.packed_condition import embed_classes
 from gan_lightning.model.layer.resample import Blur, Downsample, Upsample
 from gan_lightning.model.layer.scaled_leaky_relu import ScaledLeakyReLU
-from gan_lightning.step.statistics import gather_ranks
 from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
 MAX_CHANNELS = 4  # of a sample; D's input has `packing` times as many
@@ -129,7 +128,7 @@ class Generator(nn.Module):
         if not self.training:
             return self.synthesis(w)
         with torch.no_grad():
-            self.w_mean.lerp_(gather_ranks(w[:, 0].float()).mean(0), 1 - MEAN_DECAY)
+            self.w_mean.lerp_(w[:, 0].float().mean(0), 1 - MEAN_DECAY)
         return self.synthesis(self.mix(w, self.mapping(torch.randn_like(z), condition)) if self.mixing else w)
 
     def mix(self, w: Tensor, other: Tensor) -> Tensor:  # (N, num_styles, style_dim) each
