@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from torch import nn
+from torch import Tensor, nn
 
 from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.config.construction import bounded_construction
@@ -108,6 +108,12 @@ def build_augmentation(plain: Plain) -> Augmentation:
     """Build the augmentation of D's input."""
     augmentation: Augmentation = instantiate(plain["augmentation"])
     return augmentation
+
+
+def empty_condition(data: Data, n: int) -> Tensor | None:  # -> (n, …)
+    """Return the condition of n samples on the meta device: its shape and type without values; None: unconditional."""
+    one = data.conditions(0, 1)
+    return None if one is None else torch.empty(n, *one.shape[1:], dtype=one.dtype, device="meta")
 
 
 def build_optimizer(node: Plain, player: Player) -> PlayerOptimizer:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.optim import SGD
 
 from gan_lightning.config.errors import one_line, suggest
-from gan_lightning.config.instantiate import Networks, build_networks
+from gan_lightning.config.instantiate import Networks, build_networks, empty_condition
 from gan_lightning.config.optimizer_checks import MULTIPLIERS, lr_multipliers
 from gan_lightning.config.purity import CURE, random_operation
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.size_checks import find_size_mistakes
 from gan_lightning.config.term_checks import find_term_mistakes
 from gan_lightning.data.base import Data
+from gan_lightning.step.optimization import PlayerOptimizer
 from gan_lightning.step.packing import pack_condition, pack_samples
 
 
@@ -25,14 +27,14 @@ def find_shape_mistakes(plain: Plain, data: Data) -> list[str]:
             networks = build_networks(plain)
         except ValueError as error:
             return [f"model: {error}"]
-        if mistakes := _prefix_mistakes(plain, networks):
-            return mistakes
-        try:
-            z, real = torch.empty(n, plain["gan"]["latent_dim"]), torch.empty(n, *shape)
-        except (RuntimeError, TypeError, OverflowError) as error:  # a size that no tensor can have
-            return [f"data.batch_size: {n} samples of {shape} at a time: {one_line(error)}"]
-        condition = data.conditions(0, n)
-        condition = None if condition is None else condition.to("meta")
+    if mistakes := _prefix_mistakes(plain, networks):
+        return mistakes
+    try:
+        condition = empty_condition(data, n)
+        z, real = (torch.empty(n, *own, device="meta") for own in ([plain["gan"]["latent_dim"]], shape))
+    except (RuntimeError, TypeError, OverflowError) as error:  # a size that no tensor can have
+        return [f"data.batch_size: {n} samples of {shape} at a time: {one_line(error)}"]
+    with torch.device("meta"):
         try:
             return (
                 _generator_mistakes(networks, z, condition, shape)
@@ -47,14 +49,18 @@ def find_shape_mistakes(plain: Plain, data: Data) -> list[str]:
 
 
 def _prefix_mistakes(plain: Plain, networks: Networks) -> list[str]:
-    """Return a line for each beginning in `optimizer.lr_multipliers` with which no parameter's name begins."""
+    """Return a line for each beginning in `optimizer.lr_multipliers` that no parameter's name has, or for a frozen player."""
     mistakes = []
     for player, network in networks._asdict().items():
         names = [name for name, _ in network.named_parameters()]
         prefixes = [".".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 2)]
-        for prefix in lr_multipliers(plain["optimizer"], player):
+        multipliers = lr_multipliers(plain["optimizer"], player)
+        for prefix in multipliers:
             if prefix not in prefixes:
                 mistakes.append(f"{MULTIPLIERS}.{player}.{prefix}: no parameter's name begins so; {suggest(prefix, prefixes)}")
+        player_optimizer = PlayerOptimizer(SGD, lr_multipliers=multipliers)
+        if names and not any(map(player_optimizer.multiplier, names)):
+            mistakes.append(f"{MULTIPLIERS}.{player}: all parameters are frozen, and the {player} would learn nothing")
     return mistakes
 
 

@@ -14,7 +14,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_lightning.config.instantiate import build_networks, build_unloaded_data
+from gan_lightning.config.instantiate import build_networks, build_unloaded_data, empty_condition
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.threads import AUTO, VARIABLE, environment_threads
 from gan_lightning.config.validate import validate
@@ -77,11 +77,10 @@ def forward_flops(plain: Plain) -> float:
     """
     n, packing = plain["data"]["batch_size"] // plain["gan"]["accumulate_grad_batches"], plain["gan"]["packing"]
     data = build_unloaded_data(plain)
+    condition = empty_condition(data, n)
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         networks = build_networks(plain)
         try:
-            condition = data.conditions(0, n)
-            condition = None if condition is None else condition.to("meta")
             networks.generator(torch.empty(n, plain["gan"]["latent_dim"]), condition)
             real = torch.empty(n, *data.sample_shape)
             networks.discriminator(pack_samples(real, packing), pack_condition(condition, packing))

@@ -63,6 +63,12 @@ def test_the_rule_is_kept_by_networks_with_statistics_of_training(generator):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_samples_that_are_not_finite_are_left_to_the_alarms():
+    broken = gan(mlp.Generator)
+    broken.generator.out.bias.data.fill_(float("nan"))
+    require_pure_generator(broken, DATA)
+
+
 def test_random_operations_are_found_without_values():
     with torch.device("meta"):
         z, classes = torch.empty(3, LATENT), torch.empty(3, dtype=torch.long)

@@ -80,6 +80,7 @@ REFUSED = {
     f"{MULTIPLIERS}.discriminator.layers.9=0": (
         "optimizer.lr_multipliers.discriminator.layers.9: no parameter's name begins so; did you mean layers.4?"
     ),
+    f"{MULTIPLIERS}.generator.start=0 {MULTIPLIERS}.generator.layers=0": "optimizer.lr_multipliers.generator: all parameters",
     f"{SCHEDULES}.generator.lrr=linear": "optimizer.schedules.generator.lrr: the optimizer has no such number; did you",
     f"optimizer=sgd {SCHEDULES}.generator.beta2=linear": "optimizer.schedules.generator.beta2: the optimizer has no such",
     f"{SCHEDULES}.generatr.lr=linear": "optimizer.schedules.generatr.lr._target_: generatr is no player; did you",
