@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lightning.data.mnist import MNIST as Data
+from gan_lightning.data import mnist as data
 from gan_lightning.metric.feature import mnist as module
 from gan_lightning.metric.feature.mnist import MNIST
 
@@ -16,7 +16,7 @@ needs_mnist = pytest.mark.skipif(not (ROOT / "MNIST" / "raw").is_dir(), reason="
 @needs_mnist
 @pytest.mark.parametrize(("side", "least"), [(28, 0.985), (16, 0.98), (32, 0.98)])
 def test_it_reads_digits_that_it_never_saw(side, least):
-    batch = Data(root=str(ROOT), sample_shape=(1, side, side), num_classes=10).splits.test.part(0, 1000)
+    batch = data.MNIST(root=str(ROOT), sample_shape=(1, side, side), num_classes=10).splits.test.part(0, 1000)
     said = MNIST()(batch.real)
     assert float((said.logits[0].argmax(1) == batch.condition).float().mean()) >= least
     assert (said.features.shape, said.features.dtype) == ((1000, 64), torch.float32)
