@@ -17,6 +17,7 @@ from gan_lightning.loss.base import AdversarialLoss
 
 class Linear(AdversarialLoss):
     def __init__(self, slope: float = 1.0) -> None:
+        super().__init__()
         self.slope = slope
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

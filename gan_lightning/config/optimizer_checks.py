@@ -8,7 +8,7 @@ from typing import Any
 
 from gan_lightning.config.errors import suggest
 from gan_lightning.config.resolve import Plain
-from gan_lightning.config.targets import constructor_parameters, import_object
+from gan_lightning.config.targets import constructor_parameters, import_object, refuse_target, role
 
 MULTIPLIERS = "optimizer.lr_multipliers"
 
@@ -40,7 +40,7 @@ def find_optimizer_mistakes(plain: Plain) -> Iterator[str]:
             place = f"{group}.{key}" if group == "lr_multipliers" else f"{group}.{key}.{next(iter(own[key]), '')}._target_"
             yield f"optimizer.{place}: {key} is no player; {suggest(key, PLAYERS)}"
     for player in PLAYERS:
-        settings = scheduled_settings(node.get(player))
+        settings = scheduled_settings(f"optimizer.{player}", node.get(player))
         for name in node.get("schedules", {}).get(player, {}):
             if settings and name not in settings:
                 key = f"optimizer.schedules.{player}.{name}"
@@ -50,13 +50,13 @@ def find_optimizer_mistakes(plain: Plain) -> Iterator[str]:
                 yield f"{MULTIPLIERS}.{player}.{prefix}: {json.dumps(value)} should be a number, at least 0 (0: frozen)"
 
 
-def scheduled_settings(node: Any) -> list[str]:
+def scheduled_settings(path: str, node: Any) -> list[str]:
     """Return the numbers of a player's optimizer that a schedule can change; empty if the node is none of an optimizer."""
     from gan_lightning.step.optimization import BETAS
 
-    try:
-        parameters = constructor_parameters(import_object(node["_target_"]))
-    except Exception:  # another line says what is wrong with the node
+    target = node.get("_target_") if isinstance(node, dict) else None
+    if refuse_target(path, target, role(path)):  # before any import; another line says what is wrong with it
         return []
+    parameters = constructor_parameters(import_object(str(target)))
     numbers = [name for name, p in parameters.items() if type(p.default) in (int, float) or name == "lr"]
     return numbers + (list(BETAS) if "betas" in parameters else [])
