@@ -1,6 +1,8 @@
-"""Recipes of papers that were not trained here: two steps of each on small files of the right format, and every number of theirs."""
+"""Recipes of papers that were not trained here: two steps of each on small files of the right format, and their numbers."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from gan_lightning.config.resolve import resolve
 from gan_lightning.data.cifar import CIFAR10
 from gan_lightning.step.progress import Progress
 
+PAGE = Path(__file__).parents[2] / "docs" / "recipes.md"
 RECIPES = sorted(p.stem for p in (config_dir() / "experiment").glob("*.yaml") if "not trained here" in p.read_text())
 TINY = {"width": 4, "max_width": 8, "style_dim": 8, "mapping_depth": 2, "minibatch_group": 4, "group_width": 4}
 HALF_LIVES = {  # in images
@@ -77,6 +80,16 @@ def test_a_recipe_names_its_source_and_its_figure(name):
     header = (config_dir() / "experiment" / f"{name}.yaml").read_text().partition("defaults:")[0].replace("\n#", "")
     for word in ("Source: ", "Published: ", "FID", "not trained here"):
         assert word in header, f"{name} does not name its {word}"
+
+
+def test_the_page_has_a_row_for_each_recipe_with_the_figures_of_its_file():
+    lines = [line for line in PAGE.read_text().splitlines() if re.match(r"\| `\w+` ", line)]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert sorted(row[0].strip("`") for row in rows) == RECIPES
+    for name, _, _, figures, _, trained in rows:
+        header = (config_dir() / "experiment" / f"{name.strip('`')}.yaml").read_text().partition("defaults:")[0]
+        assert set(re.findall(r"\d+\.\d+", figures)) <= set(re.findall(r"\d+\.\d+", header)), name
+        assert trained == "no"
 
 
 @pytest.mark.parametrize(
