@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import pad
 from torchvision import datasets
 
 from gan_lightning.data.base import Data, DataError, Splits, SplitSizes
 from gan_lightning.data.fingerprint import Entry, Fingerprint, hash_bytes
+from gan_lightning.data.resize import resize
 from gan_lightning.data.store import Store
 from gan_lightning.step.types import PathText
 from gan_lightning.storage import atomic
@@ -136,7 +137,7 @@ class MNIST(Data):
             )
         if labels.max() > 9:
             raise DataError(f"data.root: {labels_path} holds the label {labels.max()}, MNIST's are 0 to 9; replace the file")
-        resized = resize(torch.from_numpy(images).view(count, 1, SIDE, SIDE), self.sample_shape[1])
+        resized = fit(torch.from_numpy(images).view(count, 1, SIDE, SIDE), self.sample_shape[1])
         return resized.numpy(), labels.astype(np.int64) if self.num_classes else None
 
 
@@ -151,14 +152,9 @@ def count_images(path: Path) -> int:
         return read_header(file, path, IMAGES)
 
 
-def resize(images: Tensor, side: int) -> Tensor:  # (N, 1, 28, 28) -> (N, 1, side, side) uint8
-    """Return the images unchanged at 28, padded at 32, and interpolated (bilinear, antialiased) at other sizes."""
-    if side == SIDE:
-        return images
-    if side == 32:
-        return pad(images, (2, 2, 2, 2))
-    parts = (interpolate(part.float(), (side, side), mode="bilinear", antialias=True) for part in images.chunk(16))
-    return torch.cat([part.round().to(torch.uint8) for part in parts])
+def fit(images: Tensor, side: int) -> Tensor:  # (N, 1, 28, 28) -> (N, 1, side, side) uint8
+    """Return the images unchanged at 28, padded at 32, and resized at other sizes."""
+    return pad(images, (2, 2, 2, 2)) if side == 32 else resize(images, side)
 
 
 def packed_path(path: Path) -> Path:
