@@ -9,13 +9,16 @@ import torch
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from tiny_gan import LATENT, fit, make_gan
 
+from gan_lightning.augmentation.ada import ADA
 from gan_lightning.augmentation.base import Augmentation
 from gan_lightning.config.world_size import global_rank
 from gan_lightning.distributed.strategy import Parallel
 from gan_lightning.loss.relativistic import Relativistic
-from gan_lightning.model import dcgan, resize_convolution, sagan
+from gan_lightning.model import dcgan, resize_convolution, sagan, stylegan2
 from gan_lightning.regularizer.base import Regularizer
 from gan_lightning.regularizer.gradient_penalty import GradientPenalty
+from gan_lightning.regularizer.lecam import LeCam
+from gan_lightning.regularizer.path_length import PathLength
 from gan_lightning.regularizer.r1 import R1
 from gan_lightning.regularizer.r2 import R2
 from gan_lightning.step.statistics import RunningMean
@@ -62,6 +65,18 @@ def convolutional(room, num_classes=0, **given):
     return make_gan(IMAGE, generator=generator, discriminator=discriminator, **given)
 
 
+def style(**given):
+    """StyleGAN2 with ADA and path length: each rank draws its own noise, transforms and directions."""
+    torch.manual_seed(0)
+    small = {"width": 4, "style_dim": 8, "mapping_depth": 2}
+    networks = {
+        "generator": stylegan2.Generator(LATENT, IMAGE, **small),
+        "discriminator": stylegan2.Discriminator(IMAGE, **small),
+    }
+    augmentation, path_length = ADA(speed_kimg=0.08, interval=1, initial_p=0.5), PathLength(interval=2)
+    return make_gan(IMAGE, **networks, augmentation=augmentation, regularizers={"path_length": path_length}, **given)
+
+
 GAMES = {
     "plain": lambda **o: make_gan(num_classes=3, **o),
     "penalties": lambda **o: make_gan(num_classes=3, regularizers=penalties(), loss=Relativistic(), **o),
@@ -72,6 +87,8 @@ GAMES = {
     "normalised by class": lambda **o: convolutional(sagan, num_classes=3, **o),
     "each by its own": lambda **o: convolutional(resize_convolution, **o),
     "steered": lambda **o: make_gan(augmentation=Steered(), regularizers={"anchor": Anchor()}, **o),
+    "lecam": lambda **o: make_gan(regularizers={"lecam": LeCam(3.0, decay=0.5)}, accumulate_grad_batches=2, **o),
+    "style": style,
     "fresh": lambda **o: make_gan(num_classes=3, d_steps_per_g_step=2, fresh_real=True, loss=Relativistic(), **o),
     "frozen": lambda **o: make_gan(lr_multipliers={"discriminator": {"hidden": 0}, "generator": {"hidden": 0.5}}, **o),
     "noise beside z": lambda **o: make_gan(regularizers={"gradient_penalty": GradientPenalty()}, **o),
@@ -100,7 +117,7 @@ class Diary(pl.Callback):
 def play(name, world=1):
     """Three steps of a game, `WHOLE / world` samples a rank."""
     gan, diary = GAMES[name](optimizers={"generator": SGD, "discriminator": SGD}), Diary()
-    shape = IMAGE if name.startswith("normalised") or name == "each by its own" else (1, 4, 4)
+    shape = IMAGE if name.startswith("normalised") or name in ("each by its own", "style") else (1, 4, 4)
     apart = {"devices": world, "strategy": Parallel(60.0, sync_batchnorm=name != "each by its own")}
     several = apart | {"plugins": [TorchElasticEnvironment()], "use_distributed_sampler": False} if world > 1 else {}
     classes = getattr(gan.generator, "num_classes", 0)

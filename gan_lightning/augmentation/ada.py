@@ -53,6 +53,9 @@ class ADA(Augmentation):
     def forward(self, x: Tensor) -> Tensor:
         return self.change_colours(warp(x, self.draw_geometry(x)))
 
+    def probability(self) -> Tensor:  # -> ()
+        return self.p
+
     def update(self, real_logits: Tensor) -> None:
         self.signs += real_logits.sign().mean()
         self.steps += 1

@@ -23,5 +23,12 @@ class Augmentation(nn.Module):
         """Return both sides of an update, augmented one after the other; override it to draw one transform for both."""
         return self(real), self(fake)
 
+    def probability(self) -> Tensor | None:  # -> ()
+        """Return the probability with which each transform is applied to a sample; None where none is drawn.
+
+        If it is close to 1, G can't learn what the samples look like without the transforms, and they appear in its samples.
+        """
+        return None
+
     def update(self, real_logits: Tensor) -> None:  # (n,)
         """Adapt the strength to D's detached logits of real samples, of all ranks, after D's last update of a step (ADA)."""

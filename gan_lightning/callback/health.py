@@ -5,6 +5,7 @@
     collapse            distance of EMA samples / distance of real samples is close to 0, or a coverage metric has halved
     frozen              ‖G − previous G‖ / ‖G‖ is 0, or ∇G is
     memorising          the metric `copying` is small: samples are closer to training samples than held-out ones are
+    leaking             the probability of ADA's transforms is above 0.8: they appear in the samples (Karras et al. 2020b, 3)
 
 Training does not wait for the norms, which stay on the device and are read every `every_n_steps` steps in one transfer, and the
 run is the same bit for bit without this callback. ∇G vanishes where D separates the samples with certainty: Goodfellow et al.
@@ -30,6 +31,7 @@ from tqdm import tqdm
 from gan_lightning.callback.health_signals import (
     REAL,
     Norms,
+    augmentation,
     diversity,
     locate_non_finite,
     measure_norms,
@@ -50,6 +52,7 @@ MAX_NORMS = 100_000  # of the last readings; a checkpoint holds them
 MOTIONLESS = 1e-7  # of ‖G‖
 ENDED = 1e-3  # of the initial learning rate: a schedule that has ended explains why G does not move
 COPYING = 0.5  # ratio of distances
+LEAKING = 0.8  # probability of each transform of the augmentation
 
 
 class Health(pl.Callback):
@@ -122,7 +125,7 @@ class Health(pl.Callback):
     # ── every reading ────────────────────────────────────────────────────────────────────────────────────────────────────
     def _read(self, trainer: pl.Trainer, gan: GAN, terms: Terms, batch: Batch) -> None:
         self.norms.append(measure_norms(trainer.global_step, self.parameters))
-        signals = separation(gan, terms) | self._motion(gan) | diversity(gan, batch)
+        signals = separation(gan, terms) | self._motion(gan) | diversity(gan, batch) | augmentation(gan)
         norms = torch.cat([n.values for n in self.norms])
         transferred = torch.cat([norms, torch.stack(list(signals.values()))]).cpu()  # the only transfer
         self._check_finite(transferred[: len(norms)])
@@ -175,6 +178,9 @@ class Health(pl.Callback):
         share = values.get("diversity", math.nan)
         collapsed = f"samples lie only {share:.2g} times as far apart as real ones" if share < self.diversity else None
         self._update_symptom("collapse", "diversity", collapsed if trained else None, self.patience)
+        p = values.get("augmentation_p", 0.0)
+        leak = f"each transform is applied with probability {p:.2g}; above {LEAKING} transforms appear in the samples"
+        self._update_symptom("leaking", "augmentation_p", leak if p > LEAKING else None, self.patience)
 
     def _check_scores(self, scores: dict[str, float]) -> None:
         for name in COVERAGE:

@@ -69,6 +69,12 @@ def separation(gan: GAN, terms: Terms) -> dict[str, Tensor]:  # name → ()
     return {"separation": (gaps > 0).float().mean(), "gap": gaps.mean(), **slopes}
 
 
+def augmentation(gan: GAN) -> dict[str, Tensor]:  # name → ()
+    """Return the probability with which the augmentation applies each transform; empty where it draws none."""
+    p = gan.augmentation.probability()
+    return {} if p is None else {"augmentation_p": p.detach().clone()}
+
+
 @torch.inference_mode()
 def diversity(gan: GAN, batch: Batch) -> dict[str, Tensor]:  # name → ()
     """Return the mean distance of EMA samples over that of real samples of the same conditions; empty for a batch of one."""

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from gan_lightning.callback.state import find_type_mistake
 from gan_lightning.gan import GAN
 
-Alarm = Literal["non_finite", "discriminator_wins", "collapse", "frozen", "memorising"]
+Alarm = Literal["non_finite", "discriminator_wins", "collapse", "frozen", "memorising", "leaking"]
 
 
 @with_config(ConfigDict(extra="forbid", arbitrary_types_allowed=True))

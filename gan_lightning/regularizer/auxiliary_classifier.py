@@ -8,7 +8,7 @@ Odena et al. 2017, eq. 2 and 3. D itself may be unconditional: model.discriminat
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gan_lightning.regularizer.base import Interval, Regularizer, Weight, num_features
+from gan_lightning.regularizer.base import Interval, Regularizer, Weight, num_features, sample_features
 from gan_lightning.step.schedule import Schedule
 from gan_lightning.step.types import Count, Output, StepContext
 
@@ -34,6 +34,5 @@ class AuxiliaryClassifier(Regularizer):
     def term(self, output: Output | None, classes: Tensor | None) -> Tensor:  # (N, F), (N,) -> (N,)
         """Return the cross entropy of the head's prediction."""
         assert output is not None, "both updates have the output on generated samples, and D's on real ones"
-        assert output.features is not None, "a discriminator with num_features returns features"
         assert classes is not None, "num_classes is that of the data, at least 1"
-        return cross_entropy(self.head(output.features), classes, reduction="none")
+        return cross_entropy(self.head(sample_features(output, len(classes))), classes, reduction="none")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan_lightning.step.progress import Progress
 from gan_lightning.step.schedule import Constant, Schedule
-from gan_lightning.step.types import StepContext
+from gan_lightning.step.types import Output, StepContext
 
 Weight = Annotated[float, Field(ge=0)]
 Interval = Annotated[int, Field(ge=1)]
@@ -19,6 +19,14 @@ def num_features(discriminator: nn.Module) -> int:
     if not isinstance(number := getattr(discriminator, "num_features", None), int):
         raise ValueError(f"{type(discriminator).__module__} returns no features for a head, or does not give num_features")
     return number
+
+
+def sample_features(output: Output, n: int) -> Tensor:  # -> (N, F)
+    """Return D's features of n samples, for a head. Raises ValueError if packed samples share them."""
+    assert output.features is not None, "a discriminator with num_features returns features"
+    if (rows := len(output.features)) != n:
+        raise ValueError(f"{n // rows} packed samples share the features that its head reads; use gan.packing=1")
+    return output.features
 
 
 class Regularizer(nn.Module):

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gan_lightning.regularizer.base import Interval, Regularizer, Weight, num_features
+from gan_lightning.regularizer.base import Interval, Regularizer, Weight, num_features, sample_features
 from gan_lightning.step.schedule import Schedule
 from gan_lightning.step.types import StepContext
 
@@ -43,8 +43,7 @@ class Info(Regularizer):
 
     def term(self, context: StepContext) -> Tensor:  # -> (N,)
         """Return the negative log likelihood of the codes, up to a constant."""
-        features, k = context.fake_output.features, self.num_categories
-        assert features is not None, "a discriminator with num_features returns features"
-        read = self.head(features)
+        k = self.num_categories
+        read = self.head(sample_features(context.fake_output, len(context.z)))
         category, continuous = context.z[:, :k].argmax(1), context.z[:, k : k + self.num_continuous]
         return cross_entropy(read[:, :k], category, reduction="none") + (continuous - read[:, k:]).square().sum(1) / 2

@@ -28,6 +28,7 @@ class PathLength(Regularizer):
         self.mean_length = RunningMean(decay)
 
     def generator(self, context: StepContext) -> Tensor:  # -> (⌈N / 2⌉,)
+        """Return the term. Raises ValueError if the samples do not depend on w."""
         n = math.ceil(len(context.z) / 2)
         condition = None if context.condition is None else context.condition[:n]
         mapping, synthesis = split_generator(context.generator)
@@ -35,6 +36,8 @@ class PathLength(Regularizer):
         w = w if w.requires_grad else w.requires_grad_()
         x = synthesis(w, condition).float()
         noise = torch.randn_like(x) / math.sqrt(x[0].numel() / x.shape[1])
-        (slope,) = torch.autograd.grad((x * noise).sum(), w, create_graph=True)
+        (slope,) = torch.autograd.grad((x * noise).sum(), w, create_graph=True, allow_unused=True)
+        if slope is None:
+            raise ValueError("the generator's samples do not depend on z, so no path has a length")
         length = slope.square().flatten(1).sum(1).div(slope[0].numel() // slope.shape[-1]).sqrt()
         return (length - self.mean_length.update(length)).square()

@@ -12,6 +12,7 @@ from test_gan import NoSync
 from tiny_gan import equal, fit, make_gan
 from torch import nn
 
+from gan_lightning.augmentation.ada import ADA
 from gan_lightning.callback.checkpoint import Checkpoint
 from gan_lightning.callback.health import Health
 from gan_lightning.config.validate import validate
@@ -323,6 +324,23 @@ def test_scores_that_fall(run, capsys, evaluations, expected):
     assert alarms(run) == expected
     over = [line for line in capsys.readouterr().err.splitlines() if line.endswith(" is over")]
     assert over == (["step 50: collapse is over"] if evaluations[0].get("modes") == 3 else [])
+
+
+# ── augmentation that leaks ──────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(("p", "expected"), [(0.81, [(30, "leaking")]), (0.79, [])])
+def test_a_high_probability_of_transforms_leaks(run, p, expected):
+    gan = make_gan(augmentation=ADA(initial_p=p, speed_kimg=1e9))
+    fit(gan, steps=40, callbacks=[Health(run, every_n_steps=10, patience=3)])
+    assert alarms(run) == expected
+    if expected:
+        assert message(run) == "each transform is applied with probability 0.81; above 0.8 transforms appear in the samples"
+
+
+def test_the_alarm_ends_when_the_probability_falls(run, capsys):
+    harm = [At(step, after=lambda gan, p=p: gan.augmentation.p.fill_(p)) for step, p in ((1, 0.9), (25, 0.9), (26, 0.5))]
+    fit(make_gan(augmentation=ADA(speed_kimg=1e9)), steps=40, callbacks=[*harm, Health(run, every_n_steps=10, patience=2)])
+    assert alarms(run) == [(20, "leaking")]
+    assert "step 30: leaking is over" in capsys.readouterr().err.splitlines()
 
 
 # ── the run is unchanged ─────────────────────────────────────────────────────────────────────────────────────────────────

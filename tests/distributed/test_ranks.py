@@ -337,7 +337,7 @@ def rows(*batches):
     return sorted(map(tuple, torch.cat(batches).flatten(1).tolist()))
 
 
-CONTROLS = ("each by its own", "noise beside z")
+CONTROLS = ("each by its own", "noise beside z", "style")
 
 
 @pytest.mark.parametrize("name", [name for name in ddp_worker.GAMES if name not in CONTROLS])
@@ -361,6 +361,15 @@ def test_what_is_not_that_of_one_process_is_seen(played, name):
     """The negative controls: statistics of each rank's own batch, and noise that each rank draws by itself."""
     alone, (first, _) = ddp_worker.play(name), played[name]
     assert largest(first[0]["gradients"], alone[0]["gradients"]) > 1e-3
+
+
+def test_stylegan2_with_ada_and_path_length_is_equal_on_both_ranks(played):
+    """Weights, the strength of the augmentation and the running means, though each rank draws its own noise."""
+    states = [first["state"] for first, second in zip(*played["style"], strict=True) if equal(first["state"], second["state"])]
+    assert len(states) == ddp_worker.STEPS
+    for name in ("augmentation.p", "regularizers.path_length.mean_length.value", "generator.w_mean"):
+        assert not torch.equal(states[0][name], states[-1][name])
+    assert 0 < states[-1]["augmentation.p"] < 1
 
 
 # ── started from outside ─────────────────────────────────────────────────────────────────────────────────────────────────

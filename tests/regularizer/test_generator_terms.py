@@ -7,6 +7,7 @@ from torch import nn, tensor
 from torch.nn.functional import cross_entropy
 
 from gan_lightning.augmentation.diffaugment import DiffAugment
+from gan_lightning.model import dirac
 from gan_lightning.prior.coded_gaussian import CodedGaussian
 from gan_lightning.regularizer.auxiliary_classifier import AuxiliaryClassifier
 from gan_lightning.regularizer.consistency import Consistency
@@ -75,6 +76,12 @@ def test_path_length_of_an_isometry_becomes_even():
     assert terms[0] < 0.05 < terms[1]
 
 
+def test_a_generator_that_ignores_z_has_no_path_length():
+    gan = make_gan((1,), generator=dirac.Generator(), discriminator=dirac.Discriminator())
+    with pytest.raises(ValueError, match=r"^the generator's samples do not depend on z, so no path has a length$"):
+        PathLength().generator(context_of(gan, torch.randn(4, LATENT), torch.zeros(4, 1)))
+
+
 def test_feature_matching_by_hand():
     class Features(nn.Module):
         num_features = 2
@@ -127,6 +134,14 @@ def test_codes_are_read_by_hand():
     read = term.head(context.fake_output.features)
     expected = cross_entropy(read[:, :3], z[:, :3].argmax(1), reduction="none") + (z[:, 3:5] - read[:, 3:]).square().sum(1) / 2
     torch.testing.assert_close(term.generator(context), expected)
+
+
+@pytest.mark.parametrize("term", [AuxiliaryClassifier(num_classes=3), Info(num_categories=3)], ids=["classes", "codes"])
+def test_a_head_needs_the_features_of_each_sample(term):
+    gan = make_gan(num_classes=3, packing=4, regularizers={"head": term})
+    context = context_of(gan, torch.randn(8, LATENT), torch.randn(8, 1, 4, 4), torch.arange(8) % 3)
+    with pytest.raises(ValueError, match=r"^4 packed samples share the features that its head reads; use gan\.packing=1$"):
+        term.generator(context)
 
 
 @pytest.mark.parametrize("accumulate", [1, 4])
