@@ -402,6 +402,20 @@ CASES = [
         then="could not be fetched",
     ),
     Case(
+        "data.cifar: data.download",
+        f"{DIGITS} data=cifar10 data.root=kept",
+        "set data.download=true",
+        (f"{DIGITS} data=cifar10 data.root=kept data.download=true",),
+        then="could not be fetched",
+    ),
+    Case(
+        "data.cifar: data.root",
+        f"{DIGITS} data=cifar100 data.download=true data.root=/dev/null/x",
+        "set data.root=FOLDER",
+        (f"{DIGITS} data=cifar100 data.download=true data.root=kept",),
+        then="could not be fetched",
+    ),
+    Case(
         "data.dataset: data.num_classes",
         f"{OWN % 'Unlabelled'} data.num_classes=2",
         "set data.num_classes=0",

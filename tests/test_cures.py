@@ -197,6 +197,7 @@ def typed(command, places, tmp_path, monkeypatch):
             if not fits:
                 patch.setattr(train.hydra, "main", load)
             patch.setattr(datasets, "MNIST", offline)
+            patch.setattr(datasets.utils, "download_url", offline)
             patch.setattr(execute, "launch_jobs", lambda *_: None)
             patch.setattr(search, "run_trials", lambda _: None)
             print_notice.cache_clear()
