@@ -30,7 +30,10 @@ ROOT = Path(__file__).resolve().parent.parent
 RUNS, ROWS, PAGE = Path("runs/reproduce"), ROOT / "docs" / "results.csv", ROOT / "docs" / "results.md"
 FIELDS = ("benchmark", "seed", "commit", "config", "cpu_minutes", "score", "generated", "real", "excess")
 MONITORING = ("fork", "callback", "logger", "checkpoint", "name", "debug", "seed", "threads", "objective", "metric", "feature")
-ADDED = [("fresh_real", False)]  # keys of `gan` that are newer than the results, with the value that trains as before
+ADDED: dict[str, list[tuple[str, Any]]] = {  # keys that are newer than the results, with the value that trains as before
+    "gan": [("fresh_real", False)],
+    "data": [("train_samples", None), ("mirror", False)],
+}
 
 
 HEAD = """# Results
@@ -248,7 +251,8 @@ def main() -> None:
 def training_config(overrides: list[str]) -> Plain:
     """Return the part of a config that determines how a run trains, without the groups in MONITORING."""
     plain = {group: node for group, node in validate(Composer().compose(overrides)).items() if group not in MONITORING}
-    plain["gan"] = {key: value for key, value in plain["gan"].items() if (key, value) not in ADDED}
+    for group, added in ADDED.items():
+        plain[group] = {key: value for key, value in plain[group].items() if (key, value) not in added}
     return plain
 
 

@@ -315,6 +315,18 @@ CASES = [
         (f"{DIGITS} model.num_classes=10", f"{DIGITS} model.num_classes=0"),
     ),
     Case(
+        "config.preflight: augmentation",
+        "gan-train experiment=ring_fast metric=none augmentation=diffaugment",
+        "use augmentation=none",
+        ("gan-train experiment=ring_fast metric=none augmentation=none",),
+    ),
+    Case(
+        "regularizer.base: gan.packing",
+        f"{DIGITS} regularizer=auxiliary_classifier gan.packing=2",
+        "use gan.packing=1",
+        (f"{DIGITS} regularizer=auxiliary_classifier gan.packing=1",),
+    ),
+    Case(
         "config.preflight: metric",
         "gan-train experiment=digits_fast model.num_classes=0",
         "use metric=none",
@@ -509,6 +521,12 @@ CASES = [
         f"{DIGITS} metric=factor_coverage feature=raw",
         "such as feature=digits",
         (f"{DIGITS} metric=factor_coverage feature=digits",),
+    ),
+    Case(
+        "metric.code_purity: feature",
+        f"{DIGITS} metric=code_purity feature=raw",
+        "such as feature=digits",
+        (f"{DIGITS} metric=code_purity feature=digits",),
     ),
     Case(
         "metric.inception_score: feature",

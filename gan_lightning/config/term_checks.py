@@ -16,7 +16,9 @@ def find_term_mistakes(
     plain: Plain, networks: Networks, z: Tensor, real: Tensor, condition: Tensor | None
 ) -> list[str]:  # (N, Z), (N, *sample_shape), (N, …)
     """Return a line for each regularizer that can't be set up, or whose term can't be computed in one of the updates."""
-    mistakes = []
+    mistakes: list[str] = []
+    if not plain.get("regularizer"):
+        return mistakes
     loss: AdversarialLoss = instantiate(plain["loss"])
     discriminate = AugmentedDiscriminator(networks.discriminator, build_augmentation(plain), plain["gan"]["packing"])
     for name, regularizer in instantiate_group(plain["regularizer"]).items():
