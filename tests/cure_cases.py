@@ -321,6 +321,12 @@ CASES = [
         ("gan-train experiment=ring_fast metric=none augmentation=none",),
     ),
     Case(
+        "config.preflight: augmentation",
+        f"{DIGITS} augmentation=ada loss=wasserstein",
+        "use augmentation=scheduled_ada",
+        (f"{DIGITS} augmentation=scheduled_ada loss=wasserstein", f"{DIGITS} augmentation=ada loss=hinge"),
+    ),
+    Case(
         "regularizer.base: gan.packing",
         f"{DIGITS} regularizer=auxiliary_classifier gan.packing=2",
         "use gan.packing=1",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
@@ -29,11 +29,14 @@ class ADA(Augmentation):
     """Apply the transforms with probability `p`, a buffer that is part of a checkpoint.
 
     `speed_kimg` is the number of thousands of real images in which p can rise from 0 to 1; p is adapted every `interval` steps.
+    Counted are the logits of D's last update in a step: with packing, or several updates of D, p moves more slowly.
     """
 
+    reads_sign: ClassVar[bool] = True
     p: Tensor  # ()
     signs: Tensor  # (), sum of the means of sign(D(real)) since p was adapted
     steps: Tensor  # (), number of steps since then
+    quarter_turn: Tensor  # (3, 3), of red, green and blue around the grey axis
 
     def __init__(
         self,
@@ -46,6 +49,8 @@ class ADA(Augmentation):
         self.target, self.speed_kimg, self.interval = target, speed_kimg, interval
         for name, value in (("p", initial_p), ("signs", 0.0), ("steps", 0.0)):
             self.register_buffer(name, torch.tensor(float(value)))
+        turn = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
+        self.register_buffer("quarter_turn", turn, persistent=False)
 
     def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
         return None if len(sample_shape) == 3 else f"changes images (C, H, W), and samples have shape {list(sample_shape)}"
@@ -97,8 +102,7 @@ class ADA(Augmentation):
         chroma = torch.eye(channels, device=x.device) - luma
         colours = chroma.expand(n, -1, -1)
         if channels == 3:  # Rodrigues' formula around the grey axis
-            turned = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], device=x.device) / math.sqrt(3)
-            colours = angle.cos().view(-1, 1, 1) * chroma + angle.sin().view(-1, 1, 1) * turned
+            colours = angle.cos().view(-1, 1, 1) * chroma + angle.sin().view(-1, 1, 1) * self.quarter_turn
         matrix = saturation.view(-1, 1, 1) * colours + (1 - luma_flip).view(-1, 1, 1) * luma
         offset = (1 - luma_flip) * contrast * brightness
         matrix = (contrast.view(-1, 1, 1) * matrix).to(x.dtype)

@@ -1,6 +1,7 @@
 """The base of all augmentations: a transform of the discriminator's input, real and fake alike."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -10,6 +11,8 @@ class Augmentation(nn.Module):
 
     An augmentation whose strength depends on the step overrides `advance` (`step/progress`).
     """
+
+    reads_sign: ClassVar[bool] = False  # whether `update` reads the sign of the logits, which some losses leave free
 
     def forward(self, x: Tensor) -> Tensor:  # (N, *sample_shape) -> (N, *sample_shape)
         """Return the augmented samples, fp32; called in both players' updates. The base is the identity."""

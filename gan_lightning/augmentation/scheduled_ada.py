@@ -4,6 +4,8 @@ R3GAN raises p from 0 along half a cosine, together with its other schedules (Hu
 those of `augmentation.ada`.
 """
 
+from typing import ClassVar
+
 from gan_lightning.augmentation.ada import ADA, Probability
 from gan_lightning.step.progress import Progress
 from gan_lightning.step.schedule import Constant, Schedule
@@ -11,6 +13,8 @@ from gan_lightning.step.schedule import Constant, Schedule
 
 class ScheduledADA(ADA):
     """Apply the transforms with a scheduled probability."""
+
+    reads_sign: ClassVar[bool] = False
 
     def __init__(self, final_p: Probability = 0.3, schedule: Schedule | None = None) -> None:
         super().__init__()

@@ -39,8 +39,9 @@ def _matrices(*rows: Tensor) -> Tensor:  # 6 × (N,) -> (N, 3, 3)
 def warp(x: Tensor, matrices: Tensor) -> Tensor:  # (N, C, H, W), (N, 3, 3) -> (N, C, H, W)
     """Return the warped images: bilinear, reflected at the borders."""
     height, width = x.shape[2:]
-    half = torch.tensor([width / 2, height / 2], device=x.device, dtype=x.dtype)
-    theta = torch.cat([matrices[:, :2, :2] * half / half[:, None], matrices[:, :2, 2:] / half[:, None]], 2)
+    (a, b, c), (d, e, f) = (matrices[:, row].unbind(1) for row in (0, 1))
+    rows = [a, b * (height / width), c * (2 / width)], [d * (width / height), e, f * (2 / height)]
+    theta = torch.stack([torch.stack(row, 1) for row in rows], 1)  # in units of half the image's width and height
     return _Sample.apply(x, affine_grid(theta, list(x.shape), align_corners=False))
 
 

@@ -20,6 +20,7 @@ from gan_lightning.config.instantiate import (
     build_metrics,
     build_optimizer,
     build_prior,
+    instantiate,
 )
 from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.resolve import Plain
@@ -74,8 +75,12 @@ def preflight(plain: Plain) -> None:
     metrics = build_metrics(plain)
     scores = [score for metric in metrics.values() for score in metric.maximize]
     mistakes += [*_metric_mistakes(plain, metrics, data, sizes), *_callback_mistakes(plain, scores), *_beta_mistakes(plain)]
-    if why := build_augmentation(plain).incompatibility(plain["data"]["sample_shape"]):
+    augmentation, loss = build_augmentation(plain), instantiate(plain["loss"])
+    if why := augmentation.incompatibility(plain["data"]["sample_shape"]):
         mistakes.append(f"augmentation: {why}; use augmentation=none")
+    if augmentation.reads_sign and loss.shift_invariant:
+        why = "follows the sign of D's logits, which this loss leaves free"
+        mistakes.append(f"augmentation: {why}; use augmentation=scheduled_ada")
     if (dim := plain["gan"]["latent_dim"]) < (least := build_prior(plain).min_dim):
         mistakes.append(f"gan.latent_dim: {dim} coordinates, but the codes of the prior need at least {least}")
     if plain["objective"] is not None and plain["objective"] not in scores:

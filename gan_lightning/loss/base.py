@@ -12,6 +12,7 @@ class AdversarialLoss(nn.Module):
     depend on the step overrides `advance` (`step/progress`).
     """
 
+    shift_invariant: ClassVar[bool] = False  # whether a number added to all logits changes no gradient: their sign says nothing
     relativistic: ClassVar[bool] = False  # whether `generator` needs the logits of real samples
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:  # (N, …), (N, …) -> (N, …)

@@ -18,6 +18,7 @@ class DualContrastive(AdversarialLoss):
     """Compute the dual contrastive loss."""
 
     relativistic: ClassVar[bool] = True
+    shift_invariant: ClassVar[bool] = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         real = torch.logaddexp(real_logits, fake_logits.logsumexp(0)) - real_logits

@@ -19,6 +19,7 @@ class Relativistic(AdversarialLoss):
     """Compute the loss of RpGAN."""
 
     relativistic: ClassVar[bool] = True
+    shift_invariant: ClassVar[bool] = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return softplus(fake_logits - real_logits)

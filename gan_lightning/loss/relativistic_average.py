@@ -19,6 +19,7 @@ class RelativisticAverage(AdversarialLoss):
     """Compute the loss of RaSGAN."""
 
     relativistic: ClassVar[bool] = True
+    shift_invariant: ClassVar[bool] = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return softplus(fake_logits.mean(0) - real_logits) + softplus(fake_logits - real_logits.mean(0))

@@ -24,7 +24,7 @@ class TopK(AdversarialLoss):
     def __init__(self, loss: AdversarialLoss, schedule: Schedule, minimum: Annotated[float, Field(gt=0, le=1)] = 0.5) -> None:
         super().__init__()
         self.loss, self.schedule, self.minimum = loss, schedule, minimum
-        self.relativistic = loss.relativistic  # type: ignore[misc]
+        self.relativistic, self.shift_invariant = loss.relativistic, loss.shift_invariant  # type: ignore[misc]
         self.register_buffer("share", torch.ones(()), persistent=False)
 
     def advance(self, progress: Progress) -> None:

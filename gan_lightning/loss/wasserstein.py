@@ -7,6 +7,8 @@ The loss does not keep D Lipschitz: combine it with `regularizer=gradient_penalt
 Arjovsky et al. 2017, eq. 2 and algorithm 1.
 """
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from gan_lightning.loss.base import AdversarialLoss
@@ -14,6 +16,8 @@ from gan_lightning.loss.base import AdversarialLoss
 
 class Wasserstein(AdversarialLoss):
     """Compute the loss of WGAN."""
+
+    shift_invariant: ClassVar[bool] = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return fake_logits - real_logits

@@ -98,7 +98,8 @@ class Generator(nn.Module):
 
     `width` is the number of maps at the sample's size, doubled per halving up to `max_width`: 64 in the paper's network for
     256×256, 32 for 1024×1024. `mixing` is the share of samples whose layers take their styles from two z in training, the
-    second one Gaussian. `w_mean` is the running mean of w, in checkpoints that of rank 0; truncation moves w towards it.
+    second one Gaussian. `w_mean` is the running mean of w, in checkpoints that of rank 0,
+    for a truncation of w, which gan-sample does not have yet.
     """
 
     w_mean: Tensor  # (style_dim,)

@@ -2,7 +2,8 @@
 
     discriminator  (real − mean fake)² + (fake − mean real)²
 
-The means are exponential averages over all updates of D before this one, of all ranks. Tseng et al. 2021, eq. 3 and 4.
+The means are exponential averages, of all ranks, over the updates of D before this one in which the term was computed.
+Tseng et al. 2021, eq. 3 and 4.
 """
 
 import torch

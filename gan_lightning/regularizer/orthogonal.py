@@ -8,10 +8,13 @@ It lets a generator be sampled from truncated z. Brock et al. 2019, eq. 3; β = 
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.model.layer.equalized import EqualizedConv2d, EqualizedLinear
+from gan_lightning.model.layer.modulated_convolution import ModulatedConvolution
 from gan_lightning.regularizer.base import Interval, Regularizer, Weight
 from gan_lightning.step.schedule import Schedule
 from gan_lightning.step.types import StepContext
 
+EQUALIZED = (EqualizedConv2d, EqualizedLinear, ModulatedConvolution)  # their weights are scaled when they are used
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 
 
@@ -20,6 +23,13 @@ class Orthogonal(Regularizer):
 
     def __init__(self, weight: Weight = 1e-4, interval: Interval = 1, schedule: Schedule | None = None) -> None:
         super().__init__(weight, interval, schedule)
+
+    def setup(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        """Check that G's weights are used as they are stored. Raises ValueError for equalized learning rates."""
+        if any(isinstance(layer, EQUALIZED) for layer in generator.modules()):
+            raise ValueError(
+                "the generator's learning rates are equalized, so its stored weights are not those that it applies"
+            )
 
     def generator(self, context: StepContext) -> Tensor:  # -> ()
         layers = [layer for layer in context.generator.modules() if isinstance(layer, LAYERS)]

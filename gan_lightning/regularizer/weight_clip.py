@@ -22,4 +22,5 @@ class WeightClip(Regularizer):
     @torch.no_grad()
     def project(self, discriminator: nn.Module) -> None:
         for parameter in discriminator.parameters():
-            parameter.clamp_(-self.limit, self.limit)
+            if parameter.requires_grad:  # not those of frozen features
+                parameter.clamp_(-self.limit, self.limit)

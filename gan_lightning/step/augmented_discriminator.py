@@ -34,7 +34,9 @@ class AugmentedDiscriminator:
 
     def __call__(self, x: Tensor, condition: Tensor | None) -> Output:  # (N, *sample_shape), (N, …) -> logits (N / packing,)
         """Return D's output on augmented samples."""
-        return self.unaugmented(self.augmentation(x.float()), condition)
+        with torch.autocast(x.device.type, enabled=False):
+            augmented = self.augmentation(x.float())
+        return self.unaugmented(augmented, condition)
 
     def unaugmented(self, x: Tensor, condition: Tensor | None) -> Output:  # (N, *sample_shape), (N, …)
         """Return D's output on samples as they are, for terms that augment them in a way of their own."""
@@ -45,7 +47,8 @@ class AugmentedDiscriminator:
         self, real: Tensor, fake: Tensor, condition: Tensor | None
     ) -> tuple[Output, Output]:  # (N, *sample_shape) twice, (N, …) -> logits (N / packing,) each
         """Return the outputs on real and fake samples in D's update."""
-        real, fake = self.augmentation.pair(real.float(), fake.float())
+        with torch.autocast(real.device.type, enabled=False):
+            real, fake = self.augmentation.pair(real.float(), fake.float())
         return self.unaugmented(real, condition), self.unaugmented(fake, condition)
 
     def for_generator(
@@ -54,7 +57,8 @@ class AugmentedDiscriminator:
         """Return the outputs in G's update: on real samples without a gradient, and only for a relativistic loss."""
         if not relativistic:
             return None, self(fake, condition)
-        real, fake = self.augmentation.pair(real.float(), fake.float())
+        with torch.autocast(real.device.type, enabled=False):
+            real, fake = self.augmentation.pair(real.float(), fake.float())
         with torch.no_grad():
             real_output = self.unaugmented(real, condition)
         return real_output, self.unaugmented(fake, condition)

@@ -27,7 +27,7 @@ def test_shape_gradient_and_draws(shape):
 
 def test_each_transform_is_differentiable_twice():
     """R1 needs a gradient of a gradient through what D receives."""
-    x = torch.rand(2, 3, 6, 6, dtype=torch.float64, requires_grad=True)
+    x = torch.rand(2, 3, 3, 3, dtype=torch.float64, requires_grad=True)
     for transform in (color, translation, cutout):
 
         def seeded_transform(x, transform=transform):

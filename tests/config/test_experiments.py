@@ -48,8 +48,8 @@ def test_there_are_experiments():
     assert {"digits", "digits_fast", "ring", "grid", "dirac", "mnist", "anime_faces"} <= set(EXPERIMENTS)
 
 
-# images with classes, points, two parameters; read from files, from a folder, drawn; a watcher of its own
-KINDS = ("digits_8", "ring_fast", "dirac", "mnist", "anime_faces", "stacked_digits", "vanishing_gradient")
+# points; images that are read from files, with classes, and from a folder
+KINDS = ("ring_fast", "mnist", "anime_faces")
 
 
 @pytest.mark.parametrize("name", kinds(TRAINED, *KINDS))

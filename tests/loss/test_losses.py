@@ -114,6 +114,17 @@ def test_a_relativistic_generator_reads_real_logits_and_no_other_does(name):
         assert torch.equal(loss.generator(None, tensor(FAKE)), one)
 
 
+@every
+def test_a_shift_of_all_logits_changes_no_gradient_where_the_loss_says_so(name):
+    loss, found = instantiate(OPTIONS[name]), []
+    for shift in (0.0, 2.0):
+        real, fake = logits([value + shift for value in REAL]), logits([value + shift for value in FAKE])
+        found += slopes(loss.discriminator(real, fake), real, fake)
+    assert loss.shift_invariant == all(
+        torch.allclose(one, other, atol=1e-6) for one, other in zip(found[:2], found[2:], strict=True)
+    )
+
+
 def test_minimax_is_zero_sum():
     """D's value and G's together do not depend on the fakes: what one wins there the other loses."""
     real, fake = tensor(REAL), tensor(FAKE)

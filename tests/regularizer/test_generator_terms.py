@@ -7,7 +7,7 @@ from torch import nn, tensor
 from torch.nn.functional import cross_entropy
 
 from gan_lightning.augmentation.diffaugment import DiffAugment
-from gan_lightning.model import dirac
+from gan_lightning.model import dirac, stylegan2
 from gan_lightning.prior.coded_gaussian import CodedGaussian
 from gan_lightning.regularizer.auxiliary_classifier import AuxiliaryClassifier
 from gan_lightning.regularizer.consistency import Consistency
@@ -44,6 +44,12 @@ def test_orthogonal_by_hand():
     assert Orthogonal().generator(context) == 2 * 11**2 + 2 * 2**2
     context.generator = nn.Identity()
     assert Orthogonal().generator(context) == 0
+
+
+def test_orthogonal_needs_weights_that_are_used_as_they_are():
+    generator = stylegan2.Generator(8, (1, 8, 8), width=4, style_dim=8, mapping_depth=2)
+    with pytest.raises(ValueError, match="equalized"):
+        Orthogonal().setup(generator, nn.Identity())
 
 
 def test_path_length_of_a_linear_generator():

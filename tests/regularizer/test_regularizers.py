@@ -250,6 +250,14 @@ def test_weights_of_d_alone_are_clipped_after_each_update():
     assert max(p.abs().max() for p in gan.generator.parameters()) > 0.1
 
 
+def test_frozen_weights_are_not_clipped():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).requires_grad_(False))
+    for p in network.parameters():
+        p.data.fill_(3.0)
+    WeightClip(0.05).project(network)
+    assert [float(p.max()) for p in network.parameters()] == pytest.approx([0.05, 0.05, 3.0, 3.0])
+
+
 def test_scale_is_weight_times_interval_times_schedule():
     assert R1(0.5).scale == 0.5
     assert R1(0.5, interval=4).scale == 2

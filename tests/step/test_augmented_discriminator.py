@@ -70,3 +70,19 @@ def test_half_precision_samples_enter_in_fp32():
 def test_packed_samples_have_packed_conditions():
     found = AugmentedDiscriminator(Sum(), Augmentation(), 2).unaugmented(torch.zeros(4, 1, 3), torch.tensor([1, 2, 3, 4]))
     assert found.logits.tolist() == [3, 7]
+
+
+def test_an_augmentation_computes_in_fp32_under_autocast():
+    class Matrix(Augmentation):
+        def forward(self, x):
+            return x @ torch.eye(3).mul(1.001)  # bf16 has no such number
+
+    x = torch.rand(4, 3)
+    discriminate, seen = AugmentedDiscriminator(nn.Identity(), Matrix(), 1), []
+    object.__setattr__(discriminate, "discriminator", lambda given, _: seen.append(given) or Output(given.sum(1)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        discriminate(x, None)
+        discriminate.for_discriminator(x, x, None)
+        discriminate.for_generator(x, x, None, True)
+    assert len(seen) == 5
+    assert all(torch.equal(found, x @ torch.eye(3).mul(1.001)) for found in seen)

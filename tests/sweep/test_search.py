@@ -320,6 +320,7 @@ def test_a_trial_of_a_dead_worker_is_continued_by_the_next(tmp_path):
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.slow
 def test_the_best_experiment_trains_to_the_same_bits(command, tmp_path):
     line = ("trials=3", *TINY, LR, "loss=hinge,minimax", "callback.scores={every_n_steps: 2}")
     done = command("gan-search", *line)

@@ -52,6 +52,7 @@ def machine(monkeypatch, request):
     torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 def test_a_job_that_is_continued_replayed_forked_and_evaluated_has_the_same_bits(command, machine, tmp_path):
     machine("two threads by default")
     done = command("gan-train", "-m", *LINE, "seed=3", "hydra.sweep.dir=all")

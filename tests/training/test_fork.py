@@ -60,6 +60,7 @@ def test_a_typed_group_replaces_its_node_alone(command, run, tmp_path):
     assert all(child[key] == parent[key] for key in kept)
 
 
+@pytest.mark.slow
 def test_forks_are_a_sweep(command, run, tmp_path, monkeypatch):
     monkeypatch.setattr(job, "run_in_subprocess", lambda run: job.train_run(run.path))
     monkeypatch.setattr(execute, "try_write_report", lambda folder: None)
