@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_lightning.step.autograd import without_autocast
 from gan_lightning.step.packing import pack_condition, pack_samples
 from gan_lightning.step.types import Output
 
@@ -34,7 +35,7 @@ class AugmentedDiscriminator:
 
     def __call__(self, x: Tensor, condition: Tensor | None) -> Output:  # (N, *sample_shape), (N, …) -> logits (N / packing,)
         """Return D's output on augmented samples."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             augmented = self.augmentation(x.float())
         return self.unaugmented(augmented, condition)
 
@@ -47,7 +48,7 @@ class AugmentedDiscriminator:
         self, real: Tensor, fake: Tensor, condition: Tensor | None
     ) -> tuple[Output, Output]:  # (N, *sample_shape) twice, (N, …) -> logits (N / packing,) each
         """Return the outputs on real and fake samples in D's update."""
-        with torch.autocast(real.device.type, enabled=False):
+        with without_autocast(real):
             real, fake = self.augmentation.pair(real.float(), fake.float())
         return self.unaugmented(real, condition), self.unaugmented(fake, condition)
 
@@ -57,7 +58,7 @@ class AugmentedDiscriminator:
         """Return the outputs in G's update: on real samples without a gradient, and only for a relativistic loss."""
         if not relativistic:
             return None, self(fake, condition)
-        with torch.autocast(real.device.type, enabled=False):
+        with without_autocast(real):
             real, fake = self.augmentation.pair(real.float(), fake.float())
         with torch.no_grad():
             real_output = self.unaugmented(real, condition)

@@ -1,9 +1,10 @@
 """How a step computes gradients: penalties in full precision, a frozen player's weights left out."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 
@@ -15,6 +16,11 @@ def full_precision(device_type: str) -> Iterator[None]:
     """
     with torch.autocast(device_type, enabled=False), torch.compiler.set_stance("force_eager"):
         yield
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which operations on this tensor's device keep its precision; the meta device has no autocast."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 @contextmanager
