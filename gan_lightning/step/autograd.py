@@ -18,7 +18,7 @@ def full_precision(device_type: str) -> Iterator[None]:
         yield
 
 
-def without_autocast(x: Tensor) -> AbstractContextManager[object]:
+def without_autocast(x: Tensor) -> AbstractContextManager[object]:  # (N, *sample_shape)
     """Return a context in which operations on this tensor's device keep its precision; the meta device has no autocast."""
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 

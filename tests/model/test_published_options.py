@@ -38,5 +38,5 @@ def test_the_cifar_network_is_that_of_ada():
         "mapping_depth": 2,
         "minibatch_group": 32,
         "generator": {"mixing": 0.0},
-        "discriminator": {"residual": False},
+        "discriminator": {"mapping_depth": 8, "residual": False},
     }

@@ -132,10 +132,15 @@ def differing(run, whole):
 
 
 @pytest.mark.parametrize(
-    ("game", "share"), [pytest.param("penalties", 0.4, marks=pytest.mark.slow), ("adaptive", 0.4), ("workers", 0.2)]
+    ("game", "share"),
+    [
+        pytest.param("penalties", 0.4, marks=pytest.mark.slow),
+        pytest.param("adaptive", 0.4, marks=pytest.mark.slow),
+        ("workers", 0.2),
+    ],
 )
 def test_a_killed_run_goes_on_bit_for_bit(lab, game, share, pytestconfig):
-    wanted = round(share * pytestconfig.getoption("--kills"))
+    wanted = max(round(share * pytestconfig.getoption("--kills")), 2)
     whole, seconds = lab.whole(game)
     killed = runs = 0
     while killed < wanted:
