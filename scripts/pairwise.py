@@ -37,6 +37,7 @@ from gan_lightning.config.preflight import validate_and_preflight
 from gan_lightning.config.purity import require_pure_generator
 from gan_lightning.config.targets import TRUST_VARIABLE
 from gan_lightning.data.base import DataError
+from gan_lightning.data.cifar import CIFAR10, CIFAR100, PIXELS, Layout
 from gan_lightning.data.mnist import FILES
 from gan_lightning.training.fit import silence_lightning
 
@@ -186,9 +187,11 @@ def data(folder: Path) -> list[Choice]:
     """Return all data; files of those that read some are written to the folder."""
     write_mnist(folder)
     write_images(folder / "images")
+    for cifar in (CIFAR10.layout, CIFAR100.layout):
+        write_cifar(folder, cifar)
     fake = {"_target_": "torchvision.datasets.FakeData", "size": NUM_SAMPLES, "image_size": [3, 16, 16]}
     needed: dict[str, dict[str, Any]] = {
-        "mnist": {"root": str(folder)},
+        **{key: {"root": str(folder)} for key in ("mnist", "cifar10", "cifar100")},
         "image_folder": {"root": str(folder / "images"), "sample_shape": [3, 16, 16], "num_classes": 2, "cache": str(folder)},
         "dataset": {"dataset": fake, "sample_shape": [3, 16, 16], "num_classes": 10},
         "cartoon_faces": {"count": NUM_SAMPLES, "cache": str(folder)},
@@ -213,6 +216,16 @@ def write_mnist(folder: Path) -> None:
         values = rng.integers(0, 10, shape, dtype=np.uint8)
         header = struct.pack(f">{1 + values.ndim}I", 0x800 + values.ndim, *values.shape)
         (folder / "MNIST" / "raw" / name).write_bytes(header + values.tobytes())
+
+
+def write_cifar(folder: Path, layout: Layout) -> None:
+    """Write the binary files of CIFAR-10 or CIFAR-100 with few random images."""
+    (folder / layout.folder).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in (*layout.train, layout.test):
+        records = rng.integers(0, 256, (NUM_SAMPLES, layout.label_bytes + PIXELS), dtype=np.uint8)
+        records[:, : layout.label_bytes] %= 10
+        (folder / layout.folder / name).write_bytes(records.tobytes())
 
 
 def write_images(folder: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 
 from gan_lightning.data.digits import SIZES, Digits
+from gan_lightning.data.stream import Source
 from gan_lightning.metric.feature.digits import WEIGHTS, Architecture, Classifier
 from gan_lightning.step.ema import EMA
 from gan_lightning.step.progress import Progress
@@ -53,7 +54,14 @@ def main() -> None:
 def train_classifier(architecture: Architecture, steps: int, seed: int) -> Mapping[str, Tensor]:
     """Return the averaged weights after `steps` steps."""
     torch.manual_seed(seed)
-    classifier, train = Classifier(architecture), digits().splits.train
+    average = fit(Classifier(architecture), digits().splits.train, lambda real: add_noise(transform(real)), steps, seed)
+    return standardise(average).state_dict()
+
+
+def fit(
+    classifier: nn.Module, train: Source, change: Callable[[Tensor], Tensor], steps: int, seed: int
+) -> nn.Module:  # change: (N, C, H, W) -> (N, C, H, W)
+    """Train a classifier, which returns features and logits, on changed images, and return the average of its weights."""
     average = EMA(classifier, AVERAGE)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for step in range(steps):
@@ -61,13 +69,13 @@ def train_classifier(architecture: Architecture, steps: int, seed: int) -> Mappi
             group["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
         real, labels = train.batch(seed, step, BATCH)
         assert labels is not None
-        _, logits = classifier(add_noise(transform(real)))
+        _, logits = classifier(change(real))
         optimizer.zero_grad()
         cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         average.advance(Progress(step, steps))
         average.update(classifier)
-    return standardise(average.average).state_dict()
+    return average.average
 
 
 @torch.no_grad()

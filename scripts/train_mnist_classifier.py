@@ -10,23 +10,19 @@ bytes. The accuracy on each split is printed; no setting was chosen by that of t
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn.functional import cross_entropy
-from train_digits_classifiers import transform
+from train_digits_classifiers import fit, transform
 
 from gan_lightning.data.mnist import MNIST
 from gan_lightning.metric.feature.digits import WEIGHTS
 from gan_lightning.metric.feature.mnist import SIDE, Classifier, resize
-from gan_lightning.step.ema import EMA
-from gan_lightning.step.progress import Progress
 
-STEPS, BATCH, LEARNING_RATE, WEIGHT_DECAY, AVERAGE = 2500, 128, 2e-3, 0.02, 0.998
+STEPS = 2500
 SIDES = (12, 28)  # of the smaller size that blurs
 NOISE = 0.2  # largest standard deviation of the Gaussian noise
 
@@ -53,22 +49,8 @@ def main() -> None:
 def train_classifier(root: Path, steps: int, seed: int) -> Mapping[str, Tensor]:
     """Return the averaged weights after `steps` steps."""
     torch.manual_seed(seed)
-    classifier, train = Classifier(), mnist(root, SIDE).splits.train
-    average = EMA(classifier, AVERAGE)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
-        real, labels = train.batch(seed, step, BATCH)
-        assert labels is not None
-        _, logits = classifier(degrade(transform(real)))
-        optimizer.zero_grad()
-        cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        average.advance(Progress(step, steps))
-        average.update(classifier)
-    weights: Mapping[str, Tensor] = average.average.state_dict()
-    return weights
+    train = mnist(root, SIDE).splits.train
+    return fit(Classifier(), train, lambda real: degrade(transform(real)), steps, seed).state_dict()
 
 
 def degrade(x: Tensor) -> Tensor:  # (N, 1, 28, 28) -> (N, 1, 28, 28) in [-1, 1]

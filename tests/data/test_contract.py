@@ -1,4 +1,4 @@
-"""What data decide for all others: the conditions of generated samples, how samples are shown, and how they are written."""
+"""Conditions of generated samples, pictures and files of samples: what each kind of data defines, and all commands use."""
 
 import numpy as np
 import pytest

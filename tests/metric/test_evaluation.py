@@ -30,8 +30,8 @@ def none(start, n):
     """The conditions of unconditional data."""
 
 
-class Heard(GenerativeMetric):
-    """Keeps all that it hears."""
+class Counted(GenerativeMetric):
+    """Counts the samples that it is given."""
 
     def __init__(self, num_samples=1000):
         super().__init__(num_samples)
@@ -44,8 +44,8 @@ class Heard(GenerativeMetric):
             self.labels.append(labels)
 
     def compute(self):
-        heard = torch.cat(self.samples)
-        return {f"heard{self.num_samples}": torch.tensor(float(len(heard)))}
+        counted = torch.cat(self.samples)
+        return {f"counted{self.num_samples}": torch.tensor(float(len(counted)))}
 
 
 def convolutional():
@@ -135,7 +135,7 @@ def test_packed_samples_are_judged_with_their_conditions():
     torch.testing.assert_close(found, gan.discriminator(x[:4].reshape(2, 2, 4, 4), classes[:4].view(2, 2)).logits)
 
 
-class FromLatents(Heard):
+class FromLatents(Counted):
     """Gets the latents and the generator too."""
 
     uses_latents = True
@@ -147,40 +147,40 @@ class FromLatents(Heard):
 
 def test_a_score_may_read_the_latents():
     gan = make_gan((2,))
-    scores, source = {"latents": FromLatents(620), "heard": Heard(100)}, GeneratedSamples(gan, none, 0)
-    assert evaluate_metrics(scores, source) == {"heard620": 620, "heard100": 100}
+    scores, source = {"latents": FromLatents(620), "counted": Counted(100)}, GeneratedSamples(gan, none, 0)
+    assert evaluate_metrics(scores, source) == {"counted620": 620, "counted100": 100}
     with pytest.raises(DataError, match=r"^metric\.latents: needs the generator, but there is none here"):
         evaluate_metrics(scores, DIGITS.splits.test)
-    assert evaluate_floor(scores, Reference(DIGITS, "test")).keys() == {"heard100"}
+    assert evaluate_floor(scores, Reference(DIGITS, "test")).keys() == {"counted100"}
 
 
 @pytest.mark.parametrize("counts", [(1,), (499,), (500, 1300), (1201, 7)])
 def test_every_score_hears_as_many_as_it_wants(counts):
-    scores = {str(n): Heard(n) for n in counts}
+    scores = {str(n): Counted(n) for n in counts}
     source = GeneratedSamples(make_gan((2,)), none, 0)
-    assert evaluate_metrics(scores, source) == {f"heard{n}": n for n in counts}
+    assert evaluate_metrics(scores, source) == {f"counted{n}": n for n in counts}
     for n, score in zip(counts, scores.values(), strict=True):
         torch.testing.assert_close(torch.cat(score.samples), source.part(0, n).real)
-    assert evaluate_metrics(scores, source) == {f"heard{n}": n for n in counts}  # not those of before as well
+    assert evaluate_metrics(scores, source) == {f"counted{n}": n for n in counts}  # not those of before as well
 
 
 def test_where_fewer_samples_are_held_all_are_heard():
-    heard = Heard(1000)
-    assert evaluate_metrics({"heard": heard}, DIGITS.splits.test) == {"heard1000": 300}
-    assert torch.equal(torch.cat(heard.labels), DIGITS.splits.test.labels)
-    assert samples_used({"heard": heard, "few": Heard(7)}, DIGITS.splits.test) == {"heard": 300, "few": 7}
-    assert samples_used({"heard": heard}, GeneratedSamples(make_gan((2,)), none, 0)) == {"heard": 1000}
+    counted = Counted(1000)
+    assert evaluate_metrics({"counted": counted}, DIGITS.splits.test) == {"counted1000": 300}
+    assert torch.equal(torch.cat(counted.labels), DIGITS.splits.test.labels)
+    assert samples_used({"counted": counted, "few": Counted(7)}, DIGITS.splits.test) == {"counted": 300, "few": 7}
+    assert samples_used({"counted": counted}, GeneratedSamples(make_gan((2,)), none, 0)) == {"counted": 1000}
 
 
 def test_the_floor_is_of_training_samples_or_of_held_out_ones():
-    class Aware(Heard):
+    class Aware(Counted):
         uses_train_split = True
 
-    scores = {"heard": Heard(5000), "aware": Aware(2000)}
-    assert evaluate_floor(scores, Reference(DIGITS, "test")) == {"heard5000": 1198, "heard2000": 299}
-    assert evaluate_floor(scores, Reference(DIGITS, "train")) == {"heard5000": 299, "heard2000": 299}
+    scores = {"counted": Counted(5000), "aware": Aware(2000)}
+    assert evaluate_floor(scores, Reference(DIGITS, "test")) == {"counted5000": 1198, "counted2000": 299}
+    assert evaluate_floor(scores, Reference(DIGITS, "train")) == {"counted5000": 299, "counted2000": 299}
     ring = Ring(sample_shape=(2,), num_classes=0)
-    assert evaluate_floor({"heard": Heard(700)}, Reference(ring, "test")) == {"heard700": 700}
+    assert evaluate_floor({"counted": Counted(700)}, Reference(ring, "test")) == {"counted700": 700}
 
 
 def test_training_and_report_measure_alike():

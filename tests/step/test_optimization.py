@@ -1,4 +1,4 @@
-"""What is scheduled in a player's optimizer, by hand, and parameters that are frozen or learn at another rate."""
+"""A player's optimizer: scheduled settings by hand, and parameters that are frozen or learn at another rate."""
 
 from functools import partial
 
