@@ -164,7 +164,7 @@ def test_every_score_hears_as_many_as_it_wants(counts):
     assert evaluate_metrics(scores, source) == {f"counted{n}": n for n in counts}  # not those of before as well
 
 
-def test_where_fewer_samples_are_held_all_are_heard():
+def test_where_fewer_samples_are_held_all_are_counted():
     counted = Counted(1000)
     assert evaluate_metrics({"counted": counted}, DIGITS.splits.test) == {"counted1000": 300}
     assert torch.equal(torch.cat(counted.labels), DIGITS.splits.test.labels)
