@@ -1,9 +1,10 @@
 """WaveGAN: DCGAN for waveforms, with convolutions of length 25 and stride 4 (Donahue et al. 2019, section 3).
 
 G projects z to short feature maps, and transposed convolutions quadruple their length up to the sample's; ReLU, tanh at the
-end. D is its mirror image with LeakyReLU 0.2. No batch normalisation, no classes. 16384 values are 16 quadrupled five times, as
-published; any multiple of 4 is possible. The paper draws z from the uniform prior with latent_dim 100, and trains with the
-Wasserstein loss and the gradient penalty.
+end. D is its mirror image with LeakyReLU 0.2. No batch normalisation. 16384 values are 16 quadrupled five times, as published;
+any multiple of 4 is possible. The paper draws z from the uniform prior with latent_dim 100, and trains with the Wasserstein loss
+and the gradient penalty. The published model has no classes; with `num_classes`, G gets the one-hot class beside z and D
+projects the class onto its features (Mirza & Osindero 2014; Miyato & Koyama 2018).
 
 Phase shuffle (section 3.3): between D's layers the maps are shifted by −n to n values, drawn anew for each layer and batch, so
 that D can't recognise the artefacts of transposed convolutions by their phase.
@@ -18,8 +19,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection
-from gan_lightning.step.types import Count, Output, Shape
+from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.step.types import Count, NumClasses, Output, Shape
 
 KERNEL, STRIDE = 25, 4
 PADDING = (KERNEL - STRIDE + 1) // 2
@@ -73,17 +74,18 @@ class PhaseShuffle(nn.Module):
 class Generator(nn.Module):
     """Draw waveforms from z; 19,065,345 parameters for 1×16384 and latent_dim 100."""
 
-    def __init__(self, latent_dim: Count, sample_shape: Shape, width: Count = 64) -> None:
+    def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 64) -> None:
         super().__init__()
+        self.num_classes = num_classes
         channels, length, times = quadrupling(sample_shape)
         maps = [width * 2**i for i in reversed(range(times))]
-        layers: list[nn.Module] = [nn.Linear(latent_dim, maps[0] * length), nn.Unflatten(1, (maps[0], length))]
+        layers: list[nn.Module] = [nn.Linear(latent_dim + num_classes, maps[0] * length), nn.Unflatten(1, (maps[0], length))]
         for inputs, outputs in itertools.pairwise([*maps, channels]):
             layers += [nn.ReLU(), nn.ConvTranspose1d(inputs, outputs, KERNEL, STRIDE, PADDING, output_padding=1)]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, C, T) in [-1, 1]
-        return torch.tanh(self.layers(z))
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, T) in [-1, 1]
+        return torch.tanh(self.layers(concat_class(z, condition, self.num_classes)))
 
 
 class Discriminator(nn.Module):
@@ -92,7 +94,13 @@ class Discriminator(nn.Module):
     `phase_shuffle` is the largest shift in values; 0: none.
     """
 
-    def __init__(self, sample_shape: Shape, width: Count = 64, phase_shuffle: Annotated[int, Field(ge=0)] = 2) -> None:
+    def __init__(
+        self,
+        sample_shape: Shape,
+        num_classes: NumClasses = 0,
+        width: Count = 64,
+        phase_shuffle: Annotated[int, Field(ge=0)] = 2,
+    ) -> None:
         super().__init__()
         channels, length, times = quadrupling(sample_shape)
         maps = [width * 2**i for i in range(times)]
@@ -101,7 +109,8 @@ class Discriminator(nn.Module):
             layers += [nn.Conv1d(inputs, outputs, KERNEL, STRIDE, PADDING), nn.LeakyReLU(0.2), PhaseShuffle(phase_shuffle)]
         self.layers = nn.Sequential(*layers[:-1], nn.Flatten())  # the last layer's maps are not shifted
         self.num_features = maps[-1] * length
-        self.head = Projection(self.num_features, 0)
+        self.head = Projection(self.num_features, num_classes)
+        self.num_classes = num_classes
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, T) -> (N,), (N, F)
-        return self.head(self.layers(x), None)
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, T), (N,) -> (N,), (N, F)
+        return self.head(self.layers(x), condition if self.num_classes else None)
