@@ -1,0 +1,61 @@
+"""One sound file as a mono wave of a given rate and length: what is read of it, and how it is converted.
+
+- Only the beginning is decoded, as long as the wave needs it, whatever length the file's header says.
+- The channels are averaged.
+- Another rate is converted by a polyphase filter (`scipy.signal.resample_poly`), which removes what the new rate can't hold.
+- A shorter sound is followed by silence; a longer one is cut.
+- Values beyond [-1, 1], of files with floats, are clipped; values that are not finite are refused.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+from pathlib import Path
+from stat import S_ISREG
+from types import ModuleType
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from gan_lightning.data.base import DataError
+
+RATES = (1000, 768_000)  # Hz, of a file
+MAX_CHANNELS = 64
+MARGIN = 64  # values after the last that the filter reads, at the lower rate
+
+
+def require_soundfile() -> ModuleType:
+    """Return the module `soundfile`. Raises DataError if it is not installed."""
+    try:
+        import soundfile
+    except (ImportError, OSError) as error:  # OSError: without the library libsndfile
+        raise DataError(f"data: sound files are read by soundfile, which is missing ({error}); pip install soundfile") from error
+    return soundfile
+
+
+def read_wave(path: Path, length: int, rate: int) -> np.ndarray:  # -> (length,) float32 in [-1, 1]
+    """Return the beginning of a sound file. Raises DataError, with the file's name, if it is broken or no sound."""
+    soundfile = require_soundfile()
+    try:
+        if not S_ISREG(path.stat().st_mode):  # opening a pipe would block
+            raise ValueError("no file that can be read from its start to its end")
+        with path.open("rb") as file, soundfile.SoundFile(file) as sound:
+            own_rate, channels = sound.samplerate, sound.channels
+            if not (RATES[0] <= own_rate <= RATES[1] and 1 <= channels <= MAX_CHANNELS):
+                raise ValueError(f"{channels} channels at {own_rate} Hz")
+            needed = -(-(length + MARGIN) * own_rate // rate) if own_rate > rate else length * own_rate // rate + MARGIN
+            frames = sound.read(needed, dtype="float32", always_2d=True)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:  # of a broken file, soundfile raises its own errors and those of its decoders
+        raise DataError(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from error
+    if not len(frames):
+        raise DataError(f"{path}: holds no sound")
+    if not np.isfinite(frames).all():
+        raise DataError(f"{path}: holds values that are not finite")
+    wave = frames.mean(1)
+    if own_rate != rate:
+        divisor = gcd(own_rate, rate)
+        wave = resample_poly(wave, rate // divisor, own_rate // divisor).astype(np.float32)
+    wave = wave[:length].clip(-1, 1)
+    return np.pad(wave, (0, length - len(wave)))
