@@ -48,7 +48,8 @@ def read_wave(path: Path, length: int, rate: int) -> np.ndarray:  # -> (length,)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # of a broken file, soundfile raises its own errors and those of its decoders
-        raise DataError(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from error
+        why = getattr(error, "error_string", None) or str(error)  # libsndfile's own words, without the file object
+        raise DataError(f"{path}: {' '.join(why.split()) or type(error).__name__}") from error
     if not len(frames):
         raise DataError(f"{path}: holds no sound")
     if not np.isfinite(frames).all():

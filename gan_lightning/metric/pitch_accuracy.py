@@ -61,9 +61,10 @@ class PitchAccuracy(GenerativeMetric):
         self.asked.append(torch.full((len(samples),), -1) if condition is None else condition.cpu())
 
     def compute(self) -> dict[str, Tensor]:
-        if not any(map(len, self.frequency)):
+        states = (self.frequency, self.harmonic, self.asked)
+        frequency, harmonic, asked = (dim_zero_cat(x) if len(x) else torch.empty(0) for x in states)
+        if not len(frequency):
             raise TooFewSamplesError("pitch_accuracy: at least 1 generated sample is needed, not 0")
-        frequency, harmonic, asked = (dim_zero_cat(x) for x in (self.frequency, self.harmonic, self.asked))
         cents, nearest = (1200 * (frequency.unsqueeze(1) / self.pitches).log2()).abs().nan_to_num(torch.inf).min(1)
         found = cents <= CENTS
         numbers = {

@@ -51,7 +51,7 @@ class SpectrumDistance(GenerativeMetric):
         self.amplitudes.append(amplitudes(samples.cpu()))
 
     def compute(self) -> dict[str, Tensor]:
-        generated = dim_zero_cat(self.amplitudes) if any(map(len, self.amplitudes)) else self.reference[:0]
+        generated = dim_zero_cat(self.amplitudes) if len(self.amplitudes) else self.reference[:0]
         for kind, found in (("generated", generated), ("real", self.reference)):
             if len(found) < 2:
                 raise TooFewSamplesError(f"spectrum_distance: at least 2 {kind} samples are needed, not {len(found)}")

@@ -20,7 +20,9 @@ from gan_lightning.data.dirac import Dirac
 from gan_lightning.data.grid import Grid
 from gan_lightning.data.ring import Ring
 from gan_lightning.data.selection import select_by_class
+from gan_lightning.data.signals import Heartbeats, Sines
 from gan_lightning.data.store import Store
+from gan_lightning.data.tones import Tones
 from gan_lightning.metric.base import GenerativeMetric, TooFewSamplesError
 from gan_lightning.metric.class_accuracy import ClassAccuracy
 from gan_lightning.metric.distance import Distance
@@ -34,9 +36,12 @@ from gan_lightning.step.latents import Latents
 PLANE = {"sample_shape": (2,), "num_classes": 0}
 DIGITS, BLANK = Digits(sample_shape=(1, 8, 8), num_classes=10), Digits(sample_shape=(1, 8, 8), num_classes=0)
 RING, GRID, POINT = Ring(**PLANE), Grid(**PLANE), Dirac(sample_shape=(1,), num_classes=0)
+TONES = Tones(count=1500, validation=0.8, sample_shape=(1, 512), num_classes=10)
+SINES, BEATS = (cls(count=1500, validation=0.8, sample_shape=(1, 400), num_classes=0) for cls in (Sines, Heartbeats))
 READER = DigitsFeature()
 # option → data that it scores, and the extractor that it is given
 SCORED = {
+    "beat_rate": (BEATS, None),
     "class_accuracy": (DIGITS, READER),
     "class_accuracy_digits": (DIGITS, READER),
     "code_purity": (DIGITS, READER),
@@ -48,7 +53,9 @@ SCORED = {
     "kid": (DIGITS, READER),
     "mode_coverage": (RING, None),
     "nearest_neighbour": (DIGITS, READER),
+    "pitch_accuracy": (TONES, None),
     "precision_recall": (DIGITS, READER),
+    "spectrum_distance": (SINES, None),
 }
 
 FILES = {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted((config_dir() / "metric").glob("*.yaml"))}

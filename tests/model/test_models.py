@@ -41,7 +41,7 @@ REACH = {
     "sngan": (FEWER, True),
     "sngan_32": (FEWER, True),
     "stylegan2": (FEWER, True),
-    "wavegan": ([(1, 64), (2, 320)], False),
+    "wavegan": ([(1, 64), (2, 320)], True),
 }
 SMALL = {"width": 8, "style_dim": 16, "mapping_depth": 2, "minibatch_group": 3, "side": 64}  # of the keys that it has
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((config_dir() / "model").glob("*.yaml"))}
