@@ -52,6 +52,25 @@ def quadrupling(sample_shape: Shape) -> Quadrupling:
     return Quadrupling(channels, length // STRIDE**times, times)
 
 
+@torch.no_grad()
+def initialize(module: nn.Module) -> None:
+    """Set weights that keep the variance of a layer's output (He et al. 2015), and biases of 0.
+
+    Each output of a transposed convolution is a sum over KERNEL / STRIDE positions. PyTorch's own start divides a signal by three
+    in each of these layers, and G is then all but independent of z.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=module.in_features**-0.5)
+    elif isinstance(module, nn.Conv1d):
+        nn.init.normal_(module.weight, std=(2 / (module.in_channels * KERNEL)) ** 0.5)
+    elif isinstance(module, nn.ConvTranspose1d):
+        nn.init.normal_(module.weight, std=(2 / (module.in_channels * KERNEL / STRIDE)) ** 0.5)
+    else:
+        return
+    assert module.bias is not None
+    nn.init.zeros_(module.bias)
+
+
 class PhaseShuffle(nn.Module):
     """Shift all maps of a batch by the same random number of values, at most `most`; their ends are filled by reflection.
 
@@ -83,6 +102,10 @@ class Generator(nn.Module):
         for inputs, outputs in itertools.pairwise([*maps, channels]):
             layers += [nn.ReLU(), nn.ConvTranspose1d(inputs, outputs, KERNEL, STRIDE, PADDING, output_padding=1)]
         self.layers = nn.Sequential(*layers)
+        self.apply(initialize)
+        if num_classes:  # a one-hot class is one value of 1: its weights are those of an embedding
+            nn.init.normal_(layers[0].weight[:, latent_dim:])
+        layers[-1].weight.data.mul_(0.2)  # quiet at first
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, T) in [-1, 1]
         return torch.tanh(self.layers(concat_class(z, condition, self.num_classes)))
