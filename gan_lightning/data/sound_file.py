@@ -29,7 +29,9 @@ def require_soundfile() -> ModuleType:
     try:
         import soundfile
     except (ImportError, OSError) as error:  # OSError: without the library libsndfile
-        raise DataError(f"data: sound files are read by soundfile, which is missing ({error}); pip install soundfile") from error
+        raise DataError(
+            f"data: sound files are read by soundfile, which is missing ({error}); pip install soundfile"
+        ) from error
     return soundfile
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from gan_lightning.data.base import Data, DataError, Seed, Share, Splits, SplitSizes, require_training_share
+from gan_lightning.data.format.base import SampleFormat
+from gan_lightning.data.format.sound import SoundFormat
 from gan_lightning.data.store import Store, split_indices
 
 MIDI_KEYS = (60, 62, 64, 67, 69, 72, 74, 76, 79, 81)  # C4 D4 E4 G4 A4, C5 D5 E5 G5 A5
@@ -48,6 +50,10 @@ class Tones(Data):
         super().__init__(**shared)
         self.sample_rate, self.num_tones, self.tone_seed = sample_rate, count, tone_seed
         self.validation, self.test = validation, test
+
+    @property
+    def sample_format(self) -> SampleFormat:
+        return SoundFormat(self.sample_rate)
 
     def count(self) -> SplitSizes:
         shape, shortest = self.sample_shape, round(SHORTEST * self.sample_rate)

@@ -17,6 +17,8 @@ from pydantic import Field
 
 from gan_lightning.data.base import Data, DataError, Share, Splits, SplitSizes, require_training_share
 from gan_lightning.data.fingerprint import Fingerprint, file_entries, stored_name
+from gan_lightning.data.format.base import SampleFormat
+from gan_lightning.data.format.sound import SoundFormat
 from gan_lightning.data.sound_file import read_wave
 from gan_lightning.data.sound_listing import SoundListing, list_sounds
 from gan_lightning.data.split import split_by_name
@@ -49,6 +51,10 @@ class Waveforms(Data):
         super().__init__(**shared)
         self.root, self.sample_rate, self.peak = expand_home(root), sample_rate, peak
         self.validation, self.test = validation, test
+
+    @property
+    def sample_format(self) -> SampleFormat:
+        return SoundFormat(self.sample_rate)
 
     def count(self) -> SplitSizes:
         return SplitSizes(*map(len, self.split(self.listing())))

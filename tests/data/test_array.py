@@ -108,7 +108,12 @@ def test_a_csv_that_is_no_table_of_numbers_is_refused(tmp_path, content, said):
 @pytest.mark.parametrize(
     ("array", "shape", "given", "said"),
     [
-        (SIGNALS, (2, 15), {}, r"data\.sample_shape: \[2, 15\], but .* of shape \[40, 2, 16\].*; set data\.sample_shape=\[2, 16\]"),
+        (
+            SIGNALS,
+            (2, 15),
+            {},
+            r"data\.sample_shape: \[2, 15\], but .* of shape \[40, 2, 16\].*; set data\.sample_shape=\[2, 16\]",
+        ),
         (SIGNALS * 9, (2, 16), {}, r"data\.range: .* holds values from -\d\S+ to \d\S+; set data\.range to"),
         (SIGNALS, (2, 16), {"range": [1, 0]}, r"data\.range: \[1, 0\] is no range"),
         (SIGNALS, (2, 16), {"num_classes": 2}, r"data\.labels: none, but data\.num_classes is 2"),
@@ -123,7 +128,11 @@ def test_what_does_not_fit_is_refused(tmp_path, array, shape, given, said):
 
 def test_labels_that_do_not_fit_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=SIGNALS, few=np.arange(3), high=np.full(40, 7), half=np.full(40, 0.5))
-    for name, said in (("few", "allowed: one whole number"), ("half", "allowed: one whole number"), ("high", "labels from 7 to 7")):
+    for name, said in (
+        ("few", "allowed: one whole number"),
+        ("half", "allowed: one whole number"),
+        ("high", "labels from 7 to 7"),
+    ):
         with pytest.raises(DataError, match=rf"^data\.labels: {name} .*{said}"):
             made(tmp_path / "a.npz", (2, 16), array="x", labels=name, num_classes=2).count()
     with pytest.raises(DataError, match=r"holds 4 arrays: x, few, high, half; set data\.array"):
@@ -136,6 +145,10 @@ def test_a_pipe_and_a_broken_archive_are_refused(tmp_path):
     os.mkfifo(tmp_path / "a.npy")
     (tmp_path / "a.npz").write_bytes(b"PK\x03\x04 nothing")
     (tmp_path / "a.mat").write_bytes(b"nothing")
-    for name, said in (("a.npy", "no file that can be read"), ("a.npz", "not a zip file"), ("a.mat", "no .npy, .npz, .csv file")):
+    for name, said in (
+        ("a.npy", "no file that can be read"),
+        ("a.npz", "not a zip file"),
+        ("a.mat", "no .npy, .npz, .csv file"),
+    ):
         with pytest.raises(DataError, match=rf"{name}: .*{said}"):
             made(tmp_path / name, (2,)).count()

@@ -75,7 +75,11 @@ def test_beats_of_real_signals_of_one_rate_and_of_none():
     [
         (Sines, {"sample_shape": (1, 79)}, r"data\.sample_shape: \[1, 79\] is no shape of these signals; allowed: \[C,T\]"),
         (Sines, {"sample_shape": (512,)}, r"data\.sample_shape: \[512\] is no shape"),
-        (Heartbeats, {"sample_shape": (1, 128)}, r"data\.sample_shape: \[1, 128\] is no shape of these signals; allowed: \[1,T\]"),
+        (
+            Heartbeats,
+            {"sample_shape": (1, 128)},
+            r"data\.sample_shape: \[1, 128\] is no shape of these signals; allowed: \[1,T\]",
+        ),
         (Heartbeats, {"num_classes": 2}, r"data\.num_classes: the signals have no classes, not 2"),
     ],
 )

@@ -48,7 +48,10 @@ def test_the_seed_chooses_the_tones_and_the_splits_are_exact():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"sample_shape": (1, 8, 8)}, r"data\.sample_shape: \[1, 8, 8\] is no shape of tones; allowed: \[1,T\] with T at least 400"),
+        (
+            {"sample_shape": (1, 8, 8)},
+            r"data\.sample_shape: \[1, 8, 8\] is no shape of tones; allowed: \[1,T\] with T at least 400",
+        ),
         ({"sample_shape": (1, 399)}, r"data\.sample_shape: \[1, 399\] is no shape of tones"),
         ({"sample_rate": 1700}, r"data\.sample_rate: 1700 Hz can't hold the highest pitch, 880 Hz"),
         ({"num_classes": 4}, r"data\.num_classes: the tones have 10 pitches, not 4; 0 hides them"),
