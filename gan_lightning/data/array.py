@@ -24,9 +24,9 @@ from gan_lightning.storage.home import expand_home
 class Array(Data):
     """Load the samples in `file`; of a .npz with several arrays, the one called `array`.
 
-    `range` is the two values that become -1 and 1. Without it, whole numbers of 8 bits in images are 0 to 255, images and signals
-    must lie in [-1, 1], and points are taken as they are. With `num_classes`, `labels` is a file of whole numbers (N,), or the
-    name of another array in the same .npz.
+    `range` is the two values that become -1 and 1. Without it, whole numbers of 8 bits in images are 0 to 255, images and
+    signals must lie in [-1, 1], and points are taken as they are. With `num_classes`, `labels` is a file of whole numbers (N,),
+    or the name of another array in the same .npz.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """One array of numbers from a file: .npy, .npz or .csv, read without running anything that it holds.
 
-- A file must be a regular one. Its header is checked before its values are read: numbers, and no more of them than fit into half
-  of the machine's memory, or than the file has.
+- A file must be a regular one. Its header is checked before its values are read: numbers, and no more of them than fit into
+  half of the machine's memory, or than the file has.
 - .npz: the array is named, or it is the only one.
 - .csv: rows of numbers separated by commas, semicolons or tabs; a first row of names is skipped.
 """

@@ -1,10 +1,10 @@
 """Signals of known spectrum, made by code: sums of sines, each with a frequency of its own, and heartbeats of known rate.
 
-sines       x_c(t) = Σₖ aₖ sin(2π fₖ t + φₖ + c π/2),  fₖ in SINES cycles per signal, aₖ uniform in AMPLITUDE, φₖ uniform in PHASE
+sines       x_c(t) = Σₖ aₖ sin(2π fₖ t + φₖ + c π/2),  fₖ in SINES cycles per signal; aₖ, φₖ uniform in AMPLITUDE, PHASE
 heartbeats  x(t) = Σᵢ Σ_w height_w exp(−(t − tᵢ − offset_w)² / 2 width_w²),  tᵢ = t₀ + i · 60 / rate
 
-The heartbeats are the five waves P, Q, R, S and T of an electrocardiogram as Gaussians, after McSharry et al. 2003, with a rate in
-beats a minute that is drawn for each signal and does not change within it, without a baseline or noise.
+The heartbeats are the five waves P, Q, R, S and T of an electrocardiogram as Gaussians, after McSharry et al. 2003, with a rate
+in beats a minute that is drawn for each signal and does not change within it, without a baseline or noise.
 """
 
 from __future__ import annotations

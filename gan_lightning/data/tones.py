@@ -2,10 +2,10 @@
 
 x(t) = a · min(t / attack, 1) · exp(−t / d) · Σₕ h^(−r) sin(2π h f t) / Σₕ h^(−r),  h = 1 … H,  h f < rate / 2
 
-The pitch f is one of PITCHES, and is the class of the tone. The loudness a, the decay time d in seconds and the roll-off r of the
-harmonics are drawn for each tone. Since r is at least 1, the fundamental is the strongest harmonic. The pitches are a pentatonic
-scale in equal temperament over two octaves, whose neighbours are two or three semitones apart: 60 % of the octaves lie farther
-than 50 cents from every pitch.
+The pitch f is one of PITCHES, and is the class of the tone. The loudness a, the decay time d in seconds and the roll-off r of
+the harmonics are drawn for each tone. Since r is at least 1, the fundamental is the strongest harmonic. The pitches are a
+pentatonic scale in equal temperament over two octaves, whose neighbours are two or three semitones apart: more than half of an
+octave lies farther than 50 cents from every pitch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The share of generated tones whose pitch is one of the known pitches, and the share of the pitches that are found.
 
-The pitch of a sample is the frequency of the highest peak of its spectrum: |FFT| of the Hann-windowed wave, padded with zeros to
-twice its length, refined by a parabola through the logarithms of the peak and its two neighbours (Smith & Serra 1987). A pitch
-counts as *found* within ±50 cents, half a semitone: |1200 log₂(f / pitch)| ≤ 50.
+The pitch of a sample is the frequency of the highest peak of its spectrum: |FFT| of the Hann-windowed wave, padded with zeros
+to twice its length, refined by a parabola through the logarithms of the peak and its two neighbours (Smith & Serra 1987). A
+pitch counts as *found* within ±50 cents, half a semitone: |1200 log₂(f / pitch)| ≤ 50.
 
 *harmonicity* is the share of the spectrum's energy near the whole multiples of the peak's frequency, within the window's main
 lobe; noise in the right octave has a pitch, too, but not this.

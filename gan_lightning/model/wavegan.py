@@ -2,8 +2,8 @@
 
 G projects z to short feature maps, and transposed convolutions quadruple their length up to the sample's; ReLU, tanh at the
 end. D is its mirror image with LeakyReLU 0.2. No batch normalisation. 16384 values are 16 quadrupled five times, as published;
-any multiple of 4 is possible. The paper draws z from the uniform prior with latent_dim 100, and trains with the Wasserstein loss
-and the gradient penalty. The published model has no classes; with `num_classes`, G gets the one-hot class beside z and D
+any multiple of 4 is possible. The paper draws z from the uniform prior with latent_dim 100, and trains with the Wasserstein
+loss and the gradient penalty. The published model has no classes; with `num_classes`, G gets the one-hot class beside z and D
 projects the class onto its features (Mirza & Osindero 2014; Miyato & Koyama 2018).
 
 Phase shuffle (section 3.3): between D's layers the maps are shifted by −n to n values, drawn anew for each layer and batch, so
@@ -25,6 +25,7 @@ from gan_lightning.step.types import Count, NumClasses, Output, Shape
 KERNEL, STRIDE = 25, 4
 PADDING = (KERNEL - STRIDE + 1) // 2
 SHORTEST = 16  # maps, where the length allows it
+QUIET = 0.2  # G's last layer at first, so that tanh does not saturate
 
 
 class Quadrupling(NamedTuple):
@@ -54,15 +55,13 @@ def quadrupling(sample_shape: Shape) -> Quadrupling:
 
 @torch.no_grad()
 def initialize(module: nn.Module) -> None:
-    """Set weights that keep the variance of a layer's output (He et al. 2015), and biases of 0.
+    """Set G's weights so that they keep the variance of a layer's input (He et al. 2015), and its biases to 0.
 
-    Each output of a transposed convolution is a sum over KERNEL / STRIDE positions. PyTorch's own start divides a signal by three
-    in each of these layers, and G is then all but independent of z.
+    Each output of a transposed convolution is a sum over KERNEL / STRIDE positions. PyTorch's own weights divide a signal by
+    about three in each of these layers, so that G would be all but independent of z and of the class at first.
     """
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=module.in_features**-0.5)
-    elif isinstance(module, nn.Conv1d):
-        nn.init.normal_(module.weight, std=(2 / (module.in_channels * KERNEL)) ** 0.5)
     elif isinstance(module, nn.ConvTranspose1d):
         nn.init.normal_(module.weight, std=(2 / (module.in_channels * KERNEL / STRIDE)) ** 0.5)
     else:
@@ -103,9 +102,10 @@ class Generator(nn.Module):
             layers += [nn.ReLU(), nn.ConvTranspose1d(inputs, outputs, KERNEL, STRIDE, PADDING, output_padding=1)]
         self.layers = nn.Sequential(*layers)
         self.apply(initialize)
-        if num_classes:  # a one-hot class is one value of 1: its weights are those of an embedding
-            nn.init.normal_(layers[0].weight[:, latent_dim:])
-        layers[-1].weight.data.mul_(0.2)  # quiet at first
+        with torch.no_grad():
+            layers[-1].weight.mul_(QUIET)
+            if num_classes:  # a one-hot class is one value of 1: its weights are those of an embedding
+                layers[0].weight[:, latent_dim:].normal_()
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, T) in [-1, 1]
         return torch.tanh(self.layers(concat_class(z, condition, self.num_classes)))

@@ -93,3 +93,25 @@ def test_a_waveform_is_in_range():
         for p in generator.parameters():
             p.mul_(100)
     assert 0.9 < generator(torch.randn(4, 8)).abs().max() <= 1
+
+
+def test_at_the_start_a_sample_depends_on_z_and_on_the_class():
+    """Of the first samples' variance, z and the class each give a good part, and the last layer is quiet."""
+    torch.manual_seed(0)
+    generator = wavegan.Generator(16, (1, 1024), num_classes=4, width=8)
+    z, classes = torch.randn(16, 1, 16).expand(16, 4, 16).flatten(0, 1), torch.arange(4).repeat(16)
+    x = generator(z, classes).view(16, 4, 1024)
+    total = x.var()
+    assert 0.01 < x.square().mean().sqrt() < 0.5
+    assert x.mean(1).var(0).mean() > 0.1 * total  # of the samples of a z
+    assert x.mean(0).var(0).mean() > 0.1 * total  # of those of a class
+    assert all((layer.bias == 0).all() for layer in generator.layers if hasattr(layer, "bias"))
+
+
+def test_the_class_is_projected_onto_the_features():
+    torch.manual_seed(0)
+    discriminator = wavegan.Discriminator((1, 256), num_classes=3, width=4).eval()
+    x = torch.randn(2, 1, 256)
+    one, other = (discriminator(x, torch.tensor(label)) for label in ([0, 0], [2, 0]))
+    difference = ((discriminator.head.embedding.weight[2] - discriminator.head.embedding.weight[0]) * one.features[0]).sum()
+    torch.testing.assert_close(other.logits - one.logits, torch.stack([difference, difference * 0]), rtol=1e-4, atol=1e-5)

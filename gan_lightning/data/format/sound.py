@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import wave
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -76,7 +77,7 @@ def draw_wave(values: np.ndarray) -> np.ndarray:  # (T,) -> (WAVE, CELL, 3) uint
     """Return a picture of a wave: each column of pixels is filled from its smallest to its largest value."""
     edges = np.linspace(0, len(values), CELL + 1).astype(int)
     picture = np.full((WAVE, CELL, 3), 245, np.uint8)
-    for x, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for x, (start, end) in enumerate(pairwise(edges)):
         part = values[start : max(end, start + 1)]
         high, low = np.rint((1 - np.array([part.max(), part.min()])) * (WAVE - 1) / 2).astype(int)
         picture[high : low + 1, x] = (31, 119, 180)

@@ -2,9 +2,9 @@
 
 spectrogram = ln(0.01 + |STFT|), frames of 64 values every 32, Hann window; without the lowest bin and the last frame 32×64
 
-It was trained on words of espeak-ng in six voices, at other speeds, pitches and loudnesses, shifted, filtered and with noise, so
-that it reads a generator's imperfect words, too. `scripts/train_spoken_digits_classifier.py` creates the weights. Fréchet
-distances on a classifier's features: Heusel et al. 2017, section 4.
+It was trained on words of espeak-ng in six voices, at several speeds and pitches, shifted, louder and quieter, filtered and
+with noise, so that it reads a generator's imperfect words, too. `scripts/train_spoken_digits_classifier.py` creates the
+weights. Fréchet distances on a classifier's features: Heusel et al. 2017, section 4.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FRAME, HOP, FLOOR = 64, 32, 0.01
 
 
 class Classifier(nn.Module):
-    """Classify ten words: `body` maps spectrograms (N, 1, 32, 64) to (N, 64), `head` is one linear layer; 40 thousand parameters."""
+    """Classify ten words: `body` maps spectrograms (N, 1, 32, 64) to (N, 64), `head` is one linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
