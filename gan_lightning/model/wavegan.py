@@ -133,7 +133,6 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers[:-1], nn.Flatten())  # the last layer's maps are not shifted
         self.num_features = maps[-1] * length
         self.head = Projection(self.num_features, num_classes)
-        self.num_classes = num_classes
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, C, T), (N,) -> (N,), (N, F)
-        return self.head(self.layers(x), condition if self.num_classes else None)
+        return self.head(self.layers(x), condition)

@@ -255,8 +255,8 @@ def test_a_sample_in_eval_mode_does_not_depend_on_the_others(name):
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_labels_are_heard(name):
-    generator, discriminator = copies(name, (1, 16, 16), CLASSES)
-    z, real, labels = drawn((1, 16, 16), CLASSES)
+    generator, discriminator = copies(name, usual(name), CLASSES)
+    z, real, labels = drawn(usual(name), CLASSES)
     leave_zero(generator.eval())
     one, other = generator(z, labels), generator(z, (labels + 1) % CLASSES)
     assert ((one - other).flatten(1).abs().amax(1) > 0).all()
@@ -268,8 +268,8 @@ def test_labels_are_heard(name):
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_labels_are_missed(name):
-    generator, discriminator = copies(name, (1, 16, 16), CLASSES)
-    z, real, _ = drawn((1, 16, 16))
+    generator, discriminator = copies(name, usual(name), CLASSES)
+    z, real, _ = drawn(usual(name))
     for network, x in ((generator, z), (discriminator, real)):
         with pytest.raises(ValueError, match=r"^a network of 3 classes was given no labels$"):
             network(x, None)
@@ -278,8 +278,8 @@ def test_labels_are_missed(name):
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_labels_can_be_ignored(name):
     """model.num_classes=0 on labelled data."""
-    generator, discriminator = players(name, (1, 16, 16), CLASSES, model__num_classes=0)
-    z, real, labels = drawn((1, 16, 16), CLASSES)
+    generator, discriminator = players(name, usual(name), CLASSES, model__num_classes=0)
+    z, real, labels = drawn(usual(name), CLASSES)
     generator.eval()
     discriminator.eval()
     assert torch.equal(generator(z, labels), generator(z, None))
