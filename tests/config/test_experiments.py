@@ -3,6 +3,7 @@
 import gzip
 import json
 import struct
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,19 @@ def faces(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def sounds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sounds")
+    random = np.random.default_rng(0)
+    for i in range(80):
+        path = folder / str(i % 10) / f"{i}.wav"
+        path.parent.mkdir(exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", None))
+            file.writeframes(random.integers(-9000, 9000, 2000 + 10 * i).astype("<i2").tobytes())
+    return folder
+
+
 def test_there_are_experiments():
     assert {"digits", "digits_fast", "ring", "grid", "dirac", "mnist", "anime_faces"} <= set(EXPERIMENTS)
 
@@ -53,12 +67,18 @@ KINDS = ("ring_fast", "mnist", "anime_faces")
 
 
 @pytest.mark.parametrize("name", kinds(TRAINED, *KINDS))
-def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name):
+def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, sounds, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
+    if name in ("spoken_digits", "waveforms"):
+        pytest.importorskip("soundfile")
     own = {
         "mnist": [f"data.root={mnist}", "data.batch_size=8"],
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
         "digits": ["data.batch_size=8"],
+        "signals": ["data.count=200", "model.width=2"],
+        "spoken_digits": [f"data.root={sounds}", "data.validation=0.2", "data.batch_size=8", "model.width=2"],
+        "tones": ["data.count=200", "model.width=2"],
+        "waveforms": [f"data.root={sounds}", "data.validation=0.2", "data.batch_size=8", "model.width=2"],
         "cartoon_faces": ["data.count=40", "data.batch_size=8", "model.width=4"],
     }
     done = command("gan-train", f"experiment={name}", "trainer.max_steps=2", "hydra.run.dir=run", *own.get(name, []))
