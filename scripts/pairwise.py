@@ -16,6 +16,7 @@ import struct
 import sys
 import tempfile
 import traceback
+import wave
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -187,6 +188,8 @@ def data(folder: Path) -> list[Choice]:
     """Return all data; files of those that read some are written to the folder."""
     write_mnist(folder)
     write_images(folder / "images")
+    write_sounds(folder / "sounds")
+    np.save(folder / "array.npy", np.random.default_rng(0).integers(0, 256, (NUM_SAMPLES, 3, 16, 16), dtype=np.uint8))
     for cifar in (CIFAR10.layout, CIFAR100.layout):
         write_cifar(folder, cifar)
     fake = {"_target_": "torchvision.datasets.FakeData", "size": NUM_SAMPLES, "image_size": [3, 16, 16]}
@@ -194,7 +197,12 @@ def data(folder: Path) -> list[Choice]:
         **{key: {"root": str(folder)} for key in ("mnist", "cifar10", "cifar100")},
         "image_folder": {"root": str(folder / "images"), "sample_shape": [3, 16, 16], "num_classes": 2, "cache": str(folder)},
         "dataset": {"dataset": fake, "sample_shape": [3, 16, 16], "num_classes": 10},
+        "array": {"file": str(folder / "array.npy"), "sample_shape": [3, 16, 16]},
         "cartoon_faces": {"count": NUM_SAMPLES, "cache": str(folder)},
+        "heartbeats": {"count": NUM_SAMPLES},
+        "signals": {"count": NUM_SAMPLES},
+        "tones": {"count": NUM_SAMPLES},
+        "waveforms": {"root": str(folder / "sounds"), "sample_shape": [1, 256], "num_classes": 2},
     }
     names = sorted(path.stem for path in (config_dir() / "data").glob("*.yaml"))
     shares = {"validation": 0.1, "test": 0.1}
@@ -205,6 +213,17 @@ def data(folder: Path) -> list[Choice]:
         values = {f"data.{key}": share for key, share in shares.items() if key in known}
         found[i] = choice._replace(values={**values, **choice.values})
     return found
+
+
+def write_sounds(folder: Path) -> None:
+    """Write few .wav files of noise in two classes."""
+    random = np.random.default_rng(0)
+    for i in range(NUM_SAMPLES):
+        path = folder / str(i % 2) / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
+            file.writeframes(random.integers(-9000, 9000, 300).astype("<i2").tobytes())
 
 
 def write_mnist(folder: Path) -> None:
