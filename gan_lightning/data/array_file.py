@@ -38,20 +38,26 @@ class Header(NamedTuple):
 def read_array(path: Path, name: str | None = None) -> np.ndarray:
     """Return the array in a file, or the one called `name` in a .npz. Raises DataError, with the file's name."""
     try:
-        if not S_ISREG(path.stat().st_mode):
-            raise ValueError("no file that can be read from its start to its end")
-        if path.suffix.lower() == ".csv":
-            return read_csv(path)
-        if path.suffix.lower() == ".npz":
-            return read_npz(path, name)
-        if path.suffix.lower() == ".npy":
-            with path.open("rb") as file:
-                return read_npy(file, path.stat().st_size)
-        raise ValueError(f"no {', '.join(SUFFIXES)} file")
+        return read_by_suffix(path, name)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, MemoryError) as error:
         raise DataError(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def read_by_suffix(path: Path, name: str | None) -> np.ndarray:
+    """Return the array in a file. Raises ValueError, OSError, and what a broken archive makes zipfile raise."""
+    if not S_ISREG(path.stat().st_mode):  # opening a pipe would block
+        raise ValueError("no file that can be read from its start to its end")
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return read_csv(path)
+    if suffix == ".npz":
+        return read_npz(path, name)
+    if suffix == ".npy":
+        with path.open("rb") as file:
+            return read_npy(file, path.stat().st_size)
+    raise ValueError(f"no {', '.join(SUFFIXES)} file")
 
 
 def array_names(path: Path) -> list[str]:

@@ -39,14 +39,7 @@ def read_wave(path: Path, length: int, rate: int) -> np.ndarray:  # -> (length,)
     """Return the beginning of a sound file. Raises DataError, with the file's name, if it is broken or no sound."""
     soundfile = require_soundfile()
     try:
-        if not S_ISREG(path.stat().st_mode):  # opening a pipe would block
-            raise ValueError("no file that can be read from its start to its end")
-        with path.open("rb") as file, soundfile.SoundFile(file) as sound:
-            own_rate, channels = sound.samplerate, sound.channels
-            if not (RATES[0] <= own_rate <= RATES[1] and 1 <= channels <= MAX_CHANNELS):
-                raise ValueError(f"{channels} channels at {own_rate} Hz")
-            needed = -(-(length + MARGIN) * own_rate // rate) if own_rate > rate else length * own_rate // rate + MARGIN
-            frames = sound.read(needed, dtype="float32", always_2d=True)
+        frames, own_rate = read_frames(soundfile, path, length, rate)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
     except Exception as error:  # of a broken file, soundfile raises its own errors and those of its decoders
@@ -62,3 +55,18 @@ def read_wave(path: Path, length: int, rate: int) -> np.ndarray:  # -> (length,)
         wave = resample_poly(wave, rate // divisor, own_rate // divisor).astype(np.float32)
     wave = wave[:length].clip(-1, 1)
     return np.pad(wave, (0, length - len(wave)))
+
+
+def read_frames(soundfile: ModuleType, path: Path, length: int, rate: int) -> tuple[np.ndarray, int]:  # -> (frames, channels)
+    """Return as many frames as `length` values at `rate` need, and the file's rate.
+
+    Raises ValueError for what is no sound file of a usual rate, and what soundfile raises.
+    """
+    if not S_ISREG(path.stat().st_mode):  # opening a pipe would block
+        raise ValueError("no file that can be read from its start to its end")
+    with path.open("rb") as file, soundfile.SoundFile(file) as sound:
+        own_rate, channels = sound.samplerate, sound.channels
+        if not (RATES[0] <= own_rate <= RATES[1] and 1 <= channels <= MAX_CHANNELS):
+            raise ValueError(f"{channels} channels at {own_rate} Hz")
+        needed = -(-(length + MARGIN) * own_rate // rate) if own_rate > rate else length * own_rate // rate + MARGIN
+        return sound.read(needed, dtype="float32", always_2d=True), own_rate

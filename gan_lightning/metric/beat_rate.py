@@ -15,7 +15,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.signal import find_peaks
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
@@ -70,9 +69,20 @@ def read_rate(wave: np.ndarray, sample_rate: int) -> float:  # (T,)
     """Return the beats a minute of one signal; NaN if they are not regular, or outside of the known range."""
     if not np.isfinite(wave).all():
         return float("nan")
-    peaks, _ = find_peaks(wave, height=HEIGHT, distance=max(1, round(REFRACTORY * sample_rate)))
+    peaks = find_beats(wave, round(REFRACTORY * sample_rate))
     intervals = np.array([(b - a) / sample_rate for a, b in pairwise(peaks)])
     if not len(intervals) or np.abs(intervals / intervals.mean() - 1).max() > IRREGULARITY:
         return float("nan")
     rate = 60 / float(intervals.mean())
     return rate if RATES[0] * (1 - MARGIN) <= rate <= RATES[1] * (1 + MARGIN) else float("nan")
+
+
+def find_beats(wave: np.ndarray, distance: int) -> list[int]:  # (T,)
+    """Return the sorted positions of the beats, which are farther apart than `distance` values."""
+    inner = wave[1:-1]
+    maxima = np.flatnonzero((inner >= HEIGHT) & (inner > wave[:-2]) & (inner >= wave[2:])) + 1
+    beats: list[int] = []
+    for place in maxima[np.argsort(-wave[maxima], kind="stable")].tolist():
+        if all(abs(place - beat) > distance for beat in beats):
+            beats.append(place)
+    return sorted(beats)

@@ -43,7 +43,7 @@ def test_a_sine_is_one_row_of_the_spectrogram():
     wave = 0.5 * torch.sin(2 * torch.pi * 500 * torch.arange(LENGTH) / RATE).expand(2, 1, LENGTH)
     found = spectrogram(wave)
     assert found.shape == (2, 1, FRAME // 2, LENGTH // HOP)
-    assert (found[0, 0].argmax(0) == 7).all()
+    assert (found[0, 0, :, 1:].argmax(0) == 7).all()  # the first frame is half of a reflection
     assert found[0, 0, 7, 30].exp() == pytest.approx(0.01 + 0.5 * FRAME / 4, rel=1e-3)  # amplitude · sum of the window / 2
 
 
