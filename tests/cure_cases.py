@@ -34,6 +34,12 @@ IMAGES = (
     "model.num_classes=0 model.width=4 trainer.accelerator=cpu trainer.max_steps=1"
 )
 LINE = "gan-train experiment=optimal_discriminator metric=none trainer.max_steps=1 trainer.accelerator=cpu"
+WAVES = (
+    "gan-train experiment=signals metric=none data.batch_size=4 model.width=2 trainer.accelerator=cpu trainer.max_steps=1 "
+    "optimizer/schedule=constant"
+)
+ARRAY = f"{WAVES} data=array data.sample_shape=[1,16] data.validation=0.2"
+SOUNDS = WAVES.replace("signals", "waveforms") + " data.sample_shape=[1,256] data.validation=0.2"
 CASES = [
     # gan-evaluate, gan-replay and gan-train run=
     Case(
@@ -497,7 +503,70 @@ CASES = [
         "set data.num_classes=0",
         (f"{FOLDER} data.root=null data.num_classes=0",),
     ),
+    Case(
+        "data.array: data.sample_shape",
+        f"{ARRAY} data.file=waves.npy data.sample_shape=[1,12]",
+        "set data.sample_shape=[1, 16]",
+        (f"{ARRAY} data.file=waves.npy data.sample_shape=[1,16]",),
+    ),
+    Case(
+        "data.array: data.range",
+        f"{ARRAY} data.file=loud.npy",
+        "set data.range to the two values that become -1 and 1",
+        (f"{ARRAY} data.file=loud.npy data.range=[-9,9]",),
+    ),
+    Case(
+        "data.array: data.labels; data.array: data.num_classes",
+        f"{ARRAY} data.file=waves.npy data.num_classes=2",
+        "set data.labels, or data.num_classes=0",
+        (
+            f"{ARRAY} data.file=waves.npy data.num_classes=2 data.labels=labels.npy",
+            f"{ARRAY} data.file=waves.npy data.num_classes=0",
+        ),
+    ),
+    Case(
+        "data.array_file: data.array",
+        f"{ARRAY} data.file=two.npz",
+        "set data.array to the name of one",
+        (f"{ARRAY} data.file=two.npz data.array=x",),
+    ),
+    Case(
+        "data.signals: data.sample_rate",
+        f"{WAVES} data.sample_shape=[1,128]",
+        "such as [1,512] at data.sample_rate=128",
+        (f"{WAVES} data.count=100 data.sample_shape=[1,512] data.sample_rate=128",),
+    ),
+    Case(
+        "data.sound_listing: data.root",
+        f"{SOUNDS} data.root=nosuch",
+        "set data.root to a folder of sounds",
+        (f"{SOUNDS} data.root=sounds",),
+    ),
+    Case(
+        "data.sound_listing: data.num_classes",
+        f"{SOUNDS} data.root=sounds data.num_classes=3",
+        "set data.num_classes=2, or 0 to take all sounds unlabelled",
+        (f"{SOUNDS} data.root=sounds data.num_classes=2", f"{SOUNDS} data.root=sounds data.num_classes=0"),
+    ),
     # gan-train: metrics and callbacks
+    Case(
+        "metric.beat_rate: metric; metric.beat_rate: data",
+        f"{DIGITS} metric=beat_rate",
+        "such as data=heartbeats; use metric=none",
+        (DIGITS, f"{WAVES} metric=beat_rate data=heartbeats data.count=100"),
+    ),
+    Case(
+        "metric.pitch_accuracy: metric; metric.pitch_accuracy: data",
+        f"{DIGITS} metric=pitch_accuracy",
+        "such as data=tones; use metric=none",
+        (DIGITS, f"{WAVES} metric=pitch_accuracy data=tones data.count=100"),
+    ),
+    Case(
+        "metric.spectrum_distance: data",
+        f"{DIGITS} metric=spectrum_distance",
+        "such as data=signals",
+        (f"{WAVES} metric=spectrum_distance data=signals data.count=100",),
+    ),
     Case(
         "metric.class_accuracy: metric",
         f"{DIGITS} data=digits_8_unlabelled metric=class_accuracy",

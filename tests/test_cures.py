@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+import wave
 from functools import cache
 from pathlib import Path
 
@@ -151,6 +152,17 @@ def make_folders(folder):
     (folder / "listed" / "labels.csv").write_text("".join(f"{i:02d}.png,{i % 2}\n" for i in range(40)))
     shutil.copytree(folder / "listed", folder / "halflisted")
     (folder / "halflisted" / "labels.csv").write_text("00.png,0\n01.png,1\n")
+    waves = np.linspace(-1, 1, 640, dtype=np.float32).reshape(40, 1, 16)
+    np.save(folder / "waves.npy", waves)
+    np.save(folder / "loud.npy", 9 * waves)
+    np.save(folder / "labels.npy", np.arange(40) % 2)
+    np.savez(folder / "two.npz", x=waves, y=waves)
+    for i in range(40):
+        path = folder / "sounds" / str(i % 2) / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
+            file.writeframes(bytes(range(200)))
     (folder / "dark").mkdir()
     for i in range(8):
         Image.fromarray(np.full((8, 8), 4000 + i, np.uint16)).save(folder / "dark" / f"{i}.png")

@@ -76,7 +76,9 @@ class Array(Data):
         if not self.num_classes:
             return None
         if self.label_source is None:
-            raise DataError(f"data.labels: none, but data.num_classes is {self.num_classes}; set data.labels, or num_classes=0")
+            raise DataError(
+                f"data.labels: none, but data.num_classes is {self.num_classes}; set data.labels, or data.num_classes=0"
+            )
         if self.label_source in array_names(self.file):
             found = self._read("data.labels", self.file, self.label_source)
         else:

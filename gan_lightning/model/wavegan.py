@@ -97,15 +97,17 @@ class Generator(nn.Module):
         self.num_classes = num_classes
         channels, length, times = quadrupling(sample_shape)
         maps = [width * 2**i for i in reversed(range(times))]
-        layers: list[nn.Module] = [nn.Linear(latent_dim + num_classes, maps[0] * length), nn.Unflatten(1, (maps[0], length))]
+        projection = nn.Linear(latent_dim + num_classes, maps[0] * length)
+        layers: list[nn.Module] = [projection, nn.Unflatten(1, (maps[0], length))]
         for inputs, outputs in itertools.pairwise([*maps, channels]):
             layers += [nn.ReLU(), nn.ConvTranspose1d(inputs, outputs, KERNEL, STRIDE, PADDING, output_padding=1)]
         self.layers = nn.Sequential(*layers)
         self.apply(initialize)
+        assert isinstance(layers[-1], nn.ConvTranspose1d)
         with torch.no_grad():
             layers[-1].weight.mul_(QUIET)
             if num_classes:  # a one-hot class is one value of 1: its weights are those of an embedding
-                layers[0].weight[:, latent_dim:].normal_()
+                projection.weight[:, latent_dim:].normal_()
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, T) in [-1, 1]
         return torch.tanh(self.layers(concat_class(z, condition, self.num_classes)))
