@@ -140,7 +140,7 @@ OPTIONS = [
     for path in sorted(config_dir().rglob("*.yaml"))
     if path.parent != config_dir() and path.parts[-2] != "experiment"  # those only choose among the others
 ]
-FILL = {"root": ".", "sample_shape": [1, 8, 8], "dataset": {"_target_": "torchvision.datasets.FakeData"}}
+FILL = {"root": ".", "file": "x.npy", "sample_shape": [1, 8, 8], "dataset": {"_target_": "torchvision.datasets.FakeData"}}
 
 
 @cache
