@@ -1,6 +1,6 @@
 """Make a folder of spoken digits with the synthesizer espeak-ng: one WAV file for each word, voice, speed and pitch.
 
-python scripts/make_spoken_digits.py FOLDER        (2 CPU minutes; Debian: apt-get install espeak-ng)
+python scripts/make_spoken_digits.py FOLDER        (45 CPU seconds; Debian: apt-get install espeak-ng)
 
 FOLDER/0/en-us_s190_p40.wav is the word "zero", and so on: the subfolder is the digit, for `data=waveforms data.num_classes=10`.
 The silence before and after a word is removed, the rate is 8000 Hz, and the values have 16 bits. The same version of espeak-ng
