@@ -56,7 +56,9 @@ class LabelColumn:
         if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
             raise self.error(path, f"has more than one row for {abbreviate(twice)}", "leave one")
         if empty := [name for name, value in pairs if not value]:
-            raise self.error(path, f"has no value of {self.column} for {len(empty):,} images: {abbreviate(empty)}", "fill it in")
+            raise self.error(
+                path, f"has no value of {self.column} for {len(empty):,} images: {abbreviate(empty)}", "fill it in"
+            )
         return FileLabels(f"{path}:{self.column}", match(path, pairs, files, UNLABELLED))
 
     def find(self, root: Path) -> Path:

@@ -23,7 +23,13 @@ def root(tmp_path):
 
 
 def folder(root, labels, num_classes, **changes):
-    arguments = {"root": str(root), "cache": str(root.parent / "cache"), "validation": 0, "test": 0, "sample_shape": (1, 16, 16)}
+    arguments = {
+        "root": str(root),
+        "cache": str(root.parent / "cache"),
+        "validation": 0,
+        "test": 0,
+        "sample_shape": (1, 16, 16),
+    }
     return ImageFolder(**(arguments | {"labels": labels, "num_classes": num_classes} | changes))
 
 
