@@ -90,7 +90,7 @@ def standardise(network: Network, x: Tensor) -> None:  # (M, 3, 32, 32)
 
 @torch.inference_mode()
 def report(network: Network, x: Tensor, parts: Tensor) -> None:  # (M, 3, 32, 32), (M, parts)
-    """Print for each part the accuracy and the share that is read with confidence, and the share of faces whose parts all are."""
+    """Print for each part the accuracy and, in brackets, the share read with confidence; at the end that of whole faces."""
     logits = [torch.cat(of_part) for of_part in zip(*(network(part).logits for part in torch.split(x, 500)), strict=True)]
     confident = torch.stack([of_part.softmax(1).amax(1) for of_part in logits]) > 0.7
     for k, name in enumerate(PARTS):

@@ -39,8 +39,8 @@ def known():
 
 
 def accuracies(feature, samples, parts):
-    logits = feature(samples).logits
-    return {name: float((x.argmax(1) == parts[:, k]).float().mean()) for k, (name, x) in enumerate(zip(PARTS, logits))}
+    read = zip(PARTS, feature(samples).logits, parts.T, strict=True)
+    return {name: float((logits.argmax(1) == values).float().mean()) for name, logits, values in read}
 
 
 def sure(logits):

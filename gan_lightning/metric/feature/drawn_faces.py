@@ -4,7 +4,8 @@ features = relu(linear(convolutions(x))) (N, 128); logits: one linear head for e
 
 The faces are those of DiceBear's style "adventurer" (Lisa Wischofsky, CC BY 4.0), 64×64; their table says which parts each was
 drawn from. The network was trained on faces of its own, shifted, blurred, noisy and blended, so that it also classifies a
-generator's imperfect faces, and is uncertain about a blend of two. `scripts/train_drawn_faces_classifier.py` creates the weights.
+generator's imperfect faces, and is uncertain about a blend of two. `scripts/train_drawn_faces_classifier.py` creates the
+weights.
 """
 
 from __future__ import annotations
