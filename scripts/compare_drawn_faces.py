@@ -18,8 +18,8 @@ from torch import Tensor
 
 from gan_lightning.config.instantiate import build_data
 from gan_lightning.config.validate import validate
-from gan_lightning.data import render
 from gan_lightning.data.base import Data
+from gan_lightning.data.format.picture import save_image
 from gan_lightning.gan import GAN
 from gan_lightning.metric.evaluation import GeneratedSamples
 from gan_lightning.metric.factor_coverage import CONFIDENCE
@@ -67,9 +67,9 @@ def report(shares: list[Tensor], generated: tuple[Tensor, Tensor], real: tuple[T
     ]
 
 
-def side_by_side(real: Tensor, generated: Tensor) -> np.ndarray:  # (N, 3, S, S), (N, 3, S, S) -> (height, width, 3) uint8
+def side_by_side(data: Data, real: Tensor, generated: Tensor) -> np.ndarray:  # (N, 3, S, S) twice -> (height, width, 3) uint8
     """Return a picture of both, real faces on the left."""
-    left, right = (render.render(faces[: ROWS * COLUMNS], COLUMNS) for faces in (real, generated))
+    left, right = (data.render(faces[: ROWS * COLUMNS], COLUMNS) for faces in (real, generated))
     return np.concatenate([left, np.full((len(left), GAP, 3), 255, np.uint8), right], axis=1)
 
 
@@ -91,7 +91,7 @@ def main() -> None:
     print("\n".join(report(shares, read(feature, faces), read(feature, held_out))))
     if arguments.out is not None:
         shown = torch.randperm(len(faces), generator=torch.Generator().manual_seed(0))  # not in the order of the classes
-        render.save_image(side_by_side(held_out, faces[shown]), arguments.out)
+        save_image(side_by_side(data, held_out, faces[shown]), arguments.out)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ UNLABELLED = "or set data.num_classes=0 and data.labels=null to take all images 
 class LabelColumn:
     """Read the labels of images from one column of a table: `FILE:COLUMN`.
 
-    FILE is relative to the folder that holds the images' folder, or to the images' folder itself. Raises LayoutError for any
-    other text, and for several columns: the networks are conditioned on one class.
+    FILE is looked for beside the images' folder, in it, and in the current folder. Raises LayoutError for any other text, and
+    for several columns: the networks are conditioned on one class.
     """
 
     def __init__(self, text: str) -> None:
@@ -64,13 +64,13 @@ class LabelColumn:
     def find(self, root: Path) -> Path:
         """Return the table's path. Raises LayoutError if it is missing."""
         root = root.absolute()
-        candidates = [folder / expand_home(self.name) for folder in (root.parent, root)]
+        candidates = [folder / expand_home(self.name) for folder in (root.parent, root, Path.cwd())]
         for path in candidates:
             if path.exists():
                 return path
         raise LayoutError(
-            f"data.labels: {' and '.join(dict.fromkeys(map(str, candidates)))} do not exist; "
-            f"set data.labels to a table beside the images' folder, {UNLABELLED}"
+            f"data.labels: {self.name} is neither beside {root}, nor in it, nor in the current folder; "
+            f"give the path of a table, {UNLABELLED}"
         )
 
     def parse(self, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -52,12 +52,13 @@ def test_the_values_are_numbered_in_the_order_of_their_text(root):
     assert labels(folder(root, "faces.csv:eyes", 2)) == [0, 1, 1, 0]
 
 
-def test_the_table_may_lie_in_the_folder_or_elsewhere(root, tmp_path):
+def test_the_table_may_lie_in_the_folder_or_elsewhere(root, tmp_path, monkeypatch):
     (tmp_path / "faces.csv").rename(root / "parts.csv")
     assert labels(folder(root, "parts.csv:hair", 3)) == [2, 1, 0, 1]
     (tmp_path / "far").mkdir()
     (root / "parts.csv").rename(tmp_path / "far" / "parts.csv")
-    for name in (tmp_path / "far" / "parts.csv", "far/parts.csv"):
+    monkeypatch.chdir(tmp_path / "far")
+    for name in (tmp_path / "far" / "parts.csv", "far/parts.csv", "parts.csv"):
         assert labels(folder(root, f"{name}:hair", 3)) == [2, 1, 0, 1]
 
 
@@ -99,7 +100,7 @@ def test_the_number_of_classes_must_fit(root, num_classes):
         ("faces.csv:hairs", "has no column hairs; did you mean hair? It has: file, hair, eyes, glasses"),
         ("faces.csv:mouth", "has no column mouth; It has: file, hair, eyes, glasses"),
         ("faces.csv:glasses", "has no value of glasses for 1 images: 0.png; fill it in"),
-        ("parts.csv:hair", "parts.csv do not exist; set data.labels to a table beside the images' folder"),
+        ("parts.csv:hair", "data.labels: parts.csv is neither beside "),
     ],
 )  # fmt: skip
 def test_a_column_that_is_refused(root, column, said):
