@@ -23,7 +23,7 @@ from gan_lightning.data.format.picture import save_image
 from gan_lightning.gan import GAN
 from gan_lightning.metric.evaluation import GeneratedSamples
 from gan_lightning.metric.factor_coverage import CONFIDENCE
-from gan_lightning.metric.feature.drawn_faces import PARTS, DrawnFaces
+from gan_lightning.metric.feature.drawn_faces import VALUES, DrawnFaces
 from gan_lightning.metric.reference import Reference
 from gan_lightning.run.directory import Run
 from gan_lightning.step.seeding import Purpose
@@ -52,7 +52,7 @@ def report(shares: list[Tensor], generated: tuple[Tensor, Tensor], real: tuple[T
     values, sure = generated
     drawn_in = values[sure.all(1)]
     lines = []
-    for k, (part, names) in enumerate(PARTS.items()):
+    for k, (part, names) in enumerate(VALUES.items()):
         counted = [i for i in range(len(names)) if shares[k][i] >= MIN_SHARE]
         drawn = set(drawn_in[:, k].tolist())
         missing = [names[i] for i in counted if i not in drawn]
@@ -84,7 +84,7 @@ def main() -> None:
     data = build_data(validate(Run(arguments.run).config))
     feature = DrawnFaces()
     train = [logits.argmax(1) for logits in Reference(data, "train").reading(feature).logits]
-    shares = [x.bincount(minlength=len(names)) / len(x) for x, names in zip(train, PARTS.values(), strict=True)]
+    shares = [x.bincount(minlength=len(names)) / len(x) for x, names in zip(train, VALUES.values(), strict=True)]
     faces = generate(gan, data, arguments.num)
     held_out = Reference(data, "test").samples().real
     print(f"step {step}, {len(faces):,} generated faces, {len(held_out):,} real test faces")

@@ -1,6 +1,6 @@
 """Train the classifier of drawn faces (`feature=drawn_faces`) and write its weights in half precision.
 
-python scripts/train_drawn_faces_classifier.py FOLDER [--skip 12000] [--out FILE]          (FOLDER.csv beside it: the parts)
+python scripts/train_drawn_faces_classifier.py FOLDER [--skip 12000] [--out FILE] [--report]       (FOLDER.csv beside it: the parts)
 
 The first `--skip` faces of the table are held out: GANs are trained on them, and the accuracy is measured on the first HELD_OUT
 of them. The other faces are seen at 32×32, half of them pooled from 64×64 and half as `data=image_folder` scales them. They are
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -23,11 +25,12 @@ from torch.nn.functional import avg_pool2d, cross_entropy, one_hot, pad
 from tqdm import tqdm
 
 from gan_lightning.data.decode import decode
-from gan_lightning.metric.feature.drawn_faces import PARTS, SIDE, WEIGHTS, Network
+from gan_lightning.metric.feature.drawn_faces import GROUPS, PARTS, SIDE, WEIGHTS, Network, merge
 from gan_lightning.step.schedule import Cosine
 
 HELD_OUT, BATCH, STEPS, RATE = 4_000, 128, 2_500, 2e-3
 BLENDED, SHIFT, NOISE = 0.25, 2, 0.2  # share of a batch; pixels; largest standard deviation
+CONFUSED = 0.1  # share of two drawings' faces, above which `metric.feature.drawn_faces` takes the two for one value
 
 
 def read_parts(folder: Path) -> tuple[list[Path], Tensor]:  # -> M files, (M, parts)
@@ -89,14 +92,35 @@ def standardise(network: Network, x: Tensor) -> None:  # (M, 3, 32, 32)
 
 
 @torch.inference_mode()
-def report(network: Network, x: Tensor, parts: Tensor) -> None:  # (M, 3, 32, 32), (M, parts)
-    """Print for each part the accuracy and, in brackets, the share read with confidence; at the end that of whole faces."""
-    logits = [torch.cat(of_part) for of_part in zip(*(network(part).logits for part in torch.split(x, 500)), strict=True)]
-    confident = torch.stack([of_part.softmax(1).amax(1) for of_part in logits]) > 0.7
-    for k, name in enumerate(PARTS):
-        accuracy = (logits[k].argmax(1) == parts[:, k]).float().mean()
+def read(network: Network, x: Tensor) -> tuple[Tensor, ...]:  # (M, 3, 32, 32) -> (M, drawings) for each part
+    """Return the logits of all faces."""
+    return tuple(torch.cat(part) for part in zip(*(network(batch).logits for batch in torch.split(x, 500)), strict=True))
+
+
+def report(logits: Sequence[Tensor], parts: Tensor) -> None:  # (M, drawings) for each part, (M, parts)
+    """Print for each part the accuracy and, in brackets, the share read with confidence; at the end that of whole faces.
+
+    Drawings that look alike are one value.
+    """
+    read_parts = merge(logits)
+    confident = torch.stack([x.softmax(1).amax(1) for x in read_parts]) > 0.7
+    for k, (name, groups) in enumerate(GROUPS.items()):
+        value = torch.tensor([next(g for g, group in enumerate(groups) if i in group) for i in range(len(PARTS[name]))])
+        accuracy = (read_parts[k].argmax(1) == value[parts[:, k]]).float().mean()
         print(f"{name} {accuracy:.4f} ({confident[k].float().mean():.4f})", end=", ")
     print(f"confident (p > 0.7 on every part) {confident.all(0).float().mean():.4f}", flush=True)
+
+
+def report_confusions(logits: Sequence[Tensor], parts: Tensor) -> None:  # (M, drawings) for each part, (M, parts)
+    """Print the pairs of drawings of which more than CONFUSED of the faces are taken for the other."""
+    for k, (name, drawings) in enumerate(PARTS.items()):
+        size = len(drawings)
+        table = (parts[:, k] * size + logits[k].argmax(1)).bincount(minlength=size**2).view(size, size)
+        total = table.sum(1)
+        for i, j in itertools.combinations(range(size), 2):
+            share = (table[i, j] + table[j, i]) / (total[i] + total[j]).clamp(min=1)
+            if share > CONFUSED:
+                print(f"{name}: {drawings[i]} and {drawings[j]} are confused in {share:.2f} of their faces")
 
 
 def fit(network: Network, views: tuple[Tensor, Tensor], parts: Tensor, held_out: tuple[Tensor, Tensor]) -> None:
@@ -114,34 +138,42 @@ def fit(network: Network, views: tuple[Tensor, Tensor], parts: Tensor, held_out:
         optimizer.step()
         if step % 250 == 249:
             print(f"step {step + 1}: loss {loss.item():.3f}; ", end="")
-            report(network.eval(), *held_out)
+            report(read(network.eval(), held_out[0]), held_out[1])
             network.train()
 
 
+def train(out: Path, files: list[Path], parts: Tensor, held_out: tuple[Tensor, Tensor]) -> None:
+    """Train on the faces of `files` with these `parts` (M, parts), and write the weights."""
+    network = Network()
+    fit(network, load_faces(files, "faces"), parts, held_out)
+    standardise(network.eval(), held_out[0])
+    stored = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    safetensors.torch.save_file(stored, out)
+
+
 def main() -> None:
-    """Train, write the weights, and report on held-out faces."""
+    """Train and write the weights, or with --report only read them, and report on held-out faces."""
     parser = argparse.ArgumentParser(description="Train the classifier of drawn faces.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--skip", type=int, default=12_000, help="the first faces, which GANs are trained on")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--report", action="store_true", help="train nothing; report on the weights in --out")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     files, parts = read_parts(arguments.folder)
     tests = [to_range(view) for view in load_faces(files[: min(HELD_OUT, arguments.skip)], "held-out faces")]
     held_out = parts[: len(tests[0])]
-    views = load_faces(files[arguments.skip :], "faces")
-    network = Network()
-    fit(network, views, parts[arguments.skip :], (tests[1], held_out))
-    standardise(network.eval(), tests[1])
-    stored = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    safetensors.torch.save_file(stored, arguments.out)
+    if not arguments.report:
+        train(arguments.out, files[arguments.skip :], parts[arguments.skip :], (tests[1], held_out))
+    network = Network().eval()
     network.load_state_dict(safetensors.torch.load_file(arguments.out))
-    print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes")
+    print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes, {len(held_out):,} held-out faces")
     for name, x in zip(("pooled from 64×64", "scaled to 32×32"), tests, strict=True):
         print(f"{name}: ", end="")
-        report(network.eval(), x, held_out)
+        report(read(network, x), held_out)
+    report_confusions(read(network, tests[1]), held_out)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch.nn.functional import avg_pool2d
 
-from gan_lightning.metric.feature.drawn_faces import PARTS, WEIGHTS, DrawnFaces
+from gan_lightning.metric.feature.drawn_faces import GROUPS, PARTS, VALUES, WEIGHTS, DrawnFaces
 
 HERE = Path(__file__).parent / "drawn_faces"
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train_drawn_faces_classifier.py"
@@ -34,7 +34,8 @@ def sheet():  # -> (64, 64, 64, 3)
 def known():
     """64 faces (64, 3, 64, 64) in [-1, 1], and the index of each part's value (64, parts)."""
     with (HERE / "parts.csv").open(newline="") as file:
-        parts = [[names.index(row[part]) for part, names in PARTS.items()] for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    parts = [[next(i for i, v in enumerate(VALUES[part]) if row[part] in v.split("/")) for part in PARTS] for row in rows]
     return torch.from_numpy(sheet()).permute(0, 3, 1, 2) / 127.5 - 1, torch.tensor(parts)
 
 
@@ -49,7 +50,7 @@ def sure(logits):
 
 
 def test_what_it_says_of_itself(feature):
-    assert feature.factors == {"hair": 45, "hairColor": 14, "eyes": 26, "mouth": 30, "skinColor": 4}
+    assert feature.factors == {"hair": 45, "hairColor": 14, "eyes": 20, "mouth": 27, "skinColor": 4}
     assert all(list(values) == sorted(set(values)) for values in PARTS.values())
     assert feature.name == DrawnFaces().name
     assert feature.name.startswith("drawn-faces-convolution-")
@@ -82,6 +83,19 @@ def test_it_is_not_sure_of_two_faces_at_once_or_of_noise(feature, known):
     noise = torch.rand(200, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     assert sure(feature((samples[:32] + samples[32:]) / 2).logits) < 0.1
     assert sure(feature(noise).logits) < 0.1
+
+
+def test_drawings_that_look_alike_are_one_value_whose_probabilities_add_up(feature, known):
+    samples = avg_pool2d(known[0], 2)
+    single, merged = feature.network(samples).logits[2].softmax(1), feature(samples).logits[2].softmax(1)
+    assert (GROUPS["eyes"][0], VALUES["eyes"][:4]) == (
+        (0, 25),
+        ("variant01/variant26", "variant02/variant25", "variant03/variant24", "variant04"),
+    )
+    assert torch.allclose(merged[:, 0], single[:, 0] + single[:, 25], atol=1e-5)
+    assert torch.allclose(merged[:, 3], single[:, 3], atol=1e-5)
+    for part, groups in GROUPS.items():
+        assert sorted(i for group in groups for i in group) == list(range(len(PARTS[part])))
 
 
 def test_what_it_can_read(feature):

@@ -5,7 +5,7 @@ features = relu(linear(convolutions(x))) (N, 128); logits: one linear head for e
 The faces are those of DiceBear's style "adventurer" (Lisa Wischofsky, CC BY 4.0), 64×64; their table says which parts each was
 drawn from. The network was trained on faces of its own, shifted, blurred, noisy and blended, so that it also classifies a
 generator's imperfect faces, and is uncertain about a blend of two. `scripts/train_drawn_faces_classifier.py` creates the
-weights.
+weights, and prints which drawings look alike at this size: those are one value, whose probability is the sum of theirs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
@@ -39,10 +40,32 @@ PARTS: dict[str, tuple[str, ...]] = {  # column of the table → its values, sor
     "mouth": variants("variant", 30),
     "skinColor": ("#763900", "#9e5622", "#ecad80", "#f2d3b1"),
 }
+ALIKE: dict[str, tuple[tuple[int, int], ...]] = {  # numbers of the variants that the network confuses in over 10 % of the faces
+    "eyes": ((1, 26), (2, 25), (3, 24), (5, 11), (6, 7), (9, 10)),
+    "mouth": ((2, 9), (3, 20), (10, 19)),
+}
+
+
+def groups(part: str) -> list[tuple[int, ...]]:
+    """Return the indices in PARTS of each value of a part as it is read; drawings that look alike are one value."""
+    pairs = [(first - 1, second - 1) for first, second in ALIKE.get(part, ())]
+    alone = set(range(len(PARTS[part]))) - {i for pair in pairs for i in pair}
+    return sorted([*pairs, *((i,) for i in alone)])
+
+
+GROUPS = {part: groups(part) for part in PARTS}
+VALUES = {part: tuple("/".join(PARTS[part][i] for i in group) for group in GROUPS[part]) for part in PARTS}
+
+
+def merge(logits: Sequence[Tensor]) -> tuple[Tensor, ...]:  # (N, drawings) -> (N, values) for each part
+    """Add the probabilities of the drawings that look alike."""
+    return tuple(
+        torch.stack([x[:, group].logsumexp(1) for group in GROUPS[part]], 1) for part, x in zip(PARTS, logits, strict=True)
+    )
 
 
 class Network(nn.Module):
-    """Classify all parts from shared features, with 0.4 million parameters."""
+    """Classify all drawings of all parts from shared features, with 0.4 million parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +76,7 @@ class Network(nn.Module):
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 8 * 8, 128), nn.ReLU())
         self.heads = nn.ModuleList(nn.Linear(128, len(values)) for values in PARTS.values())
 
-    def forward(self, x: Tensor) -> Reading:  # (N, 3, 32, 32) in [-1, 1] -> (N, 128), (N, values) for each part
+    def forward(self, x: Tensor) -> Reading:  # (N, 3, 32, 32) in [-1, 1] -> (N, 128), (N, drawings) for each part
         features = self.body(x)
         return Reading(features, tuple(head(features) for head in self.heads))
 
@@ -61,7 +84,7 @@ class Network(nn.Module):
 class DrawnFaces(Feature):
     """Read colour images whose side is a multiple of 32; larger faces are average-pooled to 32×32."""
 
-    factors = {name: len(values) for name, values in PARTS.items()}  # noqa: RUF012 - read, never written
+    factors = {name: len(values) for name, values in VALUES.items()}  # noqa: RUF012 - read, never written
     resizer = "average pooling to 32×32"
 
     def __init__(self) -> None:
@@ -80,4 +103,5 @@ class DrawnFaces(Feature):
 
     def extract(self, samples: Tensor) -> Reading:
         factor = samples.shape[-1] // SIDE
-        return self.network(avg_pool2d(samples, factor) if factor > 1 else samples)
+        reading = self.network(avg_pool2d(samples, factor) if factor > 1 else samples)
+        return Reading(reading.features, merge(reading.logits))
