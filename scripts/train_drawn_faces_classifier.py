@@ -1,6 +1,6 @@
 """Train the classifier of drawn faces (`feature=drawn_faces`) and write its weights in half precision.
 
-python scripts/train_drawn_faces_classifier.py FOLDER [--skip 12000] [--out FILE] [--report]       (FOLDER.csv beside it: the parts)
+python scripts/train_drawn_faces_classifier.py FOLDER [--skip 12000] [--out FILE] [--report]   (FOLDER.csv: the parts)
 
 The first `--skip` faces of the table are held out: GANs are trained on them, and the accuracy is measured on the first HELD_OUT
 of them. The other faces are seen at 32×32, half of them pooled from 64×64 and half as `data=image_folder` scales them. They are

@@ -41,7 +41,7 @@ PARTS: dict[str, tuple[str, ...]] = {  # column of the table → its values, sor
     "skinColor": ("#763900", "#9e5622", "#ecad80", "#f2d3b1"),
 }
 ALIKE: dict[str, tuple[tuple[int, int], ...]] = {  # numbers of the variants that the network confuses in over 10 % of the faces
-    "eyes": ((1, 26), (2, 25), (3, 24), (5, 11), (6, 7), (9, 10)),
+    "eyes": ((1, 26), (2, 25), (3, 24), (5, 11), (6, 7), (9, 10), (19, 20)),
     "mouth": ((2, 9), (3, 20), (10, 19)),
 }
 
