@@ -57,7 +57,7 @@ KINDS = ("ring_fast", "mnist", "anime_faces")
 @pytest.mark.parametrize("name", kinds(TRAINED, *KINDS))
 def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
-    hair = ("data.labels=parts.csv:hair", "data.num_classes=2")
+    hair = ("data.labels=parts.csv:hair", "data.num_classes=2", "data.validation=0.2")
     own = {
         "mnist": [f"data.root={mnist}", "data.batch_size=8"],
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
