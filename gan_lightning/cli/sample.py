@@ -87,7 +87,7 @@ def require_ending(out: Path, collections: tuple[str, ...]) -> None:
     if (ending := out.suffix.lower()) not in (ARRAY, *PICTURES, *collections):
         kinds = "".join(f"{kind}, " for kind in (*collections, ARRAY))
         allowed = f"a folder ending in /, {kinds}or a picture: {', '.join(PICTURES)}"
-        raise UserError(f"out={out}: {ending or 'no ending'} is nothing that these samples are written to; allowed: {allowed}")
+        raise UserError(f"out={out}: {ending or 'no ending'} is nothing that can be written; allowed: {allowed}")
 
 
 def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
