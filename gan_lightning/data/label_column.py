@@ -94,8 +94,8 @@ class LabelColumn:
         if count:
             raise self.error(path, f"has {count} columns named {self.column}", "rename one")
         near = difflib.get_close_matches(self.column, header, 1, 0.6)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise self.error(path, f"has no column {self.column}", f"{hint}It has: {abbreviate(list(header), 20)}")
+        hint = f"; did you mean {near[0]}? It has" if near else "; it has"
+        raise self.error(path, f"has no column {self.column}{hint}: {abbreviate(list(header), 20)}", "name one of them")
 
     def error(self, path: Path, problem: str, cure: str) -> LayoutError:
         """Return the error of one line for this table."""

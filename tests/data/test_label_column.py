@@ -98,7 +98,7 @@ def test_the_number_of_classes_must_fit(root, num_classes):
         (":hair", "not a file and its column"),
         ("faces.csv:hair,eyes", "2 columns, but networks are conditioned on one class; allowed: one column, such as"),
         ("faces.csv:hairs", "has no column hairs; did you mean hair? It has: file, hair, eyes, glasses"),
-        ("faces.csv:mouth", "has no column mouth; It has: file, hair, eyes, glasses"),
+        ("faces.csv:mouth", "has no column mouth; it has: file, hair, eyes, glasses"),
         ("faces.csv:glasses", "has no value of glasses for 1 images: 0.png; fill it in"),
         ("parts.csv:hair", "data.labels: parts.csv is neither beside "),
     ],
