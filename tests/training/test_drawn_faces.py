@@ -11,7 +11,7 @@ from tiny_gan import equal
 SHEET = Path(__file__).parents[1] / "metric" / "drawn_faces"
 TINY = ("experiment=drawn_faces_32", "data.root=faces", "data.labels=faces.csv:skinColor", "data.num_classes=4")
 TINY += ("data.batch_size=8", "data.validation=0.2", "data.test=0.2", "model.width=4", "optimizer/schedule=constant")
-TINY += ("regularizer=none", "metric=factor_coverage", "metric.factor_coverage.num_samples=20", "seed=3")
+TINY += ("regularizer=none", "metric=factor_coverage_frequent", "metric.factor_coverage.num_samples=20", "seed=3")
 
 
 def write_faces(folder):
