@@ -41,6 +41,8 @@ def faces(tmp_path_factory):
     for i in range(40):
         image = random.integers(0, 256, (70 + i, 80, 3), dtype=np.uint8)
         Image.fromarray(image).save(folder / f"{i}.{'jpg' if i % 2 else 'png'}")
+    rows = [f"{i}.{'jpg' if i % 2 else 'png'},{'long' if i % 3 else 'short'}\n" for i in range(40)]
+    (folder / "parts.csv").write_text("file,hair\n" + "".join(rows))
     return folder
 
 
@@ -55,9 +57,12 @@ KINDS = ("ring_fast", "mnist", "anime_faces")
 @pytest.mark.parametrize("name", kinds(TRAINED, *KINDS))
 def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
+    hair = ("data.labels=parts.csv:hair", "data.num_classes=2", "data.validation=0.2")
     own = {
         "mnist": [f"data.root={mnist}", "data.batch_size=8"],
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
+        "drawn_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=4", *hair],
+        "drawn_faces_32": [f"data.root={faces}", "data.batch_size=4", "model.width=4", *hair],
         "digits": ["data.batch_size=8"],
         "cartoon_faces": ["data.count=40", "data.batch_size=8", "model.width=4"],
     }
