@@ -111,8 +111,6 @@ class Composer:
 
     def _compose_choices(self, choices: list[str]) -> tuple[DictConfig, DictConfig]:
         parsed = self.parse(choices)
-        if mistakes := list(hydra_policy.find_typed_mistakes(parsed)):
-            raise UserError(*mistakes)
         typed = [*self.site_overrides(choices), *([NO_EXPERIMENT] if self.parent is not None else []), *choices]
         foreign = self.extra_dir is not None or any(o.key_or_group == "hydra.searchpath" for o in parsed)
         try:

@@ -10,7 +10,7 @@ only mistakes in it are reported.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.types import Override
@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lightning.config import threads
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.hydra_internals import CachingConfigRepository, ConfigLoaderImpl, IConfigRepository
-from gan_lightning.config.interpolations import select
+from gan_lightning.config.interpolations import leaves, select
 from gan_lightning.config.resolve import differences, to_plain
 
 REMOTE_LAUNCHERS = (  # their jobs run on other machines
@@ -40,17 +40,16 @@ def concerns_hydra(override: Override) -> bool:
     return any(re.match(r"hydra($|[./])", name or "") for name in (override.key_or_group, override.package))
 
 
-def find_typed_mistakes(typed: Iterable[Override]) -> Iterator[str]:
-    """Yield one line per typed value of Hydra's that holds a control character: a newline is a new line of a job's script."""
-    for override in typed:
-        text = override.input_line or ""
-        if override.key_or_group.startswith(("hydra.launcher", "hydra.sweep", "hydra.job")) and CONTROL.search(text):
-            yield f"{override.key_or_group}: {text!r} contains a line break or another control character; leave it out"
-
-
 def find_node_mistakes(hydra: DictConfig) -> Iterator[str]:
-    """Yield one line per mistake in the composed `hydra` node: a sweeper that has no plan, a wrong number of threads."""
+    """Yield one line per mistake in the composed `hydra` node: a sweeper that has no plan, a wrong number of threads.
+
+    A control character, too: a newline in a launcher's value is a new line of a job's script.
+    """
     node = to_plain(hydra)
+    for path, value in leaves(node):
+        key = ".".join(path)
+        if key.startswith(("launcher", "sweep", "job")) and CONTROL.search(f"{key}{value}"):
+            yield f"hydra.{key}: {value!r} contains a line break or another control character; leave it out"
     if select(node, ("sweeper", "_target_")) != SWEEPER:
         yield "hydra.sweeper: a sweep is planned by gan-train -m, so no other sweeper is possible; to search use gan-search"
     if select(node, ("launcher", "_target_")) is None:
