@@ -21,18 +21,6 @@ TRAINER = [  # the arguments of Lightning's Trainer that a config may set
     "detect_anomaly", "profiler",
 ]  # fmt: skip
 MINIMUM = {"dampening": 0, "flush_logs_every_n_steps": 1, "version": 0}  # of libraries' numbers, which have no range
-RENAMED = {  # key of an earlier version → its names today; the one that the constructor takes is meant
-    "accumulate": ("accumulate_grad_batches",),
-    "bits": ("num_binary",),
-    "budget": ("max_image_mb",),
-    "every": ("every_n_steps",),
-    "fresh_z": ("resample_z",),
-    "head_start": ("discriminator_warmup_steps",),
-    "keep": ("save_last_k",),
-    "sides": ("one_sided",),
-    "until": ("decay_fraction", "warmup_fraction"),
-    "workers": ("num_workers",),
-}
 
 
 def find_node_mistakes(path: str, node: Plain, expected: Role | None) -> Iterator[str]:
@@ -46,11 +34,7 @@ def find_node_mistakes(path: str, node: Plain, expected: Role | None) -> Iterato
     values = {k: v for k, v in node.items() if k != "_target_"}
     unknown = values.keys() - parameters.keys()
     allowed = [f"{path}.{k}" for k in (TRAINER[1:] if path == "trainer" else parameters)]
-    for key in unknown:
-        if renamed := next((name for name in RENAMED.get(key, ()) if name in parameters), None):
-            yield f"{path}.{key}: renamed; use {path}.{renamed}"
-        else:
-            yield f"{path}.{key}: no such key; {suggest(f'{path}.{key}', allowed)}"
+    yield from (f"{path}.{key}: no such key; {suggest(f'{path}.{key}', allowed)}" for key in unknown)
     for key in values.keys() - unknown:
         if isinstance(inner := values[key], dict) and "_target_" in inner:
             inner_role = role(f"{path}.{key}") or role_by_annotation(parameters[key].annotation)
