@@ -23,9 +23,6 @@ from gan_lightning.config.hydra_internals import CachingConfigRepository, Config
 from gan_lightning.config.interpolations import leaves, select
 from gan_lightning.config.resolve import differences, to_plain
 
-REMOTE_LAUNCHERS = (  # their jobs run on other machines
-    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
-)
 SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OWN_PROVIDERS = ("hydra", "main")  # of Hydra's package and of this package's conf/
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")

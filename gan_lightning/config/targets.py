@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import inspect
 import os
+import pkgutil
 import re
 import sys
 import types
@@ -123,8 +124,7 @@ def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
 
 def import_object(name: str) -> Any:
     """Import and return the object of a dotted name. Call it only with names that `refuse_target` has accepted."""
-    module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
+    return pkgutil.resolve_name(name)
 
 
 class Parameter(NamedTuple):
