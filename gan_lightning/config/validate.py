@@ -1,7 +1,8 @@
 """Validation of a composed config: all mistakes at once, before any data is read or any weight allocated.
 
-Every node with a `_target_` is checked against its constructor (`node_checks`); every other key must be read by a command or
-by an interpolation, so that a misspelt key is an error.
+A constructor's annotations are the schema of its node: a node with a `_target_` may have the keys that its class's `__init__`
+takes, up the bases through `**kwargs`, and pydantic checks the values by their annotations. Every other key must be read by a
+command or by an interpolation, so that a misspelt key is an error.
 """
 
 from __future__ import annotations
@@ -12,18 +13,31 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from gan_lightning.config.compose import config_dir
 from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.interpolations import references, select
-from gan_lightning.config.node_checks import find_node_mistakes, find_value_mistakes
 from gan_lightning.config.optimizer_checks import MULTIPLIERS, find_optimizer_mistakes
 from gan_lightning.config.outside_places import find_logger_mistakes
 from gan_lightning.config.resolve import Plain, flatten, resolve
 from gan_lightning.config.run_config import find_key_mistake
-from gan_lightning.config.targets import ROLES, role
+from gan_lightning.config.targets import (
+    ROLES,
+    Role,
+    import_object,
+    refuse_target,
+    role,
+    role_by_annotation,
+    settable_parameters,
+)
 from gan_lightning.config.threads import MOST
+
+TRAINER = [  # the arguments of Lightning's Trainer that a config may set
+    "_target_", "max_steps", "accelerator", "devices", "num_nodes", "precision", "strategy", "deterministic", "benchmark",
+    "detect_anomaly", "profiler",
+]  # fmt: skip
+MINIMUM = {"dampening": 0, "flush_logs_every_n_steps": 1, "version": 0}  # of libraries' numbers, which have no range
 
 
 class Fork(BaseModel, extra="forbid"):
@@ -100,6 +114,74 @@ def find_missing_nodes(plain: Plain) -> Iterator[str]:
             group = next((folder for folder in folders if (config_dir() / folder).is_dir()), "")
             cure = f"to choose an option: {group}={node if isinstance(node, str) else '…'}"
             yield f"{place}: {json.dumps(node)} is no node with a _target_{f'; {cure}' if group else ''}"
+
+
+def find_node_mistakes(path: str, node: Plain, expected: Role | None) -> Iterator[str]:
+    """Yield the mistakes of a node with a `_target_`, and of the nodes inside it."""
+    if mistake := refuse_target(path, node["_target_"], expected):
+        yield mistake
+        return
+    assert expected is not None  # otherwise no target is allowed
+    target = import_object(node["_target_"])
+    parameters = settable_parameters(target, expected)
+    values = {k: v for k, v in node.items() if k != "_target_"}
+    unknown = values.keys() - parameters.keys()
+    allowed = [f"{path}.{k}" for k in (TRAINER[1:] if path == "trainer" else parameters)]
+    yield from (f"{path}.{key}: no such key; {suggest(f'{path}.{key}', allowed)}" for key in unknown)
+    for key in values.keys() - unknown:
+        if isinstance(inner := values[key], dict) and "_target_" in inner:
+            inner_role = role(f"{path}.{key}") or role_by_annotation(parameters[key].annotation)
+            yield from find_node_mistakes(f"{path}.{key}", inner, inner_role)
+            del values[key], parameters[key]
+    annotations = {k: p.annotation for k, p in parameters.items() if k in values or p.default is ...}
+    mistakes = list(find_value_mistakes(path, values, annotations))
+    yield from mistakes
+    if expected.partial and not (mistakes or unknown):
+        yield from find_construction_mistakes(path, target, {k: v for k, v in values.items() if k != "_partial_"})
+
+
+def find_value_mistakes(path: str, values: Plain, annotations: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which of the annotated values are missing, and the mistakes in their types and ranges, as pydantic finds them.
+
+    Validated strictly and in JSON mode: a list may be given for a tuple, `true` is no integer, "3" is no number.
+    """
+    fields: dict[str, Any] = {f"p_{k}": (annotation, ...) for k, annotation in annotations.items()}
+    model = create_model("Node", __config__=ConfigDict(arbitrary_types_allowed=True, protected_namespaces=()), **fields)
+    wrong: dict[str, list[str]] = {}
+    try:
+        model.model_validate_json(json.dumps({f"p_{k}": values[k] for k in annotations.keys() & values.keys()}), strict=True)
+    except ValidationError as error:
+        for e in error.errors():
+            texts, last = wrong.setdefault(str(e["loc"][0]).removeprefix("p_"), []), e["loc"][-1]
+            if e["type"] == "missing":  # inside the value
+                texts.append(f"have at least {last + 1} items" if isinstance(last, int) else f"have {last}")
+            elif e["type"] not in ("needs_python_object", "is_instance_of"):  # the Tensor half of float | Tensor
+                texts.append(e["msg"].partition(" should ")[2] or f"be valid: {e['msg']}")
+    for key in [k for k in MINIMUM.keys() & values.keys() if isinstance(values[k], int | float) and values[k] < MINIMUM[k]]:
+        wrong[key] = [f"be at least {MINIMUM[key]}"]
+    for key, texts in wrong.items():
+        should = " or ".join(dict.fromkeys(texts)).replace(" or be ", " or ") or "be a node with a _target_"
+        given = f"{json.dumps(values[key])} should {should}" if key in values else "missing; it is needed"
+        yield f"{path}.{key}: {given}".lstrip(".")
+
+
+def find_construction_mistakes(path: str, optimizer: Any, values: Plain) -> Iterator[str]:
+    """Yield the error that an optimizer raises for its values, at the key without which it raises none.
+
+    The ranges of torch's optimizers are checked by their constructors only.
+    """
+    import torch
+
+    def construct(arguments: Plain) -> Exception | None:
+        try:
+            optimizer([torch.zeros(1)], **arguments)
+        except Exception as error:  # of any class: an optimizer may be a user's own
+            return error
+        return None
+
+    if error := construct(values):
+        wrong = next((k for k in values if not construct({i: v for i, v in values.items() if i != k})), "_target_")
+        yield f"{path}.{wrong}: {error}"
 
 
 def above(path: str) -> set[str]:

@@ -24,11 +24,10 @@ from torch.utils.data import Dataset
 from gan_lightning.config.compose import Composer, config_dir
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.interpolations import references
-from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.preflight import preflight
 from gan_lightning.config.resolve import flatten
 from gan_lightning.config.targets import Parameter, Role, import_object, role, settable_parameters
-from gan_lightning.config.validate import outermost_nodes, validate
+from gan_lightning.config.validate import TRAINER, outermost_nodes, validate
 
 KINDS: dict[str, Any] = {
     "text": "abc",
@@ -275,12 +274,12 @@ def test_a_field_that_nobody_checks_would_be_seen(monkeypatch):
     """The negative control: the same cases without the check of kinds and ranges, and without that of names."""
     typed = [case for case in cases() if case.key.startswith("ema.")]
     assert holes(typed) == []
-    monkeypatch.setattr("gan_lightning.config.node_checks.find_value_mistakes", lambda *_: iter(()))
+    monkeypatch.setattr("gan_lightning.config.validate.find_value_mistakes", lambda *_: iter(()))
     assert len(holes(typed)) >= 10
     names = [case for case in cases() if case.key in misspelt("callback.samples.every_n_steps")]
     assert holes(names) == []
     monkeypatch.setattr(
-        "gan_lightning.config.node_checks.settable_parameters",
+        "gan_lightning.config.validate.settable_parameters",
         lambda *_: dict.fromkeys(("every_n_steps", *(case.key.rpartition(".")[2] for case in names)), Parameter(Any, 1)),
     )
     assert holes(names)
