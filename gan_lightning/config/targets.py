@@ -89,9 +89,17 @@ ROLES = {
 }
 
 
-def role(path: str) -> Role | None:
-    """Return the role of a place by its dotted key; None for a place inside a node, see `role_by_annotation`."""
-    return ROLES.get(path) or ROLES.get(path.rpartition(".")[0] + ".*")
+def role(path: str, annotation: Any = None) -> Role | None:
+    """Return the role of a place by its dotted key; inside a node: a class of this package, or a dataset, as annotated."""
+    if place := ROLES.get(path) or ROLES.get(path.rpartition(".")[0] + ".*"):
+        return place
+    for option in (annotation, *typing.get_args(annotation)):
+        kind = typing.get_origin(option) or option
+        if isinstance(kind, type) and kind.__module__.startswith("torch.utils.data"):
+            return Role("torch.utils.data.Dataset", elsewhere="torchvision.datasets")
+        if isinstance(kind, type) and kind.__module__.startswith("gan_lightning."):
+            return Role(f"{kind.__module__}.{kind.__name__}")
+    return None
 
 
 def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
@@ -166,14 +174,3 @@ def parameter_types(init: Any) -> dict[str, Any]:
             single = types.SimpleNamespace(__annotations__={name: annotation})
             hints |= typing.get_type_hints(single, init.__globals__, include_extras=True)
     return hints
-
-
-def role_by_annotation(annotation: Any) -> Role | None:
-    """Return the role of a node inside another: a class of this package, or a dataset, that the annotation names."""
-    for option in (annotation, *typing.get_args(annotation)):
-        kind = typing.get_origin(option) or option
-        if isinstance(kind, type) and kind.__module__.startswith("torch.utils.data"):
-            return Role("torch.utils.data.Dataset", elsewhere="torchvision.datasets")
-        if isinstance(kind, type) and kind.__module__.startswith("gan_lightning."):
-            return Role(f"{kind.__module__}.{kind.__name__}")
-    return None

@@ -22,15 +22,7 @@ from gan_lightning.config.optimizer_checks import MULTIPLIERS, find_optimizer_mi
 from gan_lightning.config.outside_places import find_logger_mistakes
 from gan_lightning.config.resolve import Plain, flatten, resolve
 from gan_lightning.config.run_config import find_key_mistake
-from gan_lightning.config.targets import (
-    ROLES,
-    Role,
-    import_object,
-    refuse_target,
-    role,
-    role_by_annotation,
-    settable_parameters,
-)
+from gan_lightning.config.targets import ROLES, Role, import_object, refuse_target, role, settable_parameters
 from gan_lightning.config.threads import MOST
 
 TRAINER = [  # the arguments of Lightning's Trainer that a config may set
@@ -130,7 +122,7 @@ def find_node_mistakes(path: str, node: Plain, expected: Role | None) -> Iterato
     yield from (f"{path}.{key}: no such key; {suggest(f'{path}.{key}', allowed)}" for key in unknown)
     for key in values.keys() - unknown:
         if isinstance(inner := values[key], dict) and "_target_" in inner:
-            inner_role = role(f"{path}.{key}") or role_by_annotation(parameters[key].annotation)
+            inner_role = role(f"{path}.{key}", parameters[key].annotation)
             yield from find_node_mistakes(f"{path}.{key}", inner, inner_role)
             del values[key], parameters[key]
     annotations = {k: p.annotation for k, p in parameters.items() if k in values or p.default is ...}
