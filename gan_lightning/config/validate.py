@@ -147,6 +147,8 @@ def find_value_mistakes(path: str, values: Plain, annotations: Mapping[str, Any]
             texts, last = wrong.setdefault(str(e["loc"][0]).removeprefix("p_"), []), e["loc"][-1]
             if e["type"] == "missing":  # inside the value
                 texts.append(f"have at least {last + 1} items" if isinstance(last, int) else f"have {last}")
+            elif e["type"] == "string_too_short":
+                texts.append("not be empty")
             elif e["type"] not in ("needs_python_object", "is_instance_of"):  # the Tensor half of float | Tensor
                 texts.append(e["msg"].partition(" should ")[2] or f"be valid: {e['msg']}")
     for key in [k for k in MINIMUM.keys() & values.keys() if isinstance(values[k], int | float) and values[k] < MINIMUM[k]]:
