@@ -241,12 +241,6 @@ CASES = [
         "give the directory of a run: fork=RUN_DIR step=N",
         ("gan-train fork=run step=2",),
     ),
-    Case(
-        "config.validate: fork; config.validate: step",
-        f"{DIGITS} +fork.x=1",
-        "gan-train fork=RUN_DIR step=N",
-        ("gan-train fork=run step=2",),
-    ),
     # gan-train: the line
     Case(
         "config.compose: {shlex.quote(f'+{o.input_line}",
@@ -261,12 +255,6 @@ CASES = [
         ("gan-train experiment=digits_fast 'metric=[fid,kid]'",),
     ),
     Case(
-        "config.option_checks: {new}",
-        f"{DIGITS} prior=coins",
-        "use prior=binary_gaussian",
-        (f"{DIGITS} prior=binary_gaussian",),
-    ),
-    Case(
         "config.hydra_policy: hydra/launcher",
         f"{DIGITS} hydra.launcher=null",
         "choose one: hydra/launcher=basic",
@@ -278,7 +266,6 @@ CASES = [
         "choose smaller values, such as model.width, model.depth or gan.latent_dim",
         (f"{DIGITS} model=mlp model.depth=2 gan.latent_dim=8",),
     ),
-    Case("config.node_checks: {path}", f"{DIGITS} +data.workers=0", "use data.num_workers", (f"{DIGITS} data.num_workers=0",)),
     Case(
         "config.resolve: {key}",
         f"{DIGITS} data=image_folder",
@@ -301,7 +288,7 @@ CASES = [
         cured_env=TRUST,
     ),
     Case(
-        "config.validate: {option}",
+        "config.validate: {group}",
         f"{DIGITS} optimizer.generator=3",
         "to choose an option: optimizer=…",
         (f"{DIGITS} optimizer=adam",),
