@@ -1,7 +1,8 @@
 """EMNIST: handwritten digits and letters, 28×28 (Cohen et al. 2017), in MNIST's format; its files hold the images transposed.
 
-The files are in `<root>/EMNIST/raw/`, or in `<root>` itself: `emnist-balanced-train-images-idx3-ubyte` and so on. `part` chooses
-one of the six published data sets; those of letters join capitals and small letters of the same form, or of every letter.
+The files are in `<root>/EMNIST/raw/`, or in `<root>` itself: `emnist-balanced-train-images-idx3-ubyte` and so on. `part` is one
+of the six published data sets: `byclass` has digits, capitals and small letters, `bymerge` and `balanced` join 15 letters whose
+capital and small form look alike, `letters` joins those of every letter.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class EMNIST(MNIST):
 
     @property
     def published(self) -> Published:
-        files = (f"emnist-{self.part}-{split}-{kind}-ubyte" for split in ("train", "test") for kind in ("images-idx3", "labels-idx1"))
+        files = (
+            f"emnist-{self.part}-{split}-{kind}-ubyte" for split in ("train", "test") for kind in ("images-idx3", "labels-idx1")
+        )
         return Published(
             f"EMNIST {self.part}",
             "EMNIST",

@@ -1,7 +1,7 @@
 """MNIST: 70,000 handwritten digits of 28×28 pixels (LeCun et al. 1998), read from the four published files.
 
-The files are where torchvision stores them, `<root>/MNIST/raw/`, or in `<root>` itself, unpacked or as `.gz`. Train is the first
-11/12 of the train file (55,000 of 60,000), validation its last 1/12 (5,000), test the t10k file (10,000).
+The files are where torchvision stores them, `<root>/MNIST/raw/`, or in `<root>` itself, unpacked or as `.gz`. Train is the
+first 11/12 of the train file (55,000 of 60,000), validation its last 1/12 (5,000), test the t10k file (10,000).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 G: linear to feature maps, batch normalisation, LeakyReLU 0.2; then per doubling a transposed 4×4 convolution of stride 2, to
 half as many maps in each; tanh. D: per halving a 4×4 convolution of stride 2, LeakyReLU 0.2; then a dense layer of `hidden`
-features and label projection. Strided convolutions replace those at the full size, which take most of the time on a CPU. Radford
-et al. 2016, section 3; D has no batch normalisation, because a gradient penalty applies to each sample independently: Gulrajani
-et al. 2017, section 4.
+features and label projection. Strided convolutions replace those at the full size, which take most of the time on a CPU.
+Radford et al. 2016, section 3; D has no batch normalisation, because a gradient penalty applies to each sample independently:
+Gulrajani et al. 2017, section 4.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Score each sample independently of the others in the batch."""
 
-    def __init__(
-        self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 32, hidden: Count = 256
-    ) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 32, hidden: Count = 256) -> None:
         super().__init__()
         channels, *size = image_shape(sample_shape)
         h, w, times = doubling(*size, least=4)

@@ -16,6 +16,6 @@ from gan_lightning.metric.feature.mnist import MNIST
 class FashionMNIST(MNIST):
     """Read square grey images of at least 8×8 pixels, resized to 28×28."""
 
-    factors: Mapping[str, int] = {"clothes": NUM_CLASSES}  # noqa: RUF012 - read, never written
+    factors: Mapping[str, int] = {"clothes": NUM_CLASSES}
     option: ClassVar[str] = "fashion_mnist"
     title: ClassVar[str] = "Fashion-MNIST"

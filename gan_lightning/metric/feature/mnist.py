@@ -1,6 +1,6 @@
 """Two small classifiers of MNIST's digits: the 64 features before the last layer, and the class.
 
-Both architectures were trained in the same way on the 60,000 training images, turned, scaled, blurred by a smaller size, and with
+Both architectures were trained in the same way on the training images, turned, scaled, blurred by a smaller size, and with
 noise, so that they read other sizes and the continuous values of a generator, and each can be a control for a generator that
 learned to satisfy the other. `scripts/train_mnist_classifiers.py` creates the weights. Fréchet distances on a classifier's
 features: Heusel et al. 2017, section 4.
@@ -56,7 +56,7 @@ def dense_layers() -> list[nn.Module]:
 class MNIST(Feature):
     """Read square grey images of at least 8×8 pixels, resized to 28×28."""
 
-    factors: Mapping[str, int] = {"digit": NUM_CLASSES}  # noqa: RUF012 - read, never written
+    factors: Mapping[str, int] = {"digit": NUM_CLASSES}
     resizer = f"bilinear, antialiased, to {SIDE}×{SIDE}"
     option: ClassVar[str] = "mnist"  # begins the names of the weights' files
     title: ClassVar[str] = "MNIST"
