@@ -4,7 +4,7 @@ python scripts/train_mnist_classifiers.py mnist ROOT         (2 CPU minutes each
 python scripts/train_mnist_classifiers.py fashion_mnist ROOT
 
 In every step most images are rotated, sheared, scaled and shifted by a random affine map, half are blurred by a size between 12
-and 28 pixels, and noise is added to all. The weights are a running average; those of `dense` are written in half precision. On
+and 28 pixels, and noise is added to all. The weights are a running average; those of `strided` are written in half precision. On
 the same machine, another run writes the same bytes. The accuracy on each split is printed; no setting was chosen by that of the
 test split.
 """
@@ -23,8 +23,8 @@ from train_digits_classifiers import fit, transform
 
 from gan_lightning.data.fashion_mnist import FashionMNIST
 from gan_lightning.data.mnist import MNIST
-from gan_lightning.metric.feature.digits import WEIGHTS, Architecture
-from gan_lightning.metric.feature.mnist import SIDE, Classifier, resize
+from gan_lightning.metric.feature.digits import WEIGHTS
+from gan_lightning.metric.feature.mnist import SIDE, Architecture, Classifier, resize
 
 DATA = {"mnist": MNIST, "fashion_mnist": FashionMNIST}
 STEPS = 2500
@@ -48,7 +48,7 @@ def main() -> None:
     data = DATA[arguments.data](root=str(arguments.root), sample_shape=(1, SIDE, SIDE), num_classes=10)
     for architecture in arguments.architecture:
         weights = dict(train_classifier(architecture, data, arguments.steps, arguments.seed))
-        if architecture == "dense":
+        if architecture == "strided":
             weights = {name: weight.half() for name, weight in weights.items()}
         path = arguments.folder / f"{arguments.data}_{architecture}.safetensors"
         save_file(weights, path)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gan_lightning.metric.feature.base import Feature, Reading
-from gan_lightning.metric.feature.digits import NUM_CLASSES, Architecture
-from gan_lightning.metric.feature.mnist import MNIST, mnist_incompatibility
+from gan_lightning.metric.feature.digits import NUM_CLASSES
+from gan_lightning.metric.feature.mnist import MNIST, Architecture, mnist_incompatibility
 from gan_lightning.metric.feature.stacked_digits import CHANNELS
 
 
