@@ -47,7 +47,7 @@ def convolution_layers() -> list[nn.Module]:
 
 
 def strided_layers() -> list[nn.Module]:
-    """Build the body of 5×5 convolutions of stride 2, smooth where the other has ReLU: 182 thousand parameters.
+    """Build the body of 5×5 convolutions of stride 2, smooth where the other has ReLU: 181 thousand parameters.
 
     The file holds them in half precision.
     """
