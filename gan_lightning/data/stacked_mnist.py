@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gan_lightning.data.base import Data, DataError, Splits
+from gan_lightning.data.fingerprint import Fingerprint
 from gan_lightning.data.mnist import MNIST
 from gan_lightning.data.stream import RandomSource, Source
 from gan_lightning.step.types import PathText
@@ -27,7 +28,8 @@ class Stack(RandomSource):
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:  # -> (n, 3, S, S)
         positions = torch.randint(self.total, (n * CHANNELS,), generator=generator)
-        return self.digits.take(positions).real.unflatten(0, (n, CHANNELS)).squeeze(2)
+        real = self.digits.take(positions).real  # (n · 3, 1, S, S)
+        return real.view(n, CHANNELS, *real.shape[2:])
 
 
 class StackedMNIST(Data):
@@ -52,6 +54,9 @@ class StackedMNIST(Data):
         digits = self.digits()
         sizes, splits = digits.count(), digits.splits
         return Splits(*(Stack(split, size, i) for i, (split, size) in enumerate(zip(splits, sizes, strict=True))))
+
+    def fingerprint(self) -> Fingerprint:
+        return self.digits().fingerprint()
 
     def digits(self) -> MNIST:
         """Return the single digits, without labels."""

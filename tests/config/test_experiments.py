@@ -56,7 +56,7 @@ KINDS = ("ring_fast", "mnist", "anime_faces")
 def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     own = {
-        "mnist": [f"data.root={mnist}", "data.batch_size=8"],
+        **{name: [f"data.root={mnist}/MNIST/raw", "data.batch_size=8"] for name in EXPERIMENTS if "mnist" in name},
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
         "digits": ["data.batch_size=8"],
         "cartoon_faces": ["data.count=40", "data.batch_size=8", "model.width=4"],
