@@ -86,6 +86,7 @@ def test_a_stack_has_three_digits_of_its_split(tmp_path):
     train = stacked(tmp_path).splits.train
     assert torch.equal(train.batch(0, 3, 8).real, train.batch(0, 3, 8).real)
     assert not torch.equal(train.batch(0, 3, 8).real, train.batch(0, 4, 8).real)
+    assert stacked(tmp_path).fingerprint() == MNIST(root=str(tmp_path), sample_shape=(1, 28, 28), num_classes=0).fingerprint()
 
 
 @pytest.mark.parametrize(
