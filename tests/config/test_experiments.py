@@ -59,7 +59,7 @@ def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     hair = ("data.labels=parts.csv:hair", "data.num_classes=2", "data.validation=0.2")
     own = {
-        "mnist": [f"data.root={mnist}", "data.batch_size=8"],
+        **{name: [f"data.root={mnist}/MNIST/raw", "data.batch_size=8"] for name in EXPERIMENTS if "mnist" in name},
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
         "drawn_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=4", *hair],
         "drawn_faces_32": [f"data.root={faces}", "data.batch_size=4", "model.width=4", *hair],
