@@ -39,6 +39,7 @@ from gan_lightning.config.purity import require_pure_generator
 from gan_lightning.config.targets import TRUST_VARIABLE
 from gan_lightning.data.base import DataError
 from gan_lightning.data.cifar import CIFAR10, CIFAR100, PIXELS, Layout
+from gan_lightning.data.emnist import EMNIST
 from gan_lightning.data.mnist import FILES
 from gan_lightning.training.fit import silence_lightning
 
@@ -186,7 +187,9 @@ PACKING = [Choice(str(m), {}, {"gan.packing": m}) for m in (1, 2, 3, 4)]
 
 def data(folder: Path) -> list[Choice]:
     """Return all data; files of those that read some are written to the folder."""
-    write_mnist(folder)
+    write_mnist(folder / "MNIST" / "raw", FILES)
+    emnist = EMNIST(root=str(folder), sample_shape=(1, 28, 28), num_classes=0)
+    write_mnist(emnist.raw, emnist.published.files)
     write_images(folder / "images")
     write_sounds(folder / "sounds")
     np.save(folder / "array.npy", np.random.default_rng(0).integers(0, 256, (NUM_SAMPLES, 3, 16, 16), dtype=np.uint8))
@@ -194,7 +197,8 @@ def data(folder: Path) -> list[Choice]:
         write_cifar(folder, cifar)
     fake = {"_target_": "torchvision.datasets.FakeData", "size": NUM_SAMPLES, "image_size": [3, 16, 16]}
     needed: dict[str, dict[str, Any]] = {
-        **{key: {"root": str(folder)} for key in ("mnist", "cifar10", "cifar100")},
+        **{key: {"root": str(folder)} for key in ("mnist", "emnist", "stacked_mnist", "cifar10", "cifar100")},
+        **{key: {"root": str(folder / "MNIST" / "raw")} for key in ("fashion_mnist", "kmnist")},
         "image_folder": {"root": str(folder / "images"), "sample_shape": [3, 16, 16], "num_classes": 2, "cache": str(folder)},
         "dataset": {"dataset": fake, "sample_shape": [3, 16, 16], "num_classes": 10},
         "array": {"file": str(folder / "array.npy"), "sample_shape": [3, 16, 16]},
@@ -226,15 +230,15 @@ def write_sounds(folder: Path) -> None:
             file.writeframes(random.integers(-9000, 9000, 300).astype("<i2").tobytes())
 
 
-def write_mnist(folder: Path) -> None:
-    """Write the four files of MNIST with few random images."""
-    (folder / "MNIST" / "raw").mkdir(parents=True)
+def write_mnist(folder: Path, names: Sequence[str]) -> None:
+    """Write the four files of MNIST, or of a set like it, with few random images."""
+    folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for name in FILES:
+    for name in names:
         shape = (NUM_SAMPLES, 28, 28) if "images" in name else (NUM_SAMPLES,)
         values = rng.integers(0, 10, shape, dtype=np.uint8)
         header = struct.pack(f">{1 + values.ndim}I", 0x800 + values.ndim, *values.shape)
-        (folder / "MNIST" / "raw" / name).write_bytes(header + values.tobytes())
+        (folder / name).write_bytes(header + values.tobytes())
 
 
 def write_cifar(folder: Path, layout: Layout) -> None:

@@ -247,12 +247,6 @@ CASES = [
         "give the directory of a run: fork=RUN_DIR step=N",
         ("gan-train fork=run step=2",),
     ),
-    Case(
-        "config.validate: fork; config.validate: step",
-        f"{DIGITS} +fork.x=1",
-        "gan-train fork=RUN_DIR step=N",
-        ("gan-train fork=run step=2",),
-    ),
     # gan-train: the line
     Case(
         "config.compose: {shlex.quote(f'+{o.input_line}",
@@ -267,12 +261,6 @@ CASES = [
         ("gan-train experiment=digits_fast 'metric=[fid,kid]'",),
     ),
     Case(
-        "config.option_checks: {new}",
-        f"{DIGITS} prior=coins",
-        "use prior=binary_gaussian",
-        (f"{DIGITS} prior=binary_gaussian",),
-    ),
-    Case(
         "config.hydra_policy: hydra/launcher",
         f"{DIGITS} hydra.launcher=null",
         "choose one: hydra/launcher=basic",
@@ -284,7 +272,6 @@ CASES = [
         "choose smaller values, such as model.width, model.depth or gan.latent_dim",
         (f"{DIGITS} model=mlp model.depth=2 gan.latent_dim=8",),
     ),
-    Case("config.node_checks: {path}", f"{DIGITS} +data.workers=0", "use data.num_workers", (f"{DIGITS} data.num_workers=0",)),
     Case(
         "config.resolve: {key}",
         f"{DIGITS} data=image_folder",
@@ -307,7 +294,7 @@ CASES = [
         cured_env=TRUST,
     ),
     Case(
-        "config.validate: {option}",
+        "config.validate: {group}",
         f"{DIGITS} optimizer.generator=3",
         "to choose an option: optimizer=…",
         (f"{DIGITS} optimizer=adam",),
@@ -490,6 +477,18 @@ CASES = [
         f"{FOLDER} data.root=divided",
         "set data.split_folders=false",
         (f"{FOLDER} data.root=divided data.split_folders=false",),
+    ),
+    Case(
+        "data.label_column: data.num_classes",
+        f"{FOLDER} data.root=listed data.num_classes=2 data.labels=gone.csv:class",
+        "or set data.num_classes=0 and data.labels=null",
+        (f"{FOLDER} data.root=listed data.num_classes=0 data.labels=null",),
+    ),
+    Case(
+        "data.label_column: data.labels",
+        f"{FOLDER} data.root=listed data.num_classes=2 data.labels=labels.csv:class",
+        "or set data.num_classes=0 and data.labels=null",
+        (f"{FOLDER} data.root=listed data.num_classes=0 data.labels=null",),
     ),
     Case(
         "data.label_files: data.num_classes",

@@ -119,7 +119,7 @@ def places(tmp_path_factory):
     path.write_text(path.read_text().replace("test: 0.2", "test: 0.0"))
     shutil.copytree(folder / "moved", folder / "mnist")
     text = (folder / "mnist" / "config.yaml").read_text().replace("image_folder.ImageFolder", "mnist.MNIST")
-    text = re.sub(r"\n  (cache|validation|test|range|split_folders): .*", "", text)
+    text = re.sub(r"\n  (cache|validation|test|range|split_folders|labels): .*", "", text)
     (folder / "mnist" / "config.yaml").write_text(text)
     trained(folder / "damaged", *tiny, "trainer.max_steps=2", "checkpoint.every_n_steps=1")
     (folder / "damaged" / "checkpoints" / "step=00000002.ckpt").write_bytes(b"cut off")

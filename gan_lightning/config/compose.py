@@ -34,7 +34,7 @@ from gan_lightning.config.hydra_internals import (
 from gan_lightning.config.option_checks import find_option_mistake
 from gan_lightning.config.parent import NO_EXPERIMENT, replace_groups
 from gan_lightning.config.quoting import describe_unreadable
-from gan_lightning.config.resolve import Plain, flatten
+from gan_lightning.config.resolve import Plain, flatten, to_plain
 from gan_lightning.config.site_file import read_site
 from gan_lightning.storage.home import expand_home
 
@@ -63,9 +63,8 @@ class Composer:
         self.parent = parent
         self._compositions: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}  # by choices
         self._options: dict[str, list[str]] = {}  # by group
-        GlobalHydra.instance().clear()
-        self.hydra = Hydra.create_main_hydra2("train", search)
         GlobalHydra.instance().clear()  # hydra.main initializes its own instance
+        self.hydra = Hydra("train", hydra_policy.CheckedLoader(search))
 
     def jobs(self, overrides: list[str], multirun: bool) -> list[list[str]]:
         """Return the overrides of each job of a sweep; without `multirun` one job. Raises UserError."""
@@ -112,20 +111,16 @@ class Composer:
 
     def _compose_choices(self, choices: list[str]) -> tuple[DictConfig, DictConfig]:
         parsed = self.parse(choices)
-        if mistakes := list(hydra_policy.find_typed_mistakes(parsed)):
-            raise UserError(*mistakes)
         typed = [*self.site_overrides(choices), *([NO_EXPERIMENT] if self.parent is not None else []), *choices]
         foreign = self.extra_dir is not None or any(o.key_or_group == "hydra.searchpath" for o in parsed)
         try:
-            if foreign and (mistakes := list(hydra_policy.find_file_mistakes(self.hydra.config_loader, self.name, typed))):
-                raise UserError(*mistakes)
             config = self.hydra.compose_config(self.name, typed, RunMode.RUN, from_shell=True, with_log_configuration=False)
         except MissingConfigException as error:
             group, _, option = (error.missing_cfg_file or "").rpartition("/")
             raise UserError(
                 f"{group}={option}: no such option; {suggest(option, error.options or self.options(group))}"
             ) from None
-        except (HydraException, errors.OmegaConfBaseException, yaml.YAMLError, OSError, ValueError) as error:
+        except (HydraException, errors.OmegaConfBaseException, yaml.YAMLError, OSError, ValueError, AttributeError) as error:
             raise UserError(*(self._package_mistakes(parsed, None) or find_cause(error, self.extra_dir))) from None
         OmegaConf.set_struct(config, False)
         if mistakes := self._package_mistakes(parsed, config):
@@ -164,7 +159,7 @@ class Composer:
         """Reject keys that the config does not have and that are typed without a plus, as Hydra does. Raises UserError."""
         parsed = self.parse(overrides)
         choices = [o.input_line or "" for o in parsed if self.is_choice(o) or is_added(o)]
-        leaves = flatten(hydra_policy.to_plain(self.compose(choices)))
+        leaves = flatten(to_plain(self.compose(choices)))
         lines = [
             f"{o.key_or_group}: not in this config; to add it: {shlex.quote(f'+{o.input_line}')}"
             for o in parsed
@@ -193,7 +188,7 @@ class Composer:
         """Return Hydra's own node of the config, interpolations unresolved. Raises UserError."""
         parsed = self.parse(overrides)
         choices = [o.input_line or "" for o in parsed if self.is_choice(o) and not o.is_sweep_override()]
-        return hydra_policy.to_plain(self.compose_choices(choices)[1])
+        return to_plain(self.compose_choices(choices)[1])
 
     def for_hydra(self, overrides: list[str]) -> list[str]:
         """Return overrides as Hydra itself takes them; a fork's values may be of keys that only its parent has."""

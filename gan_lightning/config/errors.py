@@ -46,13 +46,15 @@ def print_user_error(error: UserError, debug: bool = False) -> int:
 def suggest(name: str, allowed: Iterable[str]) -> str:
     """Return the end of an error line for an unknown name: the nearest allowed one, if any, and all those at its level.
 
-    Names may be dotted keys: of these, the keys beside the nearest one are listed by their last part.
+    One that contains the name is near, too. Names may be dotted keys: of these, the keys beside the nearest one are listed by
+    their last part.
     """
     names = sorted(set(allowed))
     parent, _, leaf = name.rpartition(".")
     leaves = {key.rpartition(".")[2]: key for key in reversed(names)}
     nearest = difflib.get_close_matches(name, names, 1, 0.7) or [
-        leaves[k] for k in difflib.get_close_matches(leaf, leaves, 1, 0.65)
+        leaves[k]
+        for k in difflib.get_close_matches(leaf, leaves, 1, 0.65) or [k for k in leaves if len(leaf) > 3 and leaf in k][:1]
     ]
     level = nearest[0].rpartition(".")[0] if nearest else parent
     siblings = [key for key in names if key.rpartition(".")[0] == level] or [key for key in names if "." not in key]

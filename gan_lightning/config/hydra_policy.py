@@ -2,34 +2,33 @@
 
 Hydra builds its launcher, its sweeper, callbacks and logging from this node, and makes the folders that it names, before a
 job's config is validated. Therefore no other file may set anything below `hydra`, except an experiment its
-`hydra.sweeper.params`, which are planned and checked as if they were typed. Each file is checked before Hydra composes it,
-and the composed node is then compared with the one that is composed without those files. What is typed is the user's own:
+`hydra.sweeper.params`, which are planned and checked as if they were typed. Each file is checked when Hydra loads it, and the
+composed node is then compared with the one that is composed without those files. What is typed is the user's own:
 only mistakes in it are reported.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from hydra.core.config_loader import ConfigLoader
+from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.types import Override
 from hydra.plugins.config_source import ConfigResult
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config import threads
+from gan_lightning.config.errors import UserError
+from gan_lightning.config.hydra_internals import CachingConfigRepository, ConfigLoaderImpl, IConfigRepository
+from gan_lightning.config.interpolations import leaves, select
+from gan_lightning.config.resolve import differences, to_plain
 
-REMOTE_LAUNCHERS = (  # their jobs run on other machines
-    "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
-)
 SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 OWN_PROVIDERS = ("hydra", "main")  # of Hydra's package and of this package's conf/
-BELOW_HYDRA = re.compile(r"hydra($|\.)")  # a package
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-BOOKKEEPING = ("runtime", "overrides", "searchpath")  # keys of the node that say how it was composed
-JOB_BOOKKEEPING = ("name", "config_name", "override_dirname")
+BOOKKEEPING = (  # keys of the node that say how it was composed, and the sweep of an experiment
+    "runtime", "overrides", "searchpath", "job.name", "job.config_name", "job.override_dirname", "sweeper.params",
+)  # fmt: skip
 CURE = "what is Hydra's own can only be typed on the command line"
 
 
@@ -38,83 +37,66 @@ def concerns_hydra(override: Override) -> bool:
     return any(re.match(r"hydra($|[./])", name or "") for name in (override.key_or_group, override.package))
 
 
-def find_typed_mistakes(typed: Iterable[Override]) -> Iterator[str]:
-    """Yield one line per typed value of Hydra's that holds a control character: a newline is a new line of a job's script."""
-    for override in typed:
-        text = override.input_line or ""
-        if override.key_or_group.startswith(("hydra.launcher", "hydra.sweep", "hydra.job")) and CONTROL.search(text):
-            yield f"{override.key_or_group}: {text!r} contains a line break or another control character; leave it out"
-
-
 def find_node_mistakes(hydra: DictConfig) -> Iterator[str]:
-    """Yield one line per mistake in the composed `hydra` node: a sweeper that has no plan, a wrong number of threads."""
-    node = to_plain(hydra)
-    sweeper = node.get("sweeper")
-    if not isinstance(sweeper, dict) or sweeper.get("_target_") != SWEEPER:
-        yield "hydra.sweeper: a sweep is planned by gan-train -m, so no other sweeper is possible; to search use gan-search"
-    if not (isinstance(node.get("launcher"), dict) and "_target_" in node["launcher"]):
-        yield "hydra.launcher: is no launcher; choose one: hydra/launcher=basic"
-    job = node.get("job")
-    variables = job.get("env_set") if isinstance(job, dict) else None
-    if not isinstance(variables, dict):
-        yield "hydra.job.env_set: is no mapping of variables; hydra.job.env_set.NAME=VALUE"
-    else:
-        value = str(variables.get(threads.VARIABLE, "1"))
-        if "${" not in value and (mistake := threads.find_variable_mistake(value)):
-            yield f"hydra.job.env_set.{threads.VARIABLE}: {mistake}; {threads.CURE}"
+    """Yield one line per mistake in the composed `hydra` node: a sweeper that has no plan, a wrong number of threads.
 
-
-def find_file_mistakes(loader: ConfigLoader, name: str, typed: list[str]) -> Iterator[str]:
-    """Yield one line per file of a composition that sets something of Hydra's, or that lies outside of the folders of configs.
-
-    The primary config `name` comes first, because Hydra reads its search path to find the others. Raises Hydra's exceptions.
+    A control character, too: a newline in a launcher's value is a new line of a job's script.
     """
-    primary = loader.repository.load_config(name)  # type: ignore[attr-defined]
-    if primary is not None and primary.provider not in OWN_PROVIDERS and (lines := [*find_keys(name, "", primary)]):
-        yield from lines
-        return
-    repository = loader._parse_overrides_and_create_caching_repo(name, typed)[1]  # type: ignore[attr-defined]
-    defaults = loader.compute_defaults_list(name, typed, RunMode.RUN).defaults
-    for path, package in dict.fromkeys((entry.config_path, entry.package or "") for entry in defaults if entry.config_path):
+    node = to_plain(hydra)
+    for path, value in leaves(node):
+        key = ".".join(path)
+        if key.startswith(("launcher", "sweep", "job")) and CONTROL.search(f"{key}{value}"):
+            yield f"hydra.{key}: {value!r} contains a line break or another control character; leave it out"
+    if select(node, ("sweeper", "_target_")) != SWEEPER:
+        yield "hydra.sweeper: a sweep is planned by gan-train -m, so no other sweeper is possible; to search use gan-search"
+    if select(node, ("launcher", "_target_")) is None:
+        yield "hydra.launcher: is no launcher; choose one: hydra/launcher=basic"
+    variables = select(node, ("job", "env_set"))
+    value = variables.get(threads.VARIABLE, "1") if isinstance(variables, dict) else ""  # the whole is an interpolation
+    if "${" not in value and (mistake := threads.find_variable_mistake(value)):
+        yield f"hydra.job.env_set.{threads.VARIABLE}: {mistake}; {threads.CURE}"
+
+
+class CheckedLoader(ConfigLoaderImpl):
+    """Load config files as Hydra does, but none that sets something of Hydra's, or lies outside of the folders of configs."""
+
+    def _process_config_searchpath(
+        self, config_name: str | None, parsed_overrides: list[Override], repo: CachingConfigRepository
+    ) -> None:
+        """Check the primary config before Hydra reads its search path, which may be a package to import. Raises UserError."""
+        primary = repo.load_config(config_name) if config_name else None
+        if primary is not None and config_name:
+            refuse_keys(config_name, primary)
+        super()._process_config_searchpath(config_name, parsed_overrides, repo)
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        """Return a file's content at its place in the config. Raises UserError."""
+        path = str(default.config_path)
         if {"..", ""} & {*path.split("/")}:
-            yield f"{path}: an option is a file of its group's folder; its name contains no .. and no empty part"
-            continue
-        found = repository.load_config(path)
-        if found is not None and found.provider not in OWN_PROVIDERS and not found.path.startswith("structured:"):
-            yield from find_keys(path, package, found)
-        elif BELOW_HYDRA.match(package) and not path.startswith("hydra/"):
-            yield f"{path}: is put into {package} by @{package}; {CURE}"
+            raise UserError(f"{path}: an option is a file of its group's folder; its name contains no .. and no empty part")
+        result: ConfigResult = super()._load_single_config(default, repo)
+        refuse_keys(path, result, default.parent)
+        return result
 
 
-def find_keys(path: str, package: str, found: ConfigResult) -> Iterator[str]:
-    """Yield a line if a file's content, merged at `package`, sets a key of Hydra's other than an experiment's sweep."""
-    suffix = "" if path.endswith((".yaml", ".yml")) else ".yaml"
-    file = f"{found.path.removeprefix('file://')}/{path}{suffix}"
-    if BELOW_HYDRA.match(package):
-        yield f"{file}: sets {package}; {CURE}"
-    elif package in ("", "_global_") and OmegaConf.is_dict(found.config) and "hydra" in found.config:
-        node = OmegaConf.to_container(found.config, resolve=False)["hydra"]  # type: ignore[call-overload, index]
-        swept = node["sweeper"].get("params") if isinstance(node, dict) and isinstance(node.get("sweeper"), dict) else None
-        if not (path.startswith("experiment/") and node == {"sweeper": {"params": swept}} and isinstance(swept, dict)):
-            keys = [f"hydra.{key}" for key in node] if isinstance(node, dict) else ["hydra"]
-            yield f"{file}: sets {', '.join(keys)}; {CURE}"
+def refuse_keys(path: str, result: ConfigResult, parent: str | None = None) -> None:
+    """Reject a file, listed in the defaults of `parent`, that sets a key of Hydra's other than an experiment's sweep.
+
+    Raises UserError.
+    """
+    own = result.provider in OWN_PROVIDERS or result.path.startswith("structured:")
+    hydras = own and (path == "train" or path.startswith("hydra/"))
+    if hydras or not (OmegaConf.is_dict(result.config) and "hydra" in result.config):
+        return
+    node = to_plain(result.config)["hydra"]  # type: ignore[arg-type]
+    swept = select(node, ("sweeper", "params"))
+    if not (path.startswith("experiment/") and isinstance(swept, dict) and node == {"sweeper": {"params": swept}}):
+        file = f"{result.path.removeprefix('file://')}/{path.removesuffix('.yaml')}.yaml"
+        keys = ", ".join(f"hydra.{key}" for key in node) if isinstance(node, dict) else "hydra"
+        raise UserError(f"{f'{path} in the defaults of {parent}' if own else file}: sets {keys}; {CURE}")
 
 
 def find_difference(node: DictConfig, reference: DictConfig) -> list[str]:
     """Return the keys of Hydra's node that differ from the node of conf/ and the command line alone."""
-    found, expected = comparable(node), comparable(reference)
-    return [f"hydra.{key}" for key in sorted(found.keys() | expected.keys()) if found.get(key) != expected.get(key)]
-
-
-def comparable(node: DictConfig) -> dict[str, Any]:
-    """Return Hydra's node without its bookkeeping and the sweep of an experiment."""
-    plain = {key: value for key, value in to_plain(node).items() if key not in BOOKKEEPING}
-    for key, unneeded in (("job", JOB_BOOKKEEPING), ("sweeper", ("params",))):
-        if isinstance(plain.get(key), Mapping):
-            plain[key] = {name: value for name, value in plain[key].items() if name not in unneeded}
-    return plain
-
-
-def to_plain(node: DictConfig) -> dict[str, Any]:
-    """Return the node as a plain dict, interpolations unresolved."""
-    return {str(key): value for key, value in OmegaConf.to_container(node, resolve=False).items()}  # type: ignore[union-attr]
+    lines = differences(to_plain(reference), to_plain(node))
+    return sorted({f"hydra.{re.split(r'[.:]', line)[0]}" for line in lines if not line.startswith(BOOKKEEPING)})

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.compose import config_dir
-from gan_lightning.config.node_checks import NEEDED_KEYS
+from gan_lightning.config.targets import ROLES
 from gan_lightning.config.validate import find_missing_nodes
 
 OF_TRAIN = ("threads", "debug", "objective", "fork", "regularizer", "metric", "callback", "ema", "checkpoint")
@@ -29,7 +29,7 @@ OF_OPTIONS = {  # key → the option of a group that it takes
 def defaults() -> dict[str, Any]:
     """Return the default of each key that may be missing."""
     train = OmegaConf.load(config_dir() / "train.yaml")
-    keys = [*OF_TRAIN, *(f"gan.{key}" for key in NEEDED_KEYS["gan"])]
+    keys = [*OF_TRAIN, *(f"gan.{key}" for key in ROLES["gan"].needed)]
     options = {key: OmegaConf.load(config_dir() / f"{option}.yaml") for key, option in OF_OPTIONS.items()}
     return {key: OmegaConf.select(train, key) for key in keys} | options
 
@@ -51,6 +51,6 @@ def find_lost_keys(config: DictConfig) -> Iterator[str]:
     plain: Any = OmegaConf.to_container(config, resolve=False)
     lines = list(find_missing_nodes(plain))
     yield from lines
-    for place, keys in NEEDED_KEYS.items():
+    for place, role in ROLES.items():
         if not any(line.startswith(f"{place}:") for line in lines):
-            yield from (f"{place}.{key}: missing; it is needed" for key in keys if key not in plain[place])
+            yield from (f"{place}.{key}: missing; it is needed" for key in role.needed if key not in plain[place])

@@ -11,7 +11,6 @@ from gan_lightning.config.config_files import find_misplaced_option
 from gan_lightning.config.errors import suggest
 
 LISTS = ("callback", "metric", "regularizer")  # groups whose options can be combined: regularizer=[r1,r2]
-RENAMED_OPTIONS = {"prior=coins": "prior=binary_gaussian"}  # option of an earlier version → its name today
 
 
 def find_option_mistake(override: Override, options: Callable[[str], list[str]], extra_dir: Path | None) -> str | None:
@@ -36,8 +35,6 @@ def find_option_mistake(override: Override, options: Callable[[str], list[str]],
         inside = not {"", ".", ".."} & {*folder.split("/")} if folder else "/" not in name
         known = options(f"{group}/{folder}" if folder else group) if inside else []
         if last not in known:
-            new = RENAMED_OPTIONS.get(f"{group}={name}")
             misplaced = find_misplaced_option(extra_dir, group, name) if extra_dir and "/" not in name else None
-            why = f"renamed; use {new}" if new else f"no such option; {misplaced or suggest(name, options(group))}"
-            return f"{group}={name}: {why}"
+            return f"{group}={name}: no such option; {misplaced or suggest(name, options(group))}"
     return None

@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lightning.config.errors import UserError
-from gan_lightning.config.hydra_policy import to_plain
 from gan_lightning.config.interpolations import select
-from gan_lightning.config.resolve import Plain
+from gan_lightning.config.resolve import Plain, to_plain
 
 NO_EXPERIMENT = "~experiment"  # a fork's typed options are composed without an experiment's values
 

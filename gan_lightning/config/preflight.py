@@ -22,11 +22,10 @@ from gan_lightning.config.instantiate import (
     build_prior,
     instantiate,
 )
-from gan_lightning.config.node_checks import TRAINER
 from gan_lightning.config.resolve import Plain
 from gan_lightning.config.shape_checks import find_shape_mistakes
 from gan_lightning.config.targets import constructor_parameters, import_object
-from gan_lightning.config.validate import validate
+from gan_lightning.config.validate import TRAINER, validate
 from gan_lightning.config.world_size import is_distributed, world_size
 from gan_lightning.data.base import Data, DataError, SplitSizes
 from gan_lightning.metric.base import GenerativeMetric

@@ -40,6 +40,11 @@ def resolve(config: DictConfig) -> Plain:
     return {str(key): value for key, value in plain.items()}
 
 
+def to_plain(config: DictConfig) -> Plain:
+    """Return a config as a plain dict, interpolations unresolved."""
+    return {str(key): value for key, value in OmegaConf.to_container(config, resolve=False).items()}  # type: ignore[union-attr]
+
+
 def settled(config: DictConfig) -> DictConfig:
     """Return the config that a run keeps: each value from outside, such as `${oc.env:NAME}`, is read now. Raises UserError."""
     return OmegaConf.create(settle(OmegaConf.to_container(config, resolve=False), resolve(config)))

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import inspect
 import os
+import pkgutil
 import re
 import sys
 import types
@@ -45,40 +46,60 @@ class TrustedPackages:
 
 
 class Role(NamedTuple):
-    """Describe which classes are allowed at a place of the config."""
+    """Describe which classes are allowed at a place of the config, and which of their parameters it sets."""
 
     base: str  # the class that a target must be, or derive from
-    room: str  # the module or package that the target must be defined in
+    supplied: tuple[str, ...] = ()  # parameters that config/instantiate.py or training/trainer.py sets
+    needed: tuple[str, ...] = ()  # keys that are read before any object is instantiated
+    elsewhere: str = ""  # the room of the allowed classes, if it is not that of `base`
+    partial: bool = False  # whether the object is completed later
+
+    @property
+    def room(self) -> str:
+        """Return the module that a target must be defined in, or directly inside."""
+        return self.elsewhere or self.base.rpartition(".")[0].removesuffix(".base")
 
 
 ROLES = {
-    "gan": Role("gan_lightning.gan.GAN", "gan_lightning.gan"),
-    "ema": Role("gan_lightning.step.ema.EMA", "gan_lightning.step.ema"),
-    "model.generator": Role("torch.nn.Module", "gan_lightning.model"),
-    "model.discriminator": Role("torch.nn.Module", "gan_lightning.model"),
-    "loss": Role("gan_lightning.loss.base.AdversarialLoss", "gan_lightning.loss"),
-    "regularizer.*": Role("gan_lightning.regularizer.base.Regularizer", "gan_lightning.regularizer"),
-    "augmentation": Role("gan_lightning.augmentation.base.Augmentation", "gan_lightning.augmentation"),
-    "prior": Role("gan_lightning.prior.base.Prior", "gan_lightning.prior"),
-    "data": Role("gan_lightning.data.base.Data", "gan_lightning.data"),
-    "metric.*": Role("gan_lightning.metric.base.GenerativeMetric", "gan_lightning.metric"),
-    "feature": Role("gan_lightning.metric.feature.base.Feature", "gan_lightning.metric.feature"),
-    "callback.*": Role("pytorch_lightning.Callback", "gan_lightning.callback"),
-    "checkpoint": Role("gan_lightning.callback.checkpoint.Checkpoint", "gan_lightning.callback"),
-    "optimizer.generator": Role("torch.optim.Optimizer", "torch.optim"),
-    "optimizer.discriminator": Role("torch.optim.Optimizer", "torch.optim"),
-    "optimizer.schedules.generator.*": Role("gan_lightning.step.schedule.Schedule", "gan_lightning.step.schedule"),
-    "optimizer.schedules.discriminator.*": Role("gan_lightning.step.schedule.Schedule", "gan_lightning.step.schedule"),
-    "optimizer.schedule": Role("gan_lightning.step.schedule.Schedule", "gan_lightning.step.schedule"),
-    "trainer": Role("pytorch_lightning.Trainer", "pytorch_lightning"),
-    "trainer.strategy": Role("pytorch_lightning.strategies.Strategy", "gan_lightning.distributed.strategy"),
-    "logger": Role("pytorch_lightning.loggers.logger.Logger", "pytorch_lightning.loggers"),
+    "gan": Role(
+        "gan_lightning.gan.GAN",
+        ("generator", "discriminator", "loss", "regularizers", "augmentation", "prior", "ema", "optimizers", "seed"),
+        ("latent_dim", "d_steps_per_g_step", "accumulate_grad_batches", "packing"),
+    ),
+    "ema": Role("gan_lightning.step.ema.EMA", ("generator",)),
+    "model.generator": Role("torch.nn.Module", elsewhere="gan_lightning.model"),
+    "model.discriminator": Role("torch.nn.Module", elsewhere="gan_lightning.model"),
+    "loss": Role("gan_lightning.loss.base.AdversarialLoss"),
+    "regularizer.*": Role("gan_lightning.regularizer.base.Regularizer"),
+    "augmentation": Role("gan_lightning.augmentation.base.Augmentation"),
+    "prior": Role("gan_lightning.prior.base.Prior"),
+    "data": Role("gan_lightning.data.base.Data", ("seed", "batches_per_step"), ("sample_shape", "num_classes", "batch_size")),
+    "metric.*": Role("gan_lightning.metric.base.GenerativeMetric", ("feature",)),
+    "feature": Role("gan_lightning.metric.feature.base.Feature"),
+    "callback.*": Role("pytorch_lightning.Callback", ("run", "data", "metrics"), elsewhere="gan_lightning.callback"),
+    "checkpoint": Role("gan_lightning.callback.checkpoint.Checkpoint", ("run",), elsewhere="gan_lightning.callback"),
+    "optimizer.generator": Role("torch.optim.Optimizer", ("params",), partial=True),
+    "optimizer.discriminator": Role("torch.optim.Optimizer", ("params",), partial=True),
+    "optimizer.schedules.generator.*": Role("gan_lightning.step.schedule.Schedule"),
+    "optimizer.schedules.discriminator.*": Role("gan_lightning.step.schedule.Schedule"),
+    "optimizer.schedule": Role("gan_lightning.step.schedule.Schedule"),
+    "trainer": Role("pytorch_lightning.Trainer", needed=("max_steps",)),
+    "trainer.strategy": Role("pytorch_lightning.strategies.Strategy", elsewhere="gan_lightning.distributed.strategy"),
+    "logger": Role("pytorch_lightning.loggers.Logger", ("save_dir", "experiment")),
 }
 
 
-def role(path: str) -> Role | None:
-    """Return the role of a place by its dotted key; None for a place inside a node, see `role_by_annotation`."""
-    return ROLES.get(path) or ROLES.get(path.rpartition(".")[0] + ".*")
+def role(path: str, annotation: Any = None) -> Role | None:
+    """Return the role of a place by its dotted key; inside a node: a class of this package, or a dataset, as annotated."""
+    if place := ROLES.get(path) or ROLES.get(path.rpartition(".")[0] + ".*"):
+        return place
+    for option in (annotation, *typing.get_args(annotation)):
+        kind = typing.get_origin(option) or option
+        if isinstance(kind, type) and kind.__module__.startswith("torch.utils.data"):
+            return Role("torch.utils.data.Dataset", elsewhere="torchvision.datasets")
+        if isinstance(kind, type) and kind.__module__.startswith("gan_lightning."):
+            return Role(f"{kind.__module__}.{kind.__name__}")
+    return None
 
 
 def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
@@ -88,7 +109,9 @@ def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
     if expected is None:
         return f"{path}._target_: no target is allowed here; {suggest(path, ROLES)}"
     module, _, cls = name.rpartition(".")
-    package, ours = module.partition(".")[0], is_in_room(module, expected.room)
+    package = module.partition(".")[0]
+    inside = expected.room in (module, module.rpartition(".")[0])  # or directly inside
+    ours = inside and package == "gan_lightning" and not module.endswith(".base")
     if not (ours or name in FOREIGN or package in trusted_packages()):
         allowed = sorted(n for n in FOREIGN if n.rpartition(".")[0] == expected.room) or [f"classes in {expected.room}"]
         trustable = package not in {*sys.stdlib_module_names, "torch", "gan_lightning"}
@@ -102,30 +125,14 @@ def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
         return f"{path}._target_: importing {module} fails: {type(error).__name__}: {error}"
     base = import_object(expected.base)
     if not (isinstance(target, type) and issubclass(target, base)) or (ours and target.__module__ != module):
-        classes = list_classes(module, base)
+        classes = [k for k, v in vars(sys.modules[module]).items() if isinstance(v, type) and issubclass(v, base) and v != base]
         return f"{path}._target_: {name} is no {base.__name__}; {suggest(cls, classes)}"
     return None
 
 
-def is_in_room(module: str, room: str) -> bool:
-    """Return whether a module is the room itself or directly inside it, part of this package, and no module of base classes."""
-    inside = module == room or module.rpartition(".")[0] == room
-    return inside and module.startswith("gan_lightning.") and not module.endswith(".base")
-
-
-def list_classes(module: str, base: type) -> list[str]:
-    """Return the names in a module that are bound to subclasses of `base`."""
-    return [
-        name
-        for name, cls in vars(importlib.import_module(module)).items()
-        if isinstance(cls, type) and issubclass(cls, base) and cls is not base
-    ]
-
-
 def import_object(name: str) -> Any:
     """Import and return the object of a dotted name. Call it only with names that `refuse_target` has accepted."""
-    module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
+    return pkgutil.resolve_name(name)
 
 
 class Parameter(NamedTuple):
@@ -152,6 +159,13 @@ def constructor_parameters(cls: type) -> dict[str, Parameter]:
     return parameters
 
 
+def settable_parameters(target: type, place: Role) -> dict[str, Parameter]:
+    """Return what a config may set at a place: the constructor's parameters but those that are supplied, and `_partial_`."""
+    parameters = {k: p for k, p in constructor_parameters(target).items() if k not in place.supplied}
+    parameters |= {k: Parameter(parameters[k].annotation if k in parameters else Any, ...) for k in place.needed}
+    return parameters | ({"_partial_": Parameter(typing.Literal[True], ...)} if place.partial else {})
+
+
 def parameter_types(init: Any) -> dict[str, Any]:
     """Return the annotations of a constructor, evaluated one by one; one that can't be evaluated at run time is left out."""
     hints: dict[str, Any] = {}
@@ -160,14 +174,3 @@ def parameter_types(init: Any) -> dict[str, Any]:
             single = types.SimpleNamespace(__annotations__={name: annotation})
             hints |= typing.get_type_hints(single, init.__globals__, include_extras=True)
     return hints
-
-
-def role_by_annotation(annotation: Any) -> Role | None:
-    """Return the role of a node inside another: a class of this package, or a dataset, that the annotation names."""
-    for option in (annotation, *typing.get_args(annotation)):
-        if isinstance(option, type) and option.__module__.startswith("gan_lightning."):
-            return Role(f"{option.__module__}.{option.__name__}", option.__module__.removesuffix(".base"))
-        origin = typing.get_origin(option) or option
-        if isinstance(origin, type) and origin.__module__.startswith("torch.utils.data"):
-            return Role("torch.utils.data.Dataset", "torchvision.datasets")
-    return None

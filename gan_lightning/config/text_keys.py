@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, RangeSweep
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.quoting import UNREADABLE, quote_scalars, quote_swept_texts, quote_text, read_value
-from gan_lightning.config.resolve import Plain, flatten
-from gan_lightning.config.targets import constructor_parameters, import_object, refuse_target, role, role_by_annotation
+from gan_lightning.config.resolve import Plain, flatten, to_plain
+from gan_lightning.config.targets import constructor_parameters, import_object, refuse_target, role
 
 ASSIGNMENT = re.compile(r"(\+{0,2})([\w$./@-]+)=(.*)", re.DOTALL)  # +key=value
 Accepted = frozenset[Any]  # types that a key takes; empty: unknown
@@ -133,7 +133,7 @@ def find_accepted(config: Plain, key: str, seen: tuple[str, ...] = ()) -> Accept
     path, annotation = "", None
     for part in key.split("."):
         target = node.get("_target_") if isinstance(node, dict) else None
-        expected = role(path) or role_by_annotation(annotation)
+        expected = role(path, annotation)
         known = target is not None and refuse_target(path, target, expected) is None
         parameter = constructor_parameters(import_object(target)).get(part) if known and target else None
         annotation = parameter.annotation if parameter else None
@@ -159,8 +159,3 @@ def accepted_types(annotation: Any) -> Accepted:
     if isinstance(kind, type) and issubclass(kind, str | Path | os.PathLike):
         return TEXT
     return UNKNOWN if kind is Any or isinstance(kind, typing.TypeVar) else frozenset({kind})
-
-
-def to_plain(config: DictConfig) -> Plain:
-    """Return a config as a plain dict, interpolations unresolved."""
-    return {str(key): value for key, value in OmegaConf.to_container(config, resolve=False).items()}  # type: ignore[union-attr]

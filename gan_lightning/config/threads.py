@@ -6,10 +6,8 @@ for a value that it can't read, and then ignore it.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from typing import Any
 
 from gan_lightning.config.errors import UserError
 
@@ -40,10 +38,3 @@ def find_variable_mistake(value: str) -> str | None:
     if max(map(int, numbers)) > MOST:
         return f"{value!r} is more than {MOST} threads"
     return None
-
-
-def find_threads_mistake(value: Any) -> str | None:
-    """Return what is wrong with a value of the key `threads`, or None."""
-    if value == AUTO or (type(value) is int and 1 <= value <= MOST):
-        return None
-    return f"{json.dumps(value)} should be {AUTO}, or a whole number from 1 to {MOST}"

@@ -1,42 +1,54 @@
 """Validation of a composed config: all mistakes at once, before any data is read or any weight allocated.
 
-Every node with a `_target_` is checked against its constructor (`node_checks`); every other key must be read by a command or
-by an interpolation, so that a misspelt key is an error.
+A constructor's annotations are the schema of its node: a node with a `_target_` may have the keys that its class's `__init__`
+takes, up the bases through `**kwargs`, and pydantic checks the values by their annotations. Every other key must be read by a
+command or by an interpolation, so that a misspelt key is an error.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from gan_lightning.config.compose import config_dir
 from gan_lightning.config.errors import UserError, suggest
-from gan_lightning.config.interpolations import references
-from gan_lightning.config.node_checks import find_node_mistakes
+from gan_lightning.config.interpolations import references, select
 from gan_lightning.config.optimizer_checks import MULTIPLIERS, find_optimizer_mistakes
 from gan_lightning.config.outside_places import find_logger_mistakes
-from gan_lightning.config.resolve import Plain, resolve
+from gan_lightning.config.resolve import Plain, flatten, resolve
 from gan_lightning.config.run_config import find_key_mistake
-from gan_lightning.config.targets import ROLES, role
-from gan_lightning.config.threads import AUTO, find_threads_mistake
+from gan_lightning.config.targets import ROLES, Role, import_object, refuse_target, role, settable_parameters
+from gan_lightning.config.threads import MOST
 
-COMMAND_KEYS = {"name", "seed", "threads", "debug", "objective", "fork"}  # top-level keys that the commands themselves read
+TRAINER = [  # the arguments of Lightning's Trainer that a config may set
+    "_target_", "max_steps", "accelerator", "devices", "num_nodes", "precision", "strategy", "deterministic", "benchmark",
+    "detect_anomaly", "profiler",
+]  # fmt: skip
+MINIMUM = {"dampening": 0, "flush_logs_every_n_steps": 1, "version": 0}  # of libraries' numbers, which have no range
+
+
+class Fork(BaseModel, extra="forbid"):
+    """Describe the run and the step that a run goes on from."""
+
+    run: str
+    step: int
+
+
+COMMAND_KEYS: dict[str, Any] = {  # top-level keys that the commands themselves read, and what they take
+    "name": str | float,
+    "seed": Annotated[int, Field(ge=0, lt=2**32)],
+    "threads": Literal["auto"] | Annotated[int, Field(ge=1, le=MOST)],
+    "debug": bool,
+    "objective": str | None,
+    "fork": Fork | None,
+}
 MAX_FLOAT, MAX_WHOLE = 3.4e38, 2**63  # of torch: 32 bits, and 64
-OPTIONAL = (
-    "optimizer.schedules.generator.*",
-    "optimizer.schedules.discriminator.*",
-    "regularizer.*",
-    "metric.*",
-    "callback.*",
-    "logger",
-    "trainer.strategy",
-)
-REQUIRED = [place for place in ROLES if place not in OPTIONAL]
+REQUIRED = [place for place in ROLES if not place.endswith("*") and place not in ("logger", "trainer.strategy")]
 
 
 def validate(config: DictConfig) -> Plain:
@@ -64,73 +76,116 @@ def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:
     """Yield one line per mistake; `read_keys` are the keys that interpolations read."""
     if mistake := find_key_mistake(plain):
         yield mistake
-    for path, value in leaves(plain, every=True):
+    flat = flatten(plain)
+    for path, value in flat.items():
         for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, float) and not math.isfinite(number):
-                yield f"{path}: {number} should be a finite number"
-            elif isinstance(number, int | float) and abs(number) >= (MAX_FLOAT if isinstance(number, float) else MAX_WHOLE):
-                yield f"{path}: {number} is more than can be computed with"
+            limit = MAX_FLOAT if isinstance(number, float) else MAX_WHOLE
+            if isinstance(number, int | float) and not abs(number) < limit:  # nan is not
+                yield f"{path}: {number} should be a finite number, of a size below {limit:.3g}"
     yield from find_missing_nodes(plain)
     yield from find_optimizer_mistakes(plain)
-    read = read_keys | {MULTIPLIERS}
-    unread = {path for path, node in leaves(plain) if not isinstance(node, dict) and not is_read(path, read)}
-    known = {path for path, _ in leaves(plain, every=True)} - unread
-    known |= {path[:dot] for path in known for dot in range(len(path)) if path[dot] == "."}
-    for path, node in leaves(plain):
-        if isinstance(node, dict):
-            yield from find_node_mistakes(path, node, role(path))
-        elif path in unread:
-            yield f"{path}: no such key; {suggest(path, known)}"
-    yield from find_value_mistakes(plain)
+    nodes = outermost_nodes(plain)
+    read = {*read_keys, *COMMAND_KEYS, MULTIPLIERS, *nodes}
+    unread = {path for path, value in flat.items() if value != {} and not read & above(path)}
+    known = {path for key in flat.keys() - unread for path in above(key)}
+    yield from (f"{path}: no such key; {suggest(path, known)}" for path in unread)
+    for path, node in nodes.items():
+        yield from find_node_mistakes(path, node, role(path))
+    yield from find_value_mistakes("", {key: plain[key] for key in COMMAND_KEYS.keys() & plain.keys()}, COMMAND_KEYS)
+    if not re.fullmatch(r"\w[\w.+-]*", str(plain.get("name"))):
+        yield f"name: {json.dumps(plain['name'])} should be a word: letters, digits and . _ + -, a letter or digit first"
     yield from find_logger_mistakes(plain)
 
 
 def find_missing_nodes(plain: Plain) -> Iterator[str]:
     """Yield a line for each required place without a node that has a `_target_`."""
     for place in REQUIRED:
-        is_group = (config_dir() / place.replace(".", "/")).is_dir()  # otherwise one of several nodes of its group's options
-        group = place if is_group else place.rpartition(".")[0]
-        node: Any = plain
-        path = ""
-        for key in place.split("."):
-            if isinstance(node, dict):
-                node, path = node.get(key), f"{path}.{key}".lstrip(".")
-        if isinstance(node, str | int | list):
-            option = f"{group.replace('.', '/')}={node if path == group else '…'}"
-            yield f"{path}: {json.dumps(node)} is no object; to choose an option: {option}"
-        elif not isinstance(node, dict) or "_target_" not in node:
-            yield f"{place}: missing; the group {group.replace('.', '/')} needs an option with a _target_ here"
+        node = select(plain, tuple(place.split(".")))
+        if not (isinstance(node, dict) and "_target_" in node):
+            folders = (place.replace(".", "/"), place.partition(".")[0])
+            group = next((folder for folder in folders if (config_dir() / folder).is_dir()), "")
+            cure = f"to choose an option: {group}={node if isinstance(node, str) else '…'}"
+            yield f"{place}: {json.dumps(node)} is no node with a _target_{f'; {cure}' if group else ''}"
 
 
-def find_value_mistakes(plain: Plain) -> Iterator[str]:
-    """Yield the mistakes in the values of COMMAND_KEYS."""
-    seed, name, debug, objective = (plain.get(key) for key in ("seed", "name", "debug", "objective"))
-    if type(seed) is not int or not 0 <= seed < 2**32:
-        yield f"seed: {json.dumps(seed)} should be a whole number from 0 to {2**32 - 1}"
-    if mistake := find_threads_mistake(plain.get("threads", AUTO)):  # runs of earlier versions do not have the key
-        yield f"threads: {mistake}"
-    if name is None or not re.fullmatch(r"\w[\w.+-]*", str(name)):
-        yield f"name: {json.dumps(name)} should be a word: letters, digits and . _ + -, a letter or digit first"
-    if not isinstance(debug, bool):
-        yield f"debug: {json.dumps(debug)} should be true or false"
-    if not (objective is None or isinstance(objective, str)):
-        yield f"objective: {json.dumps(objective)} should be a score's name, or null"
-    fork = plain.get("fork")
-    types = [(key, type(value)) for key, value in sorted(fork.items())] if isinstance(fork, dict) else fork
-    if not (types is None or types == [("run", str), ("step", int)]):
-        yield f"fork: {json.dumps(fork)} should be null, or the run and the step to go on from: gan-train fork=RUN_DIR step=N"
+def find_node_mistakes(path: str, node: Plain, expected: Role | None) -> Iterator[str]:
+    """Yield the mistakes of a node with a `_target_`, and of the nodes inside it."""
+    if mistake := refuse_target(path, node["_target_"], expected):
+        yield mistake
+        return
+    assert expected is not None  # otherwise no target is allowed
+    target = import_object(node["_target_"])
+    parameters = settable_parameters(target, expected)
+    values = {k: v for k, v in node.items() if k != "_target_"}
+    unknown = values.keys() - parameters.keys()
+    allowed = [f"{path}.{k}" for k in (TRAINER[1:] if path == "trainer" else parameters)]
+    yield from (f"{path}.{key}: no such key; {suggest(f'{path}.{key}', allowed)}" for key in unknown)
+    for key in values.keys() - unknown:
+        if isinstance(inner := values[key], dict) and "_target_" in inner:
+            inner_role = role(f"{path}.{key}", parameters[key].annotation)
+            yield from find_node_mistakes(f"{path}.{key}", inner, inner_role)
+            del values[key], parameters[key]
+    annotations = {k: p.annotation for k, p in parameters.items() if k in values or p.default is ...}
+    mistakes = list(find_value_mistakes(path, values, annotations))
+    yield from mistakes
+    if expected.partial and not (mistakes or unknown):
+        yield from find_construction_mistakes(path, target, {k: v for k, v in values.items() if k != "_partial_"})
 
 
-def is_read(path: str, read_keys: set[str]) -> bool:
-    """Return whether a command or an interpolation reads this key, or a node that contains it."""
-    return path.partition(".")[0] in COMMAND_KEYS or any(path == key or path.startswith(key + ".") for key in read_keys)
+def find_value_mistakes(path: str, values: Plain, annotations: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which of the annotated values are missing, and the mistakes in their types and ranges, as pydantic finds them.
+
+    Validated strictly and in JSON mode: a list may be given for a tuple, `true` is no integer, "3" is no number.
+    """
+    fields: dict[str, Any] = {f"p_{k}": (annotation, ...) for k, annotation in annotations.items()}
+    model = create_model("Node", __config__=ConfigDict(arbitrary_types_allowed=True, protected_namespaces=()), **fields)
+    wrong: dict[str, list[str]] = {}
+    try:
+        model.model_validate_json(json.dumps({f"p_{k}": values[k] for k in annotations.keys() & values.keys()}), strict=True)
+    except ValidationError as error:
+        for e in error.errors():
+            texts, last = wrong.setdefault(str(e["loc"][0]).removeprefix("p_"), []), e["loc"][-1]
+            if e["type"] == "missing":  # inside the value
+                texts.append(f"have at least {last + 1} items" if isinstance(last, int) else f"have {last}")
+            elif e["type"] == "string_too_short":
+                texts.append("not be empty")
+            elif e["type"] not in ("needs_python_object", "is_instance_of"):  # the Tensor half of float | Tensor
+                texts.append(e["msg"].partition(" should ")[2] or f"be valid: {e['msg']}")
+    for key in [k for k in MINIMUM.keys() & values.keys() if isinstance(values[k], int | float) and values[k] < MINIMUM[k]]:
+        wrong[key] = [f"be at least {MINIMUM[key]}"]
+    for key, texts in wrong.items():
+        should = " or ".join(dict.fromkeys(texts)).replace(" or be ", " or ") or "be a node with a _target_"
+        given = f"{json.dumps(values[key])} should {should}" if key in values else "missing; it is needed"
+        yield f"{path}.{key}: {given}".lstrip(".")
 
 
-def leaves(node: Any, path: str = "", every: bool = False) -> Iterator[tuple[str, Any]]:
-    """Yield path and content of every outermost node with a target and of every value outside; `every`: also those inside."""
-    has_target = isinstance(node, dict) and "_target_" in node
-    if has_target or not isinstance(node, dict):
-        yield path, node
-    if isinstance(node, dict) and (every or not has_target):
-        for key, value in node.items():
-            yield from leaves(value, f"{path}.{key}".lstrip("."), every)
+def find_construction_mistakes(path: str, optimizer: Any, values: Plain) -> Iterator[str]:
+    """Yield the error that an optimizer raises for its values, at the key without which it raises none.
+
+    The ranges of torch's optimizers are checked by their constructors only.
+    """
+    import torch
+
+    def construct(arguments: Plain) -> Exception | None:
+        try:
+            optimizer([torch.zeros(1)], **arguments)
+        except Exception as error:  # of any class: an optimizer may be a user's own
+            return error
+        return None
+
+    if error := construct(values):
+        wrong = next((k for k in values if not construct({i: v for i, v in values.items() if i != k})), "_target_")
+        yield f"{path}.{wrong}: {error}"
+
+
+def above(path: str) -> set[str]:
+    """Return a dotted key and those of the nodes that contain it."""
+    return {path, *(path[:dot] for dot in range(len(path)) if path[dot] == ".")}
+
+
+def outermost_nodes(plain: Plain, path: str = "") -> dict[str, Plain]:
+    """Return the nodes with a `_target_` that are inside no other such node, by dotted key."""
+    if "_target_" in plain:
+        return {path: plain}
+    inner = [(f"{path}.{key}".lstrip("."), node) for key, node in plain.items() if isinstance(node, dict)]
+    return {place: node for key, value in inner for place, node in outermost_nodes(value, key).items()}

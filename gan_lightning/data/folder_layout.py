@@ -1,7 +1,8 @@
 """The layout of a folder of images: which folders are splits, and where the labels come from.
 
 1. Top folders named train and val or test (or as in SPLIT_NAMES), and no others, are the splits.
-2. With classes, a label file gives the labels (`label_files`): of the whole folder, or one in each split's folder.
+2. With classes, the column that `data.labels` names gives the labels (`label_column`), or else a label file (`label_files`):
+   of the whole folder, or one in each split's folder.
 3. Otherwise a class is a subfolder, of the root or of a split's folder.
 
 Classes are numbered in the order of their names among the training images; labels that are whole numbers are kept.
@@ -16,6 +17,7 @@ from unicodedata import normalize
 
 import numpy as np
 
+from gan_lightning.data import label_column
 from gan_lightning.data.base import LayoutError
 from gan_lightning.data.decoded_cache import Listing
 from gan_lightning.data.label_files import UNLABELLED, FileLabels, find_tables, read_labels
@@ -34,16 +36,18 @@ class Part(NamedTuple):
     positions: Sequence[int]
 
 
-def arrange(root: Path, files: list[Path], num_classes: int, split_folders: bool) -> Listing:
+def arrange(
+    root: Path, files: list[Path], num_classes: int, split_folders: bool, column: label_column.LabelColumn | None = None
+) -> Listing:
     """Return the images with their splits and labels, and name on stderr what gives them. Raises LayoutError."""
     folders = find_split_folders(root, files) if split_folders else {}
     splits = np.array([folders[file.parts[0]] for file in files]) if folders else None
     parts = [Part(Path(name), np.flatnonzero(splits == split).tolist()) for name, split in folders.items()]
     if folders:
         announce_splits(root, parts)
-    if not num_classes:
+    if not (num_classes or column):
         return Listing(files, None, [], splits)
-    found = find_labels(root, files, parts)
+    found = column.read(root, files) if column else find_labels(root, files, parts)
     if isinstance(found, FileLabels):
         print_notice(f"data.root: the labels of {len(files):,} images come from {found.source}")
         labels = found.labels
@@ -51,8 +55,9 @@ def arrange(root: Path, files: list[Path], num_classes: int, split_folders: bool
         labels = class_folders(root, files, parts or [Part(Path(), range(len(files)))], num_classes, found)
     train = labels if splits is None else [label for label, split in zip(labels, splits, strict=True) if split == 0]
     source = found.source if isinstance(found, FileLabels) else str(root.absolute())
-    numbers = number_classes(train, num_classes, source)
-    require_known(labels, numbers, files, source)
+    unlabelled = label_column.UNLABELLED if column else UNLABELLED
+    numbers = number_classes(train, num_classes, source, unlabelled)
+    require_known(labels, numbers, files, source, unlabelled)
     return Listing(files, np.array([numbers[label] for label in labels], dtype=np.int64), [str(c) for c in numbers], splits)
 
 
@@ -145,7 +150,9 @@ def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_
     return labels
 
 
-def number_classes(train: Sequence[int | str], num_classes: int, source: str) -> dict[int | str, int]:
+def number_classes(
+    train: Sequence[int | str], num_classes: int, source: str, unlabelled: str = UNLABELLED
+) -> dict[int | str, int]:
     """Return class → number, of the classes of the training images; labels that are whole numbers keep theirs.
 
     Raises LayoutError if they are not as many as `num_classes`, or if whole numbers are not 0, 1, … without a gap.
@@ -156,24 +163,26 @@ def number_classes(train: Sequence[int | str], num_classes: int, source: str) ->
     if classes and isinstance(classes[0], int) and classes != wanted:
         raise LayoutError(
             f"data.root: {source} has the labels {abbreviate(names)} of training images; allowed: 0, 1, … without a gap; "
-            f"renumber them, {UNLABELLED}"
+            f"renumber them, {unlabelled}"
         )
     if len(classes) != num_classes:
         raise LayoutError(
             f"data.num_classes: {num_classes}, but {source} has {len(classes)} classes: {abbreviate(names)}; "
-            f"set data.num_classes={len(classes)}, or 0 to take all images unlabelled"
+            f"set data.num_classes={len(classes)}, or {unlabelled.removeprefix('or set data.num_classes=')}"
         )
     return {label: number for number, label in enumerate(classes)}
 
 
-def require_known(labels: Sequence[int | str], numbers: dict[int | str, int], files: Sequence[Path], source: str) -> None:
+def require_known(
+    labels: Sequence[int | str], numbers: dict[int | str, int], files: Sequence[Path], source: str, unlabelled: str = UNLABELLED
+) -> None:
     """Raise LayoutError if an image of validation or test has a class that no training image has."""
     unknown = {str(label): str(file) for label, file in zip(labels, files, strict=True) if label not in numbers}
     if unknown:
         first = abbreviate([f"{label} ({file})" for label, file in sorted(unknown.items())])
         raise LayoutError(
             f"data.root: {source}: {len(unknown)} classes of validation or test have no training image: {first}; "
-            f"give train the same classes ({abbreviate(list(map(str, numbers)))}), {UNLABELLED}"
+            f"give train the same classes ({abbreviate(list(map(str, numbers)))}), {unlabelled}"
         )
 
 

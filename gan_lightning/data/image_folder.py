@@ -20,6 +20,7 @@ from gan_lightning.data.fingerprint import Fingerprint, file_entries, stored_nam
 from gan_lightning.data.folder_layout import arrange, split_listing
 from gan_lightning.data.image_formats import SUFFIXES
 from gan_lightning.data.image_listing import ImageListing
+from gan_lightning.data.label_column import LabelColumn
 from gan_lightning.data.notices import print_notice
 from gan_lightning.data.store import Store
 from gan_lightning.data.wide_values import require_value_range
@@ -30,7 +31,8 @@ from gan_lightning.storage.home import cache_folder, expand_home
 class ImageFolder(Data):
     """Load the images below `root`, whatever their size: in one folder, nested, or in one subfolder per class.
 
-    With `num_classes` the labels come from a file (`label_files`), or the classes are the subfolders of `root` that hold images
+    With `labels`, FILE:COLUMN, the classes are the values of that column of a table (`label_column`). Otherwise, with
+    `num_classes`, the labels come from a file (`label_files`), or the classes are the subfolders of `root` that hold images
     at any depth, in the order of their names ("10" before "2"); with 0 every image is taken, unlabelled. Hidden files and the
     folders of runs are skipped, links are followed.
 
@@ -52,12 +54,13 @@ class ImageFolder(Data):
         test: Share = 0.05,
         range: list[FiniteFloat] | None = None,  # noqa: A002 (the name of the config's key)
         split_folders: bool = True,
+        labels: PathText | None = None,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
         self.root, self.cache = expand_home(root), cache_folder(cache)
         self.validation, self.test = validation, test
-        self.range, self.split_folders = range, split_folders
+        self.range, self.split_folders, self.labels = range, split_folders, labels
 
     def count(self) -> SplitSizes:
         return SplitSizes(*map(len, self.split(self.listing())))
@@ -103,7 +106,8 @@ class ImageFolder(Data):
                 f"data.root: {self.root.absolute()} holds no images ({' '.join(sorted(SUFFIXES))}), nor do its subfolders; "
                 "set data.root to a folder of images"
             )
-        return arrange(self.root, found.files, self.num_classes, self.split_folders)
+        column = None if self.labels is None else LabelColumn(self.labels)
+        return arrange(self.root, found.files, self.num_classes, self.split_folders, column)
 
 
 def list_images(root: Path) -> list[Path]:

@@ -135,8 +135,11 @@ def read_table(path: Path) -> Pairs | str:
     return [(row[file], row[label] if len(row) >= width else "") for row in rows if len(row) > file and row[file]]
 
 
-def match(source: Path, pairs: Pairs, files: Sequence[Path]) -> Sequence[int | str]:
-    """Return the label of each file. Raises one LayoutError unless each is named, once or always with the same label."""
+def match(source: Path, pairs: Pairs, files: Sequence[Path], unlabelled: str = UNLABELLED) -> Sequence[int | str]:
+    """Return the label of each file; `unlabelled` is the end of the error's line.
+
+    Raises one LayoutError unless each is named, once or always with the same label.
+    """
     labels: list[Any] = [None] * len(files)
     problems: dict[str, list[str]] = {"without a label": [], "with two different labels": [], "that are no image's": []}
     for (name, label), position in zip(pairs, locate([name for name, _ in pairs], files), strict=True):
@@ -154,7 +157,7 @@ def match(source: Path, pairs: Pairs, files: Sequence[Path]) -> Sequence[int | s
     ]
     if parts:
         raise LayoutError(
-            f"data.root: {source.absolute()} does not fit the images: {', '.join(parts)}; correct or remove it, {UNLABELLED}"
+            f"data.root: {source.absolute()} does not fit the images: {', '.join(parts)}; correct or remove it, {unlabelled}"
         )
     if all(isinstance(label, int) or WHOLE.fullmatch(label) for label in labels):
         return [int(str(label).partition(".")[0]) for label in labels]

@@ -20,21 +20,22 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities import dim_zero_cat
 
-from gan_lightning.data.base import Data
+from gan_lightning.data.base import Data, Share
 from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSamplesError
 from gan_lightning.metric.feature.base import Feature
 from gan_lightning.metric.multinomial import expected_kl
 from gan_lightning.metric.reference import Reference
 
 CONFIDENCE = 0.7  # probability of a factor's most likely value
-MAX_CELLS = 1_000_000
+MAX_CELLS = 2_000_000
 
 
 class FactorCoverage(GenerativeMetric):
     """Count the `cells`, and compare their shares with `joint_kl` in nats.
 
     `confident` is the share of samples whose every factor is read with more than CONFIDENCE; `values` is the share of all
-    factor values that occur in such a sample.
+    factor values that occur in such a sample. With `min_share`, only the values that at least this share of the reference
+    samples have are counted: a set of real samples as small as the reference might lack a rarer one, too.
     """
 
     min_reference: ClassVar[int] = 1
@@ -49,9 +50,10 @@ class FactorCoverage(GenerativeMetric):
     factor_values: list[Tensor]  # (n, factors) each; −1 in the rows of unreadable samples
     confident: list[Tensor]  # (n,) each: 0 or 1
 
-    def __init__(self, feature: Feature, num_samples: NumSamples = 2500) -> None:
+    def __init__(self, feature: Feature, num_samples: NumSamples = 2500, min_share: Share = 0.0) -> None:
         super().__init__(num_samples)
-        self.feature, self.sizes = feature, tuple(feature.factors.values())
+        self.feature, self.sizes, self.min_share = feature, tuple(feature.factors.values()), min_share
+        self.counted = torch.empty(0, dtype=torch.bool)  # (values of all factors,)
         self.reference_shares: list[Tensor] = []  # (values,) for each factor
         self.num_reference = 0
         self.add_state("factor_values", [], dist_reduce_fx="cat")
@@ -67,8 +69,9 @@ class FactorCoverage(GenerativeMetric):
     def set_reference(self, reference: Reference) -> None:
         values = [logits.argmax(1) for logits in reference.reading(self.feature).logits]
         self.num_reference = len(values[0])
-        counts = [x.bincount(minlength=size) + 1 for x, size in zip(values, self.sizes, strict=True)]
-        self.reference_shares = [count.double() / count.sum() for count in counts]
+        counts = [x.bincount(minlength=size) for x, size in zip(values, self.sizes, strict=True)]
+        self.counted = torch.cat(counts) >= self.min_share * self.num_reference
+        self.reference_shares = [(count + 1).double() / (count + 1).sum() for count in counts]
 
     def real_samples(self, num_generated: int) -> dict[str, int]:
         return {"reference": self.num_reference}
@@ -96,11 +99,12 @@ class FactorCoverage(GenerativeMetric):
         cells, counts = torch.unique(cell, return_counts=True)
         share = counts.double() / len(cell)
         kl = (share * (share / q[cells]).log()).sum() if len(cell) else torch.tensor(float("nan"), dtype=torch.float64)
-        num_values = sum(len(value.unique()) for value in values[confident == 1].T)
+        sure = values[confident == 1]
+        drawn = torch.cat([x.bincount(minlength=size) > 0 for x, size in zip(sure.T, self.sizes, strict=True)])
         return {
             "joint_kl_excess": kl - (expected_kl(q, len(cell)) if len(cell) else 0),
             "joint_kl": kl,
             "cells": torch.tensor(len(cells)),
-            "values": torch.tensor(num_values / sum(self.sizes), dtype=torch.float64),
+            "values": drawn[self.counted].double().mean(),
             "confident": confident.double().mean(),
         }

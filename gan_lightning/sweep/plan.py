@@ -29,6 +29,7 @@ from gan_lightning.storage import atomic
 from gan_lightning.storage.home import expand_home
 from gan_lightning.sweep.report.plan_file import PlanFile, PlannedJob, read_plan_file, write_plan_file
 
+REMOTE_LAUNCHER = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"  # its jobs run on other machines
 MAX_NAME_BYTES = 255  # of a file name, on all common filesystems
 MAX_JOBS_WITHOUT_BAR = 20  # their check ends before a progress bar could be read
 
@@ -93,7 +94,7 @@ def plan_sweep(composer: Composer, line: list[str]) -> Plan:
             config = composer.compose([*for_hydra, *overrides])
             composer.refuse_new(overrides)
             plain = validate(config)
-            remote = hydra["launcher"]["_target_"] in hydra_policy.REMOTE_LAUNCHERS
+            remote = hydra["launcher"]["_target_"] == REMOTE_LAUNCHER
             preflight_once(as_local(plain) if remote else plain, preflighted)
         except UserError as error:
             mistakes.append((overrides, error.lines))

@@ -42,6 +42,8 @@ def faces(tmp_path_factory):
     for i in range(40):
         image = random.integers(0, 256, (70 + i, 80, 3), dtype=np.uint8)
         Image.fromarray(image).save(folder / f"{i}.{'jpg' if i % 2 else 'png'}")
+    rows = [f"{i}.{'jpg' if i % 2 else 'png'},{'long' if i % 3 else 'short'}\n" for i in range(40)]
+    (folder / "parts.csv").write_text("file,hair\n" + "".join(rows))
     return folder
 
 
@@ -71,9 +73,12 @@ def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, soun
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     if name in ("spoken_digits", "waveforms"):
         pytest.importorskip("soundfile")
+    hair = ("data.labels=parts.csv:hair", "data.num_classes=2", "data.validation=0.2")
     own = {
-        "mnist": [f"data.root={mnist}", "data.batch_size=8"],
+        **{name: [f"data.root={mnist}/MNIST/raw", "data.batch_size=8"] for name in EXPERIMENTS if "mnist" in name},
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
+        "drawn_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=4", *hair],
+        "drawn_faces_32": [f"data.root={faces}", "data.batch_size=4", "model.width=4", *hair],
         "digits": ["data.batch_size=8"],
         "signals": ["data.count=200", "model.width=2"],
         "spoken_digits": [f"data.root={sounds}", "data.validation=0.2", "data.batch_size=8", "model.width=2"],

@@ -24,11 +24,10 @@ from torch.utils.data import Dataset
 from gan_lightning.config.compose import Composer, config_dir
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.interpolations import references
-from gan_lightning.config.node_checks import TRAINER, keys_set_by_framework
 from gan_lightning.config.preflight import preflight
 from gan_lightning.config.resolve import flatten
-from gan_lightning.config.targets import Parameter, constructor_parameters, import_object
-from gan_lightning.config.validate import leaves, validate
+from gan_lightning.config.targets import Parameter, Role, import_object, role, settable_parameters
+from gan_lightning.config.validate import TRAINER, outermost_nodes, validate
 
 KINDS: dict[str, Any] = {
     "text": "abc",
@@ -167,20 +166,18 @@ def fields(option: str) -> Iterator[FieldOf]:
     group = option.partition("=")[0].replace("/", ".")
     raw: Any = OmegaConf.to_container(config, resolve=False)
     plain, readers = validate(config), list(references(raw))
-    for path, node in leaves(plain):
-        mine = path == group or path.startswith(group + ".") if group else path in ("gan", "ema", "checkpoint")
-        if not (mine and isinstance(node, dict)):
-            continue
-        yield from of_node(option, path, node, readers)
+    for path, node in outermost_nodes(plain).items():
+        if path == group or path.startswith(group + ".") if group else path in ("gan", "ema", "checkpoint"):
+            yield from of_node(option, path, node, readers)
 
 
 def of_node(option: str, path: str, node: dict[str, Any], readers: list[tuple[str, str]]) -> Iterator[FieldOf]:
     cls = import_object(node["_target_"])
     foreign = not cls.__module__.startswith("gan_lightning.")
     group = option.partition("=")[0].replace("/", ".")
-    for name, parameter in constructor_parameters(cls).items():
+    for name, parameter in settable_parameters(cls, role(path) or Role("")).items():
         key = f"{path}.{name}"
-        if name in keys_set_by_framework(path) or (path == "trainer" and name not in TRAINER):
+        if path == "trainer" and name not in TRAINER:
             continue
         inner = node.get(name)
         if isinstance(inner, dict) and "_target_" in inner:
@@ -277,12 +274,12 @@ def test_a_field_that_nobody_checks_would_be_seen(monkeypatch):
     """The negative control: the same cases without the check of kinds and ranges, and without that of names."""
     typed = [case for case in cases() if case.key.startswith("ema.")]
     assert holes(typed) == []
-    monkeypatch.setattr("gan_lightning.config.node_checks.find_type_mistakes", lambda *_: iter(()))
+    monkeypatch.setattr("gan_lightning.config.validate.find_value_mistakes", lambda *_: iter(()))
     assert len(holes(typed)) >= 10
     names = [case for case in cases() if case.key in misspelt("callback.samples.every_n_steps")]
     assert holes(names) == []
     monkeypatch.setattr(
-        "gan_lightning.config.node_checks.constructor_parameters",
-        lambda cls: dict.fromkeys(("every_n_steps", *(case.key.rpartition(".")[2] for case in names)), Parameter(Any, 1)),
+        "gan_lightning.config.validate.settable_parameters",
+        lambda *_: dict.fromkeys(("every_n_steps", *(case.key.rpartition(".")[2] for case in names)), Parameter(Any, 1)),
     )
     assert holes(names)

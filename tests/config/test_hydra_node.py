@@ -36,7 +36,7 @@ FILES = {  # file of the folder → its content, what is typed, what the line be
     "an option in Hydra's package": (
         "experiment/e.yaml",
         "# @package _global_\ndefaults: [digits_fast, /loss@hydra.x: hinge]",
-        "loss/hinge: is put into hydra.x",
+        "loss/hinge in the defaults of experiment/e: sets hydra.x; ",
     ),
     "a file outside": (
         "experiment/e.yaml",

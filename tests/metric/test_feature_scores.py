@@ -263,8 +263,8 @@ def test_equal_distributions_can_not_be_told_apart():
 EVEN = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
 
 
-def factor_coverage(fake, real=EVEN):
-    score = FactorCoverage(Factors())
+def factor_coverage(fake, real=EVEN, **own):
+    score = FactorCoverage(Factors(), **own)
     score.set_reference(Reference(Held(real), "test"))
     score.update(fake, None)
     return {key: float(value) for key, value in score.compute().items()}
@@ -300,6 +300,13 @@ def test_a_value_that_real_samples_do_not_show_costs_a_finite_amount():
     assert found["joint_kl"] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("min_share", "values"), [(0, 2 / 4), (0.01, 2 / 3), (0.25, 2 / 3), (0.26, 2 / 2)])
+def test_values_that_are_rare_in_the_data_are_not_counted(min_share, values):
+    """The data have the values of one factor 3 : 1 and those of the other 0 : 4; drawn is the frequent value of each."""
+    real = torch.tensor([[-1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0], [1.0, 1.0]])
+    assert factor_coverage(real[:1], real, min_share=min_share)["values"] == pytest.approx(values)
+
+
 def test_what_can_not_be_read_stands_in_no_cell():
     found = factor_coverage(torch.cat([EVEN, torch.full((4, 2), float("nan"))]))
     assert (found["cells"], found["confident"]) == (4, 0.5)
@@ -310,8 +317,8 @@ def test_factor_coverage_needs_factors_and_not_too_many():
     data = Held(EVEN)
     said = "factor coverage needs a feature that reads factors, such as feature=digits; this one reads none"
     assert FactorCoverage(Raw()).incompatibility(data) == said
-    said = "factor coverage counts 1000000 joint cells at most, but the feature's factors make 1048576"
-    assert FactorCoverage(Factors(20)).incompatibility(data) == said
+    said = "factor coverage counts 2000000 joint cells at most, but the feature's factors make 2097152"
+    assert FactorCoverage(Factors(21)).incompatibility(data) == said
 
 
 # ── the multinomial's floor ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,102 @@
+"""Labels from a named column of a .csv file: `data.labels=faces.csv:hair`.
+
+    file,hair,eyes
+    000000.png,short13,variant11
+
+The first row names the columns. The images are in the column `file` (or another of FILE_COLUMNS), else in the first one. Every
+image has one row, and every row an image and a value: a table that is wrong in one place may be wrong in others.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from gan_lightning.data.base import LayoutError
+from gan_lightning.data.label_files import DELIMITERS, FILE_COLUMNS, MAX_BYTES, FileLabels, match
+from gan_lightning.data.notices import abbreviate
+from gan_lightning.storage.data_file import read_data_file
+from gan_lightning.storage.home import expand_home
+
+UNLABELLED = "or set data.num_classes=0 and data.labels=null to take all images unlabelled"
+
+
+class LabelColumn:
+    """Read the labels of images from one column of a table: `FILE:COLUMN`.
+
+    FILE is looked for beside the images' folder, in it, and in the current folder. Raises LayoutError for any other text, and
+    for several columns: the networks are conditioned on one class.
+    """
+
+    def __init__(self, text: str) -> None:
+        name, colon, self.column = text.rpartition(":")
+        if not (colon and name and self.column):
+            raise LayoutError(f"data.labels: {text}: not a file and its column; allowed: FILE:COLUMN, such as faces.csv:hair")
+        if "," in self.column:
+            raise LayoutError(
+                f"data.labels: {text}: {self.column.count(',') + 1} columns, but networks are conditioned on one class; "
+                f"allowed: one column, such as {name}:{self.column.partition(',')[0]}"
+            )
+        self.name = name
+
+    def read(self, root: Path, files: Sequence[Path]) -> FileLabels:
+        """Return the label of each file (relative to `root`). Raises LayoutError unless each has exactly one."""
+        path = self.find(root)
+        header, rows = self.parse(path)
+        columns = [cell.casefold() for cell in header]
+        file = next((columns.index(name) for name in FILE_COLUMNS if name in columns), 0)
+        label = self.position(path, header)
+        if short := [str(number) for number, row in rows if len(row) != len(header)]:
+            raise self.error(path, f"has {len(header)} columns, but another number in line {abbreviate(short)}", "repair it")
+        pairs = [(row[file], row[label]) for _, row in rows]
+        if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
+            raise self.error(path, f"has more than one row for {abbreviate(twice)}", "leave one")
+        if empty := [name for name, value in pairs if not value]:
+            raise self.error(
+                path, f"has no value of {self.column} for {len(empty):,} images: {abbreviate(empty)}", "fill it in"
+            )
+        return FileLabels(f"{path}:{self.column}", match(path, pairs, files, UNLABELLED))
+
+    def find(self, root: Path) -> Path:
+        """Return the table's path. Raises LayoutError if it is missing."""
+        root = root.absolute()
+        candidates = [folder / expand_home(self.name) for folder in (root.parent, root, Path.cwd())]
+        for path in candidates:
+            if path.exists():
+                return path
+        raise LayoutError(
+            f"data.labels: {self.name} is neither beside {root}, nor in it, nor in the current folder; "
+            f"give the path of a table, {UNLABELLED}"
+        )
+
+    def parse(self, path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+        """Return the names of the columns, and the rows with their line numbers. Raises LayoutError."""
+        try:
+            text = read_data_file(path.resolve(), MAX_BYTES).decode("utf-8-sig")
+            delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise self.error(path, f"can't be read as UTF-8 text: {why}", "repair it") from None
+        if len(rows) < 2:
+            raise self.error(path, "has no rows below its header", "repair it")
+        return rows[0][1], rows[1:]
+
+    def position(self, path: Path, header: Sequence[str]) -> int:
+        """Return the index of the column. Raises LayoutError if there is none, or two, of its name."""
+        if (count := header.count(self.column)) == 1:
+            return header.index(self.column)
+        if count:
+            raise self.error(path, f"has {count} columns named {self.column}", "rename one")
+        near = difflib.get_close_matches(self.column, header, 1, 0.6)
+        hint = f"; did you mean {near[0]}? It has" if near else "; it has"
+        raise self.error(path, f"has no column {self.column}{hint}: {abbreviate(list(header), 20)}", "name one of them")
+
+    def error(self, path: Path, problem: str, cure: str) -> LayoutError:
+        """Return the error of one line for this table."""
+        return LayoutError(f"data.labels: {path} {problem}; {cure}, {UNLABELLED}")

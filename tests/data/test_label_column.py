@@ -1,0 +1,140 @@
+"""Labels from a named column of a table: `data.labels=faces.csv:hair`."""
+
+import os
+
+import pytest
+from PIL import Image
+
+from gan_lightning.data.base import DataError
+from gan_lightning.data.image_folder import ImageFolder
+
+TABLE = "file,hair,eyes,glasses\n0.png,short,a,\n1.png,long,b,x\n2.png,bald,b,x\n3.png,long,a,x\n"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Four images of values 0–3, and the table of their parts beside the folder."""
+    root = tmp_path / "faces"
+    root.mkdir()
+    for i in range(4):
+        Image.new("L", (16, 16), i).save(root / f"{i}.png")
+    (tmp_path / "faces.csv").write_text(TABLE)
+    return root
+
+
+def folder(root, labels, num_classes, **changes):
+    arguments = {
+        "root": str(root),
+        "cache": str(root.parent / "cache"),
+        "validation": 0,
+        "test": 0,
+        "sample_shape": (1, 16, 16),
+    }
+    return ImageFolder(**(arguments | {"labels": labels, "num_classes": num_classes} | changes))
+
+
+def labels(data):
+    train = data.splits.train
+    return train.labels.tolist()
+
+
+def mistake(root, column="faces.csv:hair", num_classes=3):
+    with pytest.raises(DataError) as error:
+        folder(root, column, num_classes).count()
+    assert len(error.value.lines) == 1
+    return str(error.value)
+
+
+def test_the_values_are_numbered_in_the_order_of_their_text(root):
+    data = folder(root, "faces.csv:hair", 3)
+    assert data.listing().classes == ["bald", "long", "short"]
+    assert labels(data) == [2, 1, 0, 1]
+    assert labels(folder(root, "faces.csv:eyes", 2)) == [0, 1, 1, 0]
+
+
+def test_the_table_may_lie_in_the_folder_or_elsewhere(root, tmp_path, monkeypatch):
+    (tmp_path / "faces.csv").rename(root / "parts.csv")
+    assert labels(folder(root, "parts.csv:hair", 3)) == [2, 1, 0, 1]
+    (tmp_path / "far").mkdir()
+    (root / "parts.csv").rename(tmp_path / "far" / "parts.csv")
+    monkeypatch.chdir(tmp_path / "far")
+    for name in (tmp_path / "far" / "parts.csv", "far/parts.csv", "parts.csv"):
+        assert labels(folder(root, f"{name}:hair", 3)) == [2, 1, 0, 1]
+
+
+def test_the_first_column_has_the_files_if_none_is_named_so(root, tmp_path):
+    (tmp_path / "faces.csv").write_text(TABLE.replace("file,", "picture,"))
+    assert labels(folder(root, "faces.csv:hair", 3)) == [2, 1, 0, 1]
+    swapped = [",".join(reversed(line.split(",")[:2])) for line in TABLE.split()]
+    (tmp_path / "faces.csv").write_text("\n".join(swapped))
+    assert labels(folder(root, "faces.csv:hair", 3)) == [2, 1, 0, 1]
+
+
+def test_whole_numbers_are_kept(root, tmp_path):
+    (tmp_path / "faces.csv").write_text("file;age\n0.png;1\n1.png;0\n2.png;10\n3.png;2\n")
+    assert "the labels 0, 1, 2, 10 of training images; allowed: 0, 1, … without a gap" in mistake(root, "faces.csv:age", 4)
+    (tmp_path / "faces.csv").write_text("file;age\n0.png;1\n1.png;0\n2.png;1\n3.png;0\n")
+    assert labels(folder(root, "faces.csv:age", 2)) == [1, 0, 1, 0]
+
+
+def test_without_a_column_nothing_changes(root):
+    assert folder(root, None, 0).splits.train.labels is None
+
+
+UNLABELLED = "or set data.num_classes=0 and data.labels=null to take all images unlabelled"
+
+
+@pytest.mark.parametrize("num_classes", [0, 2])
+def test_the_number_of_classes_must_fit(root, num_classes):
+    said = f"data.num_classes: {num_classes}, but {root}.csv:hair has 3 classes: bald, long, short; set data.num_classes=3, "
+    assert mistake(root, num_classes=num_classes) == said + "or 0 and data.labels=null to take all images unlabelled"
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("faces.csv", "data.labels: faces.csv: not a file and its column; allowed: FILE:COLUMN, such as faces.csv:hair"),
+        ("faces.csv:", "not a file and its column"),
+        (":hair", "not a file and its column"),
+        ("faces.csv:hair,eyes", "2 columns, but networks are conditioned on one class; allowed: one column, such as"),
+        ("faces.csv:hairs", "has no column hairs; did you mean hair? It has: file, hair, eyes, glasses"),
+        ("faces.csv:mouth", "has no column mouth; it has: file, hair, eyes, glasses"),
+        ("faces.csv:glasses", "has no value of glasses for 1 images: 0.png; fill it in"),
+        ("parts.csv:hair", "data.labels: parts.csv is neither beside "),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_refused(root, column, said):
+    assert said in mistake(root, column)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (TABLE + "3.png,long,a,x\n", "has more than one row for 3.png; leave one, " + UNLABELLED),
+        (TABLE + "4.png,long,a,x\n", "does not fit the images: 1 names that are no image's (4.png)"),
+        (TABLE.replace("3.png,long,a,x\n", ""), "does not fit the images: 1 images without a label (3.png)"),
+        (TABLE.replace("1.png,long,b,x", "1.png,long"), "has 4 columns, but another number in line 3; repair it"),
+        (TABLE.replace("eyes", "hair"), "has 2 columns named hair; rename one"),
+        ("file,hair\n", "has no rows below its header"),
+        ("", "has no rows below its header"),
+        (b"\xff\xfe\x00", "can't be read as UTF-8 text: "),
+        (b"file,hair\n" + b'"' + b"x" * 200_000, "can't be read as UTF-8 text: field larger than field limit"),
+    ],
+)
+def test_a_table_that_is_refused(root, tmp_path, content, said):
+    (tmp_path / "faces.csv").write_bytes(content.encode() if isinstance(content, str) else content)
+    assert mistake(root).startswith("data")
+    assert f"{root}.csv" in mistake(root)
+    assert said in mistake(root)
+
+
+def test_a_table_that_is_no_regular_file(root, tmp_path):
+    (tmp_path / "faces.csv").unlink()
+    os.mkfifo(tmp_path / "faces.csv")
+    assert "faces.csv can't be read as UTF-8 text: is no regular file" in mistake(root)
+
+
+def test_another_column_is_a_change_of_the_data(root):
+    hair, eyes = folder(root, "faces.csv:hair", 3).fingerprint(), folder(root, "faces.csv:eyes", 2).fingerprint()
+    assert hair.classes == ["bald", "long", "short"]
+    assert hair != eyes
