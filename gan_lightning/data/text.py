@@ -8,8 +8,6 @@ vowel with its tone mark is one symbol.
 
 from __future__ import annotations
 
-from unicodedata import normalize
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,15 +25,15 @@ class Text(Data):
 
     def require_text_shape(self) -> None:
         """Raise DataError unless the config describes unlabelled lines over the alphabet."""
-        if len(set(self.alphabet)) < len(self.alphabet) or not self.alphabet or normalize("NFC", self.alphabet) != self.alphabet:
-            raise DataError(f"data.alphabet: {self.alphabet!r} must be different letters in normal form C, at least one")
+        if not self.alphabet or len(set(self.alphabet)) < len(self.alphabet):
+            raise DataError(f"data.alphabet: {self.alphabet!r} must be letters, at least one, each of them once")
         if any(not letter.isprintable() for letter in self.alphabet):
             raise DataError(f"data.alphabet: {self.alphabet!r} has a character that can't be printed; leave it out")
         symbols = len(self.alphabet) + 1
         if len(self.sample_shape) != 2 or self.sample_shape[0] != symbols:
             raise DataError(
-                f"data.sample_shape: {list(self.sample_shape)} is no shape of lines over {symbols - 1} letters and the end symbol; "
-                f"allowed: [{symbols},T], T the length of the longest line"
+                f"data.sample_shape: {list(self.sample_shape)} is no shape of lines over {symbols - 1} letters and the end "
+                f"symbol; allowed: [{symbols},T], T the length of the longest line"
             )
         if self.num_classes:
             raise DataError(f"data.num_classes: the lines are unlabelled, 0, not {self.num_classes}")

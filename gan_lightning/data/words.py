@@ -72,14 +72,14 @@ class Words(Text):
         words = sorted(word for word in known if self.min_length <= len(word) <= longest)
         if not split_by_name(words, self.validation, self.test)[0].size:
             raise DataError(
-                f"data.path: {self.path.absolute()} holds {len(found):,} words, {len(known):,} of them over the alphabet, but for "
-                f"training none with {self.min_length} to {longest} letters; change data.alphabet or data.sample_shape"
+                f"data.path: {self.path.absolute()} holds {len(found):,} words, {len(known):,} of them over the alphabet, but "
+                f"for training none with {self.min_length} to {longest} letters; change data.alphabet or data.sample_shape"
             )
         if len(words) < len(found):
             other, size = len(found) - len(known), len(known) - len(words)
             print_notice(
-                f"data.path: {len(words):,} of {len(found):,} words in {self.path.absolute()} are used; left out: {other:,} with "
-                f"letters that are not in data.alphabet, {size:,} shorter than {self.min_length} or longer than {longest}"
+                f"data.path: {len(words):,} of {len(found):,} words in {self.path.absolute()} are used; left out: {other:,} "
+                f"with letters that are not in data.alphabet, {size:,} shorter than {self.min_length} or longer than {longest}"
             )
         return words
 

@@ -23,7 +23,7 @@ from gan_lightning.metric.reference import Reference
 
 
 class TextValidity(GenerativeMetric):
-    """Measure shares in [0, 1] of strings; one with a value that is not finite counts as the empty string, which is not valid."""
+    """Measure shares in [0, 1] of strings; a sample that is not finite counts as the empty string, which is not valid."""
 
     maximize: ClassVar[dict[str, bool]] = {"valid_distinct": True, "valid": True, "distinct": True, "brackets": True}
     nonzero_floor: ClassVar[tuple[str, ...]] = ("valid_distinct", "valid", "distinct", "brackets")
