@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-import matplotlib
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
@@ -85,4 +84,6 @@ def draw_lines(lines: list[str], longest: int) -> np.ndarray:  # -> (height, wid
 @cache
 def font() -> ImageFont.FreeTypeFont:
     """Return the font of the pictures, in which all letters are equally wide."""
+    import matplotlib  # takes long
+
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / FONT), FONT_SIZE)
