@@ -77,8 +77,8 @@ class Table(Data):
             widest = [name for name, n in categories.items() if n == most]
             why = f"{most} categories in {abbreviate(widest, 2)}" if most >= self.modes else f"data.modes={self.modes}"
             raise DataError(
-                f"data.sample_shape: {list(self.sample_shape)} is not the shape of this table's rows: {len(table.names)} columns, "
-                f"a value and {slots} slots ({why}); set data.sample_shape=[{len(table.names)},{1 + slots}]"
+                f"data.sample_shape: {list(self.sample_shape)} is not the shape of this table's rows: {len(table.names)} columns, a "
+                f"value and {slots} slots ({why}); set data.sample_shape=[{len(table.names)},{1 + slots}]"
             )
         return table
 

@@ -36,7 +36,7 @@ MAX_FIT_ROWS = 10_000
 
 
 class TableMetric(GenerativeMetric):
-    """Compare rows by marginals, correlations and a classifier; a row that is not finite is in no bin, and is not learned from."""
+    """Compare rows by marginals, correlations and a classifier; a row that is not finite is in no bin, and not fitted to."""
 
     maximize: ClassVar[dict[str, bool]] = {
         "marginal_tv": False,
@@ -49,7 +49,7 @@ class TableMetric(GenerativeMetric):
     uses_train_split: ClassVar[bool] = True
     rows: list[Tensor]  # (n, C) each
 
-    def __init__(self, num_samples: NumSamples = 1000) -> None:
+    def __init__(self, num_samples: NumSamples = 5000) -> None:
         super().__init__(num_samples)
         self.columns: list[Column] = []
         self.train, self.reference = np.empty((0, 0)), np.empty((0, 0))

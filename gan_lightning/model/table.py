@@ -2,9 +2,9 @@
 
     x[c] = (tanh a_c, choice(l_c))        a_c a number, l_c the logits of column c's slots
 
-The choice is that of `layer/choice`: Gumbel-softmax in training, the largest in eval mode. Fully connected, with residual blocks
-of two layers and LeakyReLU 0.2. After CTGAN (Xu et al. 2019, section 4.3), without its batch normalisation, conditions and
-dropout: R1 and R2 keep D from learning the rows by heart.
+The choice is that of `layer/choice`: Gumbel-softmax in training, the largest in eval mode. Fully connected, with residual
+blocks of two layers and LeakyReLU 0.2. After CTGAN (Xu et al. 2019, section 4.3), without its batch normalisation, conditions
+and dropout: R1 and R2 keep D from learning the rows by heart.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from gan_lightning.data.format.base import SampleFormat
 from gan_lightning.data.format.picture import rasterize
 from gan_lightning.data.format.table_code import Categorical, Column, decode_rows
 
-MOST_SHOWN = 30  # columns in a picture
+MOST_SHOWN = 36  # columns in a picture
 BINS = 20
 LISTED = 12  # rows for the text tab
 COLOURS = {"real": "tab:blue", "generated": "tab:orange"}
