@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MIN_WEIGHT = 0.01  # of a mode that is kept
 MIN_DEVIATION = 1e-3  # of a mode, in standard deviations of the column
+PRIOR = 0.01  # of the variances and the precisions of means; the defaults, 1, widen narrow modes
 MAX_DECIMALS = 6
 FIT_ROWS = 10_000  # that a mixture is fitted to
 Modes = Annotated[int, Field(ge=1, le=64)]
@@ -77,7 +78,7 @@ class Table(Data):
             widest = [name for name, n in categories.items() if n == most]
             why = f"{most} categories in {abbreviate(widest, 2)}" if most >= self.modes else f"data.modes={self.modes}"
             raise DataError(
-                f"data.sample_shape: {list(self.sample_shape)} is not the shape of this table's rows: {len(table.names)} columns, a "
+                f"data.sample_shape: {list(self.sample_shape)} is no shape of this table's rows: {len(table.names)} columns, a "
                 f"value and {slots} slots ({why}); set data.sample_shape=[{len(table.names)},{1 + slots}]"
             )
         return table
@@ -156,7 +157,12 @@ def fit_modes(name: str, values: np.ndarray, modes: int, decimals: int) -> Conti
     if len(scaled) > FIT_ROWS:
         scaled = np.random.default_rng(0).choice(scaled, FIT_ROWS, replace=False)
     mixture = BayesianGaussianMixture(
-        n_components=min(modes, len(np.unique(scaled))), weight_concentration_prior=0.001, max_iter=200, random_state=0
+        n_components=min(modes, len(np.unique(scaled))),
+        weight_concentration_prior=0.001,
+        covariance_prior=[[PRIOR]],
+        mean_precision_prior=PRIOR,
+        max_iter=200,
+        random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it has not converged: any mixture near the values will do

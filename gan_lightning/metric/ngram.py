@@ -43,7 +43,7 @@ class NGram(GenerativeMetric):
     def __init__(self, num_samples: NumSamples = 5000) -> None:
         super().__init__(num_samples)
         self.alphabet = ""
-        self.train: set[str] = set()
+        self.train_words: set[str] = set()
         self.real: set[str] = set()
         self.reference: list[str] = []
         self.add_state("symbols", [], dist_reduce_fx="cat")
@@ -55,12 +55,12 @@ class NGram(GenerativeMetric):
         assert isinstance(reference.data, Words)
         self.alphabet, splits = reference.data.alphabet, reference.data.splits
         train, validation, test = (stored_lines(source, self.alphabet) for source in splits)
-        self.train = set(train)
-        self.real = self.train.union(validation, test)
+        self.train_words = set(train)
+        self.real = self.train_words.union(validation, test)
         self.reference = to_lines(line_symbols(reference.samples().real), self.alphabet)
 
     def real_samples(self, num_generated: int) -> dict[str, int]:
-        return {"reference": len(self.reference), "train": len(self.train)}
+        return {"reference": len(self.reference), "train": len(self.train_words)}
 
     def update(self, samples: Tensor, condition: Tensor | None) -> None:
         self.symbols.append(line_symbols(samples))
@@ -71,7 +71,7 @@ class NGram(GenerativeMetric):
             raise TooFewSamplesError("ngram: at least 1 generated sample is needed, not 0")
         numbers = {
             "trigram_js": jensen_shannon(count_trigrams(words), count_trigrams(self.reference)),
-            "novel": sum(word not in self.train for word in words) / len(words),
+            "novel": sum(word not in self.train_words for word in words) / len(words),
             "distinct": len(set(words)) / len(words),
             "known": sum(word in self.real for word in words) / len(words),
         }

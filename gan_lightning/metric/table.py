@@ -52,7 +52,7 @@ class TableMetric(GenerativeMetric):
     def __init__(self, num_samples: NumSamples = 5000) -> None:
         super().__init__(num_samples)
         self.columns: list[Column] = []
-        self.train, self.reference = np.empty((0, 0)), np.empty((0, 0))
+        self.train_rows, self.reference = np.empty((0, 0)), np.empty((0, 0))
         self.edges: list[np.ndarray] = []
         self.accuracy_real = 0.0
         self.add_state("rows", [], dist_reduce_fx="cat")
@@ -66,26 +66,26 @@ class TableMetric(GenerativeMetric):
         data = reference.data
         assert isinstance(data, Table)
         self.columns = data.columns
-        self.train = decode_rows(self.columns, all_samples(data.splits.train))
+        self.train_rows = decode_rows(self.columns, all_samples(data.splits.train))
         self.reference = decode_rows(self.columns, reference.samples().real.numpy())
-        self.edges = [bin_edges(column, values) for column, values in zip(self.columns, self.train.T, strict=True)]
-        self.accuracy_real = self.accuracy(self.train)
+        self.edges = [bin_edges(column, values) for column, values in zip(self.columns, self.train_rows.T, strict=True)]
+        self.accuracy_real = self.accuracy(self.train_rows)
 
     def real_samples(self, num_generated: int) -> dict[str, int]:
-        return {"reference": len(self.reference), "train": len(self.train)}
+        return {"reference": len(self.reference), "train": len(self.train_rows)}
 
     def update(self, samples: Tensor, condition: Tensor | None) -> None:
         self.rows.append(torch.from_numpy(decode_rows(self.columns, samples.float().cpu().numpy())))
 
     def compute(self) -> dict[str, Tensor]:
-        rows = dim_zero_cat(self.rows).cpu().numpy() if len(self.rows) else self.train[:0]
+        rows = dim_zero_cat(self.rows).cpu().numpy() if len(self.rows) else self.train_rows[:0]
         if not len(rows):
             raise TooFewSamplesError("table: at least 1 generated sample is needed, not 0")
         finite = rows[np.isfinite(rows).all(1)]
         accuracy = self.accuracy(finite)
         numbers = {
             "marginal_tv": self.marginal_tv(finite, len(rows), self.reference),
-            "marginal_tv_train": self.marginal_tv(finite, len(rows), self.train),
+            "marginal_tv_train": self.marginal_tv(finite, len(rows), self.train_rows),
             "correlation_difference": self.correlation_difference(finite),
             "accuracy_fake": accuracy,
             "accuracy_ratio": accuracy / max(self.accuracy_real, 1e-9),
@@ -124,7 +124,7 @@ class TableMetric(GenerativeMetric):
         target = target_column(self.columns)
         if isinstance(self.columns[target], Categorical):
             return values.astype(np.int64)
-        return (values > np.median(self.train[:, target])).astype(np.int64)
+        return (values > np.median(self.train_rows[:, target])).astype(np.int64)
 
     def inputs(self, rows: np.ndarray, target: int) -> np.ndarray:  # (n, C) -> (n, I)
         """Return what the classifier reads: all other columns."""
