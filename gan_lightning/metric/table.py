@@ -11,7 +11,7 @@ rows, where a column of names counts as one column of 0 and 1 for each name
 accuracy_fake is the accuracy on held-out real rows of a classifier trained on generated rows, accuracy_real that of one trained
 on the training rows (Esteban et al. 2017, section 4.1; Xu et al. 2019, section 5.1), and accuracy_ratio = accuracy_fake /
 accuracy_real. It predicts the last column of names, or of a table without one whether the last column is above its median in
-training. The classifier is scikit-learn's random forest of 100 trees.
+training. The classifier is scikit-learn's random forest of 50 trees.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gan_lightning.metric.base import GenerativeMetric, NumSamples, TooFewSample
 from gan_lightning.metric.reference import Reference
 
 BINS = 10  # of a continuous column
-MAX_FIT_ROWS = 10_000
+MAX_FIT_ROWS, NUM_TREES = 10_000, 50
 
 
 class TableMetric(GenerativeMetric):
@@ -116,7 +116,7 @@ class TableMetric(GenerativeMetric):
         if not len(chosen):
             return 0.0
         labels, real_labels = (self.labels(x[:, target]) for x in (chosen, self.reference))
-        forest = RandomForestClassifier(100, random_state=0).fit(self.inputs(chosen, target), labels)
+        forest = RandomForestClassifier(NUM_TREES, random_state=0).fit(self.inputs(chosen, target), labels)
         return float((forest.predict(self.inputs(self.reference, target)) == real_labels).mean())
 
     def labels(self, values: np.ndarray) -> np.ndarray:  # (n,) -> (n,)

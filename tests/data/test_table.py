@@ -45,7 +45,7 @@ def test_values_far_from_their_mode_are_clipped_and_unused_slots_not_chosen():
 def test_two_modes_are_found_and_chosen_by_their_density():
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.normal(0, 1, 300), rng.normal(50, 2, 700)])
-    column = fit_modes("x", values, 5, 3)
+    column = fit_modes("x", values, 2, 3)
     assert column.means == pytest.approx([0, 50], abs=0.5)
     assert column.deviations == pytest.approx([1, 2], rel=0.15)
     assert column.weights == pytest.approx([0.3, 0.7], abs=0.02)

@@ -41,6 +41,8 @@ REACH = {
     "sngan": (FEWER, True),
     "sngan_32": (FEWER, True),
     "stylegan2": (FEWER, True),
+    "table": ([(5, 4), (1, 2)], False),
+    "text": ([(9, 11), (2, 1)], False),
     "wavegan": ([(1, 64), (2, 320)], False),
 }
 SMALL = {"width": 8, "style_dim": 16, "mapping_depth": 2, "minibatch_group": 3, "side": 64}  # of the keys that it has
