@@ -44,6 +44,20 @@ def faces(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def words(tmp_path_factory):
+    path = tmp_path_factory.mktemp("words") / "list.txt"
+    path.write_text("".join(f"{a}{b}{c}\n" for a in "bcdgh" for b in "aeiou" for c in "lmnpt"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "rows.csv"
+    path.write_text("size,colour\n" + "".join(f"{i * 0.5},{'rgb'[i % 3]}\n" for i in range(80)))
+    return path
+
+
 def test_there_are_experiments():
     assert {"digits", "digits_fast", "ring", "grid", "dirac", "mnist", "anime_faces"} <= set(EXPERIMENTS)
 
@@ -53,12 +67,15 @@ KINDS = ("ring_fast", "mnist", "anime_faces")
 
 
 @pytest.mark.parametrize("name", kinds(TRAINED, *KINDS))
-def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name):
+def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, words, table, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     own = {
         "mnist": [f"data.root={mnist}", "data.batch_size=8"],
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
         "digits": ["data.batch_size=8"],
+        "words": [f"data.path={words}", "data.batch_size=8", "metric.ngram.num_samples=20"],
+        "syllables_vi": [f"data.path={words}", "data.batch_size=8", "metric.ngram.num_samples=20"],
+        "table_csv": [f"data.path={table}", "data.batch_size=8", "data.sample_shape=[2,6]"],
         "cartoon_faces": ["data.count=40", "data.batch_size=8", "model.width=4"],
     }
     done = command("gan-train", f"experiment={name}", "trainer.max_steps=2", "hydra.run.dir=run", *own.get(name, []))
@@ -69,7 +86,8 @@ def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name
     assert command("gan-sample", "run=run", "num=3", "out=x.npy").code == 0
     shape = np.load(tmp_path / "x.npy").shape
     assert shape[0] == 3
-    assert list(shape[1:]) == Composer().compose([f"experiment={name}"]).data.sample_shape
+    shapes = Composer().compose([f"experiment={name}", *[word for word in own.get(name, []) if "sample_shape" in word]])
+    assert list(shape[1:]) == shapes.data.sample_shape
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -114,7 +132,11 @@ def composer():
 def test_every_option_composes_and_is_checked(composer, group, option):
     from gan_lightning.config.validate import validate
 
-    needed = {"image_folder": ["data.root=x"], "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"]}
+    needed = {
+        "image_folder": ["data.root=x"],
+        "table_csv": ["data.path=x"],
+        "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"],
+    }
     needed["dataset"].append("data.sample_shape=[3,8,8]")
     assert validate(composer.compose([f"{group}={option}", *needed.get(option, [])]))
 
