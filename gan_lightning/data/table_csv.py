@@ -19,14 +19,14 @@ DELIMITERS = ",;\t"
 
 
 class TableCSV(Table):
-    """Load the file `path`, in UTF-8, with commas, semicolons or tabs between the cells.
+    """Load the file `root`, in UTF-8, with commas, semicolons or tabs between the cells.
 
     A column whose cells are all numbers is continuous unless it is one of `categorical`; columns in `ignored` are left out.
     """
 
-    def __init__(self, path: PathText, categorical: tuple[str, ...] = (), ignored: tuple[str, ...] = (), **shared: Any) -> None:
+    def __init__(self, root: PathText, categorical: tuple[str, ...] = (), ignored: tuple[str, ...] = (), **shared: Any) -> None:
         super().__init__(**shared)
-        self.path, self.categorical, self.ignored = expand_home(path), frozenset(categorical), frozenset(ignored)
+        self.path, self.categorical, self.ignored = expand_home(root), frozenset(categorical), frozenset(ignored)
 
     def read(self) -> RawTable:
         names, rows = self.parse()
@@ -42,7 +42,7 @@ class TableCSV(Table):
 
     def parse(self) -> tuple[list[str], list[list[str]]]:
         """Return the names of the columns, and the rows. Raises DataError for a file that is no such table."""
-        where = f"data.path: {self.path.absolute()}"
+        where = f"data.root: {self.path.absolute()}"
         try:
             text = self.content().decode("utf-8-sig")
             delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
@@ -77,5 +77,5 @@ class TableCSV(Table):
             return read_data_file(self.path.resolve(), MAX_BYTES)
         except OSError as error:
             raise DataError(
-                f"data.path: {self.path.absolute()} can't be read ({error.strerror}); set data.path=FILE.csv"
+                f"data.root: {self.path.absolute()} can't be read ({error.strerror}); set data.root=FILE.csv"
             ) from None

@@ -8,7 +8,6 @@ short or too long; a line on stderr counts them. The split of a word is a functi
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
@@ -26,11 +25,11 @@ DICTIONARY = ".dic"
 
 
 class Words(Text):
-    """Load the words of the file `path` that consist of letters of the `alphabet`, from `min_length` letters on."""
+    """Load the words of the file `root` that consist of letters of the `alphabet`, from `min_length` letters on."""
 
     def __init__(
         self,
-        path: PathText,
+        root: PathText,
         alphabet: str,
         min_length: Count = 1,
         validation: Share = 0.1,
@@ -38,7 +37,7 @@ class Words(Text):
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        self.path, self.alphabet, self.min_length = expand_home(path), normalize("NFC", alphabet), min_length
+        self.path, self.alphabet, self.min_length = expand_home(root), normalize("NFC", alphabet), min_length
         self.validation, self.test = validation, test
 
     def count(self) -> SplitSizes:
@@ -72,13 +71,13 @@ class Words(Text):
         words = sorted(word for word in known if self.min_length <= len(word) <= longest)
         if not split_by_name(words, self.validation, self.test)[0].size:
             raise DataError(
-                f"data.path: {self.path.absolute()} holds {len(found):,} words, {len(known):,} of them over the alphabet, but "
+                f"data.root: {self.path.absolute()} holds {len(found):,} words, {len(known):,} of them over the alphabet, but "
                 f"for training none with {self.min_length} to {longest} letters; change data.alphabet or data.sample_shape"
             )
         if len(words) < len(found):
             other, size = len(found) - len(known), len(known) - len(words)
             print_notice(
-                f"data.path: {len(words):,} of {len(found):,} words in {self.path.absolute()} are used; left out: {other:,} "
+                f"data.root: {len(words):,} of {len(found):,} words in {self.path.absolute()} are used; left out: {other:,} "
                 f"with letters that are not in data.alphabet, {size:,} shorter than {self.min_length} or longer than {longest}"
             )
         return words
@@ -89,7 +88,7 @@ class Words(Text):
             text = self.content().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise DataError(
-                f"data.path: {self.path.absolute()} is no text in UTF-8 (byte {error.start:,}); convert or replace it"
+                f"data.root: {self.path.absolute()} is no text in UTF-8 (byte {error.start:,}); convert or replace it"
             ) from None
         lines = normalize("NFC", text).splitlines()
         if self.path.suffix.lower() == DICTIONARY:
@@ -99,8 +98,8 @@ class Words(Text):
     def content(self) -> bytes:
         """Return the bytes of the file; a link to it is followed. Raises DataError if it can't be read."""
         try:
-            return read_data_file(Path(self.path).resolve(), MAX_BYTES)
+            return read_data_file(self.path.resolve(), MAX_BYTES)
         except OSError as error:
             raise DataError(
-                f"data.path: {self.path.absolute()} can't be read ({error.strerror}); set data.path=FILE, a word a line"
+                f"data.root: {self.path.absolute()} can't be read ({error.strerror}); set data.root=FILE, a word a line"
             ) from None

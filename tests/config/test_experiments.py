@@ -73,9 +73,9 @@ def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, word
         "mnist": [f"data.root={mnist}", "data.batch_size=8"],
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
         "digits": ["data.batch_size=8"],
-        "words": [f"data.path={words}", "data.batch_size=8", "metric.ngram.num_samples=20"],
-        "syllables_vi": [f"data.path={words}", "data.batch_size=8", "metric.ngram.num_samples=20"],
-        "table_csv": [f"data.path={table}", "data.batch_size=8", "data.sample_shape=[2,6]"],
+        "words": [f"data.root={words}", "data.batch_size=8", "metric.ngram.num_samples=20"],
+        "syllables_vi": [f"data.root={words}", "data.batch_size=8", "metric.ngram.num_samples=20"],
+        "table_csv": [f"data.root={table}", "data.batch_size=8", "data.sample_shape=[2,6]"],
         "cartoon_faces": ["data.count=40", "data.batch_size=8", "model.width=4"],
     }
     done = command("gan-train", f"experiment={name}", "trainer.max_steps=2", "hydra.run.dir=run", *own.get(name, []))
@@ -134,7 +134,7 @@ def test_every_option_composes_and_is_checked(composer, group, option):
 
     needed = {
         "image_folder": ["data.root=x"],
-        "table_csv": ["data.path=x"],
+        "table_csv": ["data.root=x"],
         "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"],
     }
     needed["dataset"].append("data.sample_shape=[3,8,8]")

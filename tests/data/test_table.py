@@ -19,7 +19,7 @@ SEX = Categorical("sex", ("f", "m", "x"))
 
 
 def table_csv(path, shape, **given):
-    return TableCSV(path=str(path), sample_shape=shape, num_classes=0, **given)
+    return TableCSV(root=str(path), sample_shape=shape, num_classes=0, **given)
 
 
 def test_a_row_by_hand():
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, content, says):
     path.write_bytes(content)
     with pytest.raises(DataError) as error:
         table_csv(path, (2, 6)).count()
-    assert f"data.path: {path}" in str(error.value)
+    assert f"data.root: {path}" in str(error.value)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -19,7 +19,7 @@ GRAMMAR = Grammar(sample_shape=(9, 11), num_classes=0)
 
 def words(path, **given):
     settings = {"sample_shape": (27, 6), "num_classes": 0, "alphabet": LETTERS, "validation": 0.2, "test": 0.2}
-    return Words(path=str(path), **(settings | given))
+    return Words(root=str(path), **(settings | given))
 
 
 def listed(longest):

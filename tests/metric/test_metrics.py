@@ -47,7 +47,7 @@ class ThreeLetters(Words):
         return "\n".join(a + b + c for a in "abcdefg" for b in "aeiou" for c in "lmnopqrst").encode()
 
 
-WORDS = ThreeLetters(path="-", alphabet="abcdefghijklmnopqrstu", sample_shape=(22, 4), num_classes=0, validation=0.3, test=0.3)
+WORDS = ThreeLetters(root="-", alphabet="abcdefghijklmnopqrstu", sample_shape=(22, 4), num_classes=0, validation=0.3, test=0.3)
 GRAMMAR, IRIS = (
     Grammar(sample_shape=(9, 7), num_classes=0),
     SklearnTable("iris", sample_shape=(5, 6), num_classes=0, validation=0.3, test=0.3),

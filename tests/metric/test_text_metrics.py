@@ -68,7 +68,7 @@ class Made(Words):
         return "\n".join(a + b + c for a in "abcdefg" for b in "hijkl" for c in "abcdefg").encode()
 
 
-MADE = Made(path="-", alphabet="abcdefghijkl", sample_shape=(13, 4), num_classes=0, validation=0.3, test=0.3)
+MADE = Made(root="-", alphabet="abcdefghijkl", sample_shape=(13, 4), num_classes=0, validation=0.3, test=0.3)
 
 
 def test_the_divergence_by_hand():

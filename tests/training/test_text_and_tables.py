@@ -33,10 +33,10 @@ def table_file(tmp_path):
 def lines(request, kind):
     """The command line of a small run."""
     if kind == "words":
-        return ["experiment=words", f"data.path={request.getfixturevalue('word_file')}", "metric.ngram.num_samples=20"]
+        return ["experiment=words", f"data.root={request.getfixturevalue('word_file')}", "metric.ngram.num_samples=20"]
     if kind == "table_csv":
         path = request.getfixturevalue("table_file")
-        return ["experiment=table_csv", f"data.path={path}", "data.sample_shape=[2,4]", "data.modes=2"]
+        return ["experiment=table_csv", f"data.root={path}", "data.sample_shape=[2,4]", "data.modes=2"]
     return [f"experiment={kind}"]
 
 
@@ -99,5 +99,5 @@ def test_a_broken_file_is_refused_in_one_line(command, request, tmp_path, kind):
     done = command("gan-train", *words, "trainer.max_steps=1", "hydra.run.dir=run")
     assert done.code == 2
     assert len(done.err.strip().splitlines()) == 1
-    assert "data.path: " in done.err
+    assert "data.root: " in done.err
     assert "UTF-8" in done.err
