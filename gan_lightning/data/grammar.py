@@ -3,7 +3,7 @@
     expression → term | expression operator term        operator → + | - | *
     term → variable | ( expression )                    variable → x | y | z
 
-The grammar is unambiguous, so the strings of each length are counted and listed exactly; 646,000 or so have at most 11 letters.
+The grammar is unambiguous, so the strings of each length are counted and listed exactly; 645,156 have at most 11 letters.
 A sample is any of them with the same probability. After the grammar of Kusner & Hernández-Lobato 2016 (section 4), which has
 no brackets: with them a string is valid only if letters far apart agree.
 """

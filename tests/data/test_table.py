@@ -4,7 +4,6 @@ import csv
 import io
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -14,6 +13,7 @@ from gan_lightning.data.sklearn_table import SklearnTable
 from gan_lightning.data.table import draw_modes, fit_modes, most_decimals
 from gan_lightning.data.table_csv import TableCSV
 
+pd = pytest.importorskip("pandas", reason="pip install gan-lightning[tables]")
 AGE = Continuous("age", np.array([20.0, 60.0]), np.array([2.0, 5.0]), np.array([0.5, 0.5]), 1)
 SEX = Categorical("sex", ("f", "m", "x"))
 

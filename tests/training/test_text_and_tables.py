@@ -2,7 +2,6 @@
 
 import json
 
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -12,6 +11,7 @@ from tiny_gan import LATENT, equal, fit, make_gan
 from gan_lightning.data.grammar import ALPHABET
 from gan_lightning.model import table, text
 
+pd = pytest.importorskip("pandas", reason="pip install gan-lightning[tables]")
 SMALL = ("trainer.accelerator=cpu", "model.width=16", "data.batch_size=16", "gan.latent_dim=8", "callback=default")
 STEPS, STOP = 6, 3
 
