@@ -60,6 +60,20 @@ def sounds(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def words(tmp_path_factory):
+    path = tmp_path_factory.mktemp("words") / "list.txt"
+    path.write_text("".join(f"{a}{b}{c}\n" for a in "bcdgh" for b in "aeiou" for c in "lmnpt"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "rows.csv"
+    path.write_text("size,colour\n" + "".join(f"{i * 0.5},{'rgb'[i % 3]}\n" for i in range(80)))
+    return path
+
+
 def test_there_are_experiments():
     assert {"digits", "digits_fast", "ring", "grid", "dirac", "mnist", "anime_faces"} <= set(EXPERIMENTS)
 
@@ -69,7 +83,7 @@ KINDS = ("ring_fast", "mnist", "anime_faces")
 
 
 @pytest.mark.parametrize("name", kinds(TRAINED, *KINDS))
-def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, sounds, name):
+def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, sounds, words, table, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     if name in ("spoken_digits", "waveforms"):
         pytest.importorskip("soundfile")
@@ -84,6 +98,9 @@ def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, soun
         "spoken_digits": [f"data.root={sounds}", "data.validation=0.2", "data.batch_size=8", "model.width=2"],
         "tones": ["data.count=200", "model.width=2"],
         "waveforms": [f"data.root={sounds}", "data.validation=0.2", "data.batch_size=8", "model.width=2"],
+        "words": [f"data.root={words}", "data.batch_size=8", "metric.ngram.num_samples=20"],
+        "syllables_vi": [f"data.root={words}", "data.batch_size=8", "metric.ngram.num_samples=20"],
+        "table_csv": [f"data.root={table}", "data.batch_size=8", "data.sample_shape=[2,6]"],
         "cartoon_faces": ["data.count=40", "data.batch_size=8", "model.width=4"],
     }
     done = command("gan-train", f"experiment={name}", "trainer.max_steps=2", "hydra.run.dir=run", *own.get(name, []))
@@ -94,7 +111,8 @@ def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, soun
     assert command("gan-sample", "run=run", "num=3", "out=x.npy").code == 0
     shape = np.load(tmp_path / "x.npy").shape
     assert shape[0] == 3
-    assert list(shape[1:]) == Composer().compose([f"experiment={name}"]).data.sample_shape
+    shapes = Composer().compose([f"experiment={name}", *[word for word in own.get(name, []) if "sample_shape" in word]])
+    assert list(shape[1:]) == shapes.data.sample_shape
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -139,7 +157,11 @@ def composer():
 def test_every_option_composes_and_is_checked(composer, group, option):
     from gan_lightning.config.validate import validate
 
-    needed = {"image_folder": ["data.root=x"], "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"]}
+    needed = {
+        "image_folder": ["data.root=x"],
+        "table_csv": ["data.root=x"],
+        "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"],
+    }
     needed["dataset"].append("data.sample_shape=[3,8,8]")
     needed |= {"array": ["data.file=x.npy", "data.sample_shape=[1,8,8]"], "waveforms": ["data.root=x"]}
     assert validate(composer.compose([f"{group}={option}", *needed.get(option, [])]))

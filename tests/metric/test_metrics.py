@@ -17,12 +17,15 @@ from gan_lightning.config.targets import constructor_parameters, import_object
 from gan_lightning.data.base import Data, Splits, SplitSizes
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.dirac import Dirac
+from gan_lightning.data.grammar import Grammar
 from gan_lightning.data.grid import Grid
 from gan_lightning.data.ring import Ring
 from gan_lightning.data.selection import select_by_class
 from gan_lightning.data.signals import Heartbeats, Sines
+from gan_lightning.data.sklearn_table import SklearnTable
 from gan_lightning.data.store import Store
 from gan_lightning.data.tones import Tones
+from gan_lightning.data.words import Words
 from gan_lightning.metric.base import GenerativeMetric, TooFewSamplesError
 from gan_lightning.metric.class_accuracy import ClassAccuracy
 from gan_lightning.metric.distance import Distance
@@ -39,6 +42,20 @@ RING, GRID, POINT = Ring(**PLANE), Grid(**PLANE), Dirac(sample_shape=(1,), num_c
 TONES = Tones(count=1500, validation=0.8, sample_shape=(1, 512), num_classes=10)
 SINES, BEATS = (cls(count=1500, validation=0.8, sample_shape=(1, 400), num_classes=0) for cls in (Sines, Heartbeats))
 READER = DigitsFeature()
+
+
+class ThreeLetters(Words):
+    """Words of a file that is not there."""
+
+    def content(self):
+        return "\n".join(a + b + c for a in "abcdefg" for b in "aeiou" for c in "lmnopqrst").encode()
+
+
+WORDS = ThreeLetters(root="-", alphabet="abcdefghijklmnopqrstu", sample_shape=(22, 4), num_classes=0, validation=0.3, test=0.3)
+GRAMMAR, IRIS = (
+    Grammar(sample_shape=(9, 7), num_classes=0),
+    SklearnTable("iris", sample_shape=(5, 6), num_classes=0, validation=0.3, test=0.3),
+)
 # option → data that it scores, and the extractor that it is given
 SCORED = {
     "beat_rate": (BEATS, None),
@@ -52,10 +69,13 @@ SCORED = {
     "inception_score": (DIGITS, READER),
     "kid": (DIGITS, READER),
     "mode_coverage": (RING, None),
+    "ngram": (WORDS, None),
     "nearest_neighbour": (DIGITS, READER),
     "pitch_accuracy": (TONES, None),
     "precision_recall": (DIGITS, READER),
     "spectrum_distance": (SINES, None),
+    "table": (IRIS, None),
+    "text_validity": (GRAMMAR, None),
 }
 
 FILES = {path.stem: yaml.safe_load(path.read_text()) or {} for path in sorted((config_dir() / "metric").glob("*.yaml"))}

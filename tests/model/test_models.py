@@ -42,6 +42,9 @@ REACH = {
     "sngan_32": (FEWER, True),
     "stylegan2": (FEWER, True),
     "wavegan": ([(1, 64), (2, 320)], True),
+    "table": ([(5, 4), (1, 2)], False),
+    "text": ([(9, 11), (2, 1)], False),
+    "wavegan": ([(1, 64), (2, 320)], False),
 }
 SMALL = {"width": 8, "style_dim": 16, "mapping_depth": 2, "minibatch_group": 3, "side": 64}  # of the keys that it has
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((config_dir() / "model").glob("*.yaml"))}
