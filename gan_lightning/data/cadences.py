@@ -2,13 +2,12 @@
 
 Four voices in two bars, in C major. Three lower voices hold the chords of one of the eight PROGRESSIONS, one for each half bar: the bass
 its root, the tenor its fifth and the alto its third, each in an octave of its own. The soprano plays the scale in the octave
-above, two notes a beat of 4/4, up or down from one of its seven tones, and turns at the octave's ends: 14 melodies. A sample is
-one of 8 · 14 = 112 combinations, all equally likely.
+above, two notes a beat of 4/4, up or down from one of its seven tones, and turns at the octave's ends: 12 melodies. A sample is
+one of 8 · 12 = 96 combinations, all equally likely.
 """
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import torch
@@ -32,7 +31,8 @@ PROGRESSIONS = {  # degrees of the scale from 0
 }
 CHORD_TONES = (0, 4, 2)  # degrees above the root: of bass, tenor and alto, from the lowest octave upwards
 DEGREES = len(SCALE)
-MELODIES = list(itertools.product(range(DEGREES), (1, -1)))  # first tone, direction
+# first tone and direction; from an end of the octave there is only one
+MELODIES = [(start, step) for start in range(DEGREES) for step in (1, -1) if 0 <= start + step < DEGREES]
 
 
 class Cadences(Music):
@@ -62,7 +62,7 @@ class CombinedRolls(RandomSource):
     """Draw a roll of chords and one of a melody, uniformly and independently."""
 
     def __init__(self, chords: Tensor, melodies: Tensor, split_index: int = 0) -> None:
-        """Take the chords (8, 3, T, P) and the melodies (14, 1, T, P) as −1 and 1."""
+        """Take the chords (8, 3, T, P) and the melodies (12, 1, T, P) as −1 and 1."""
         self.chords, self.melodies, self.split_index = chords, melodies, split_index
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:  # -> (n, 4, T, P)
@@ -82,7 +82,7 @@ def chord_rolls(data: Music) -> Tensor:  # -> (8, 3, T, P), −1 or 1
     return rolls
 
 
-def melody_rolls(data: Music) -> Tensor:  # -> (14, 1, T, P), −1 or 1
+def melody_rolls(data: Music) -> Tensor:  # -> (12, 1, T, P), −1 or 1
     """Return each melody."""
     rolls = -torch.ones(len(MELODIES), 1, BARS * data.steps_per_bar, PITCHES)
     length = BARS * data.steps_per_bar // NOTES

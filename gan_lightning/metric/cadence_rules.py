@@ -3,7 +3,7 @@
 valid           share of samples that equal a combination of progression and melody in every cell
 progression     share of samples whose three lower voices equal a progression
 melody          share of samples whose soprano equals a melody
-combinations    number of the 112 combinations among the valid samples
+combinations    number of the 96 combinations among the valid samples
 wrong_cells     mean number of cells that differ from the nearest combination, of the sample's V · T · P
 reverse_kl_excess  divergence of the valid samples' combinations from the uniform distribution, above that of as many true draws
 """
