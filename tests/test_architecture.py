@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "gan_lightning"
 FLOORS = [  # from the bottom; a folder may import itself and the floors below it
     {"step", "storage"},
-    {"loss", "augmentation", "prior", "model.layer"},
+    {"loss", "augmentation", "prior", "model.layer", "data.format"},
     {"regularizer"},
     {"gan", "model", "data"},
     {"metric.feature"},
@@ -27,7 +27,7 @@ FLOORS = [  # from the bottom; a folder may import itself and the floors below i
 ]
 OUTSIDE = {  # what the lower floors may import from others, besides torch, torchvision and pydantic's annotations
     "step": {"numpy"},
-    "storage": {"lightning_fabric"},
+    "storage": {"lightning_fabric", "numpy"},
     "loss": set(),
     "augmentation": set(),
     "prior": set(),
@@ -35,7 +35,20 @@ OUTSIDE = {  # what the lower floors may import from others, besides torch, torc
     "model.layer": set(),
     "model": set(),
     "gan": {"pytorch_lightning"},
-    "data": {"numpy", "PIL", "filelock", "tqdm", "sklearn", "matplotlib", "pytorch_lightning"},
+    "data.format": {"numpy", "PIL", "matplotlib", "soundfile", "mido", "pandas"},
+    "data": {
+        "numpy",
+        "PIL",
+        "filelock",
+        "tqdm",
+        "sklearn",
+        "pytorch_lightning",
+        "scipy",
+        "soundfile",
+        "mido",
+        "music21",
+        "pandas",
+    },
     "metric.feature": {"torch_fidelity", "safetensors"},
     "metric": {"numpy", "sklearn", "torchmetrics", "filelock", "safetensors"},
 }

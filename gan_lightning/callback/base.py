@@ -17,7 +17,7 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_lightning.callback import image_logging
+from gan_lightning.callback import media_logging
 from gan_lightning.gan import GAN
 from gan_lightning.model.layer.sync_batch_norm import local_batch_norm
 from gan_lightning.run import csv_metrics
@@ -70,7 +70,7 @@ class Table(pl.Callback):
                 self.figure(module).savefig(path)
             image = np.asarray(Image.open(path, formats=("PNG",)).convert("RGB"))
             for logger in trainer.loggers:
-                image_logging.log_image(logger, self.name, image, trainer.global_step)
+                media_logging.log_image(logger, self.name, image, trainer.global_step)
 
     def _measure_if_due(self, trainer: pl.Trainer, gan: GAN) -> None:
         step = trainer.global_step

@@ -1,33 +1,32 @@
-"""Sample images over a run: real samples, samples of the same z from step 0 on, and an interpolation of z at the end."""
+"""Samples over a run: real samples, samples of the same z from step 0 on, and an interpolation of z at the end."""
 
 from __future__ import annotations
 
 import sys
 from typing import Annotated, Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from gan_lightning.callback import image_logging
-from gan_lightning.data import render
+from gan_lightning.callback import media_logging
 from gan_lightning.data.base import Data
+from gan_lightning.data.format.picture import save_image
 from gan_lightning.data.selection import Selection, select_by_class
 from gan_lightning.gan import GAN
 from gan_lightning.run.directory import Run
 from gan_lightning.step.seeding import Purpose, seeded_generator
 
 COLUMNS, ROWS = 10, 8  # of the grid
-NUM_POINTS = 2500  # of a scatter plot
 INTERPOLATIONS = 5  # rows
 
 
 class Samples(pl.Callback):
     """Save `samples/step=….png` in the run directory; log `sample/ema`, `sample/real` and `sample/interpolation`.
 
+    Samples that can be heard or read are logged as sound and as text, too, and saved in their native format beside the picture.
     With classes, each column shows one class. At most `max_image_mb` megabytes (10⁶ bytes) per run are logged to TensorBoard,
     because its pages load all images at once.
     """
@@ -40,12 +39,12 @@ class Samples(pl.Callback):
         max_image_mb: Annotated[float, Field(ge=0)] = 64.0,
     ) -> None:
         self.run, self.data, self.every_n_steps, self.max_image_mb = run, data, every_n_steps, max_image_mb
-        self.reported_limit = False
+        self.reported_limit, self.form = False, data.sample_format
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and trainer.global_step == self.run.first_step:
             assert isinstance(module, GAN)
-            self._log(trainer, "sample/real", self.data.render(self._real_samples(), self._columns()), "_real")
+            self._log(trainer, "sample/real", self._real_samples(), self._columns(), "_real")
             self._draw(trainer, module)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -55,9 +54,9 @@ class Samples(pl.Callback):
             self._draw(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.is_global_zero and len(self.data.sample_shape) == 3 and trainer.global_step:
+        if trainer.is_global_zero and self.form.interpolates and trainer.global_step:
             assert isinstance(module, GAN)
-            self._log(trainer, "sample/interpolation", self._interpolation(module), "_interpolation")
+            self._log(trainer, "sample/interpolation", self._interpolation(module), COLUMNS, "_interpolation")
 
     def _columns(self) -> int:
         return min(self.data.num_classes, COLUMNS) or COLUMNS
@@ -67,7 +66,7 @@ class Samples(pl.Callback):
         return None if conditions is None else torch.cat([conditions] * -(-n // len(conditions)))[:n]
 
     def _num_samples(self) -> int:
-        return NUM_POINTS if len(self.data.sample_shape) == 1 else ROWS * self._columns()
+        return self.form.num_shown or ROWS * self._columns()
 
     def _real_samples(self) -> Tensor:  # -> (N, *sample_shape)
         if not self.data.num_classes:
@@ -85,28 +84,45 @@ class Samples(pl.Callback):
         z = gan.prior.sample(self._num_samples(), gan.latent_dim, torch.device("cpu"), source).to(gan.device)
         condition = self._conditions()
         samples = gan.ema.average(z, None if condition is None else condition.to(gan.device))
-        background = self._select_real(NUM_POINTS) if len(self.data.sample_shape) == 1 else None
-        self._log(trainer, "sample/ema", self.data.render(samples, self._columns(), background))
+        real = self._select_real(self._num_samples()) if self.form.shows_real else None
+        self._log(trainer, "sample/ema", samples, self._columns(), real=real)
 
     @torch.inference_mode()
-    def _interpolation(self, gan: GAN) -> np.ndarray:
-        """Render rows of samples whose z moves from one draw of the prior to another through points as likely as both."""
+    def _interpolation(self, gan: GAN) -> Tensor:  # -> (N, *sample_shape)
+        """Return rows of samples whose z moves from one draw of the prior to another through points as likely as both."""
         source = seeded_generator(Purpose.PICTURE, gan.seed, 1)
         start, end = (gan.prior.sample(INTERPOLATIONS, gan.latent_dim, torch.device("cpu"), source) for _ in range(2))
         fraction = torch.linspace(0, 1, COLUMNS).repeat(INTERPOLATIONS)
         z = gan.prior.interpolate(start.repeat_interleave(COLUMNS, 0), end.repeat_interleave(COLUMNS, 0), fraction)
         condition = self.data.conditions(0, INTERPOLATIONS)
         condition = None if condition is None else condition.repeat_interleave(COLUMNS, 0)
-        samples = gan.ema.average(z.to(gan.device), None if condition is None else condition.to(gan.device))
-        return self.data.render(samples, COLUMNS)
+        return gan.ema.average(z.to(gan.device), None if condition is None else condition.to(gan.device))
 
-    def _log(self, trainer: pl.Trainer, tag: str, image: np.ndarray, suffix: str = "") -> None:
-        path = self.run.sample_path(trainer.global_step, suffix)
-        render.save_image(image, path)
+    def _log(
+        self,
+        trainer: pl.Trainer,
+        tag: str,
+        samples: Tensor,
+        columns: int,
+        suffix: str = "",
+        real: Tensor | None = None,
+    ) -> None:
+        image = self.form.render(samples, columns, real)
+        sound, text = self.form.sound(samples), self.form.text(samples)
+        step = trainer.global_step
+        path = self.run.sample_path(step, suffix)
+        save_image(image, path)
+        if ending := self.form.companion:
+            self.run.sample_path(step, suffix, ending).write_bytes(self.form.encode_samples(samples, ending))
+        size = path.stat().st_size + (0 if sound is None else 2 * len(sound.samples))  # as 16-bit numbers
         for logger in trainer.loggers:
-            if image_logging.logged_image_bytes(logger) + path.stat().st_size <= self.max_image_mb * 1e6:
-                image_logging.log_image(logger, tag, image, trainer.global_step)
+            if media_logging.logged_bytes(logger) + size <= self.max_image_mb * 1e6:
+                media_logging.log_image(logger, tag, image, step)
+                if sound is not None:
+                    media_logging.log_sound(logger, tag, sound, step)
+                if text is not None:
+                    media_logging.log_text(logger, tag, text, step)
             elif not self.reported_limit:
                 self.reported_limit = True
                 limit = f"{self.max_image_mb:g} MB of pictures are in TensorBoard (callback.samples.max_image_mb)"
-                tqdm.write(f"step {trainer.global_step}: {limit}; from now on they are in {path.parent} alone", file=sys.stderr)
+                tqdm.write(f"step {step}: {limit}; from now on they are in {path.parent} alone", file=sys.stderr)

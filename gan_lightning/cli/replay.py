@@ -147,12 +147,12 @@ def write_record(data: Data, record: StepRecord, logged: dict[str, float], folde
     """Write real.png, fake.png, step.safetensors and terms.json. Raises OSError."""
     from safetensors.torch import save
 
-    from gan_lightning.data import render
+    from gan_lightning.data.format.picture import encode_image
 
     folder.mkdir(parents=True, exist_ok=True)
     images = {"real": data.render(record.batch.real), "fake": data.render(record.fake, real=record.batch.real.cpu())}
     for name, image in images.items():
-        atomic.write_bytes(folder / f"{name}.png", render.encode_image(image, ".png"), flushed=False)
+        atomic.write_bytes(folder / f"{name}.png", encode_image(image, ".png"), flushed=False)
     tensors = {"real": record.batch.real, "fake": record.fake, **record.terms}
     tensors |= {} if record.batch.condition is None else {"condition": record.batch.condition}
     tensors |= {f"gradient/{name}": gradient for name, gradient in record.gradients.items()}

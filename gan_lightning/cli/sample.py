@@ -1,4 +1,4 @@
-"""gan-sample: draw samples from a trained run's generator into an image grid, single files or a numpy array."""
+"""gan-sample: draw samples from a trained run's generator into a picture, a file of their native format, or single files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from gan_lightning.training.restore import Sampler
 
 BATCH = 256
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+ARRAY = ".npy"
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 class Request(BaseModel):
@@ -31,6 +32,7 @@ class Request(BaseModel):
     gan-sample run=RUN_DIR [num=64] [out=grid.png] [labels=[0,1,…]] [truncation=] [seed=0] [checkpoint=latest] [force=]
 
     out         grid.png: one picture; DIR/: one file a sample; x.npy: float32 (num, *sample_shape), in the network's range
+                and one file in the format of the samples: points .csv, sound .wav, music .mid, text .txt, tables .csv
                 a PNG file of gan-sample is replaced; any other file, and the samples in a folder, only with force=true
     labels      the classes asked for, repeated up to num; without it all classes in turn
     truncation  cut a Gaussian prior's tails at this many standard deviations: better samples, less variety
@@ -60,24 +62,32 @@ def main() -> None:
         run = Run(request.run)
         with run_thread_limit(run):
             sampler = load_sampler(run, request.checkpoint)
+            data = build_unloaded_data(sampler.plain)
+            if not folder:
+                require_ending(out, data.sample_format.collections)
             samples, columns = draw_samples(sampler, request)
-        (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
-        print(write_samples(build_unloaded_data(sampler.plain), samples, columns, out, folder))
+            (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
+            print(write_samples(data, samples, columns, out, folder))
 
 
 def check_output(request: Request) -> tuple[Path, bool]:
     """Return the output's path and whether it is a folder. Raises UserError if it can't be written, or must not be."""
-    name, out = request.out, expand_home(request.out)
-    kind, folder = out.suffix.lower(), name.endswith("/") or out.is_dir()
-    if not (folder or kind in (".npy", *IMAGES)):
-        allowed = "a folder ending in /, .npy, or a picture: " + ", ".join(IMAGES)
-        raise UserError(f"out={name}: {kind or 'no ending'} is nothing that can be written; allowed: {allowed}")
+    out = expand_home(request.out)
+    folder = request.out.endswith("/") or out.is_dir()
     require_writable(out, folder)
     if folder:
         outputs.require_sample_folder(out, request.run, request.force)
     else:
         outputs.require_replaceable(out, "gan-sample", outputs.is_sample_picture, request.run, request.force)
     return out, folder
+
+
+def require_ending(out: Path, collections: tuple[str, ...]) -> None:
+    """Raise UserError if the ending names no file that samples can be written to; `collections`: those of their format."""
+    if (ending := out.suffix.lower()) not in (ARRAY, *PICTURES, *collections):
+        kinds = "".join(f"{kind}, " for kind in (*collections, ARRAY))
+        allowed = f"a folder ending in /, {kinds}or a picture: {', '.join(PICTURES)}"
+        raise UserError(f"out={out}: {ending or 'no ending'} is nothing that can be written; allowed: {allowed}")
 
 
 def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
@@ -126,25 +136,26 @@ def grid_columns(num_classes: int) -> int:
 
 
 def write_samples(data: Data, samples: Tensor, columns: int, out: Path, folder: bool) -> str:  # (num, *sample_shape)
-    """Write one file per sample into a folder, a .npy file, or one picture, and return the line to print. Raises OSError.
+    """Write one file per sample into a folder, or all samples into one file, and return the line to print. Raises OSError.
 
     The folder's earlier samples, and what a killed command left there, are removed first.
     """
-    from gan_lightning.data import render, sample_file
+    from gan_lightning.data.format.picture import encode_image
+    from gan_lightning.storage.array_file import write_array
 
-    software = outputs.SAMPLE_SOFTWARE
+    software, ending = outputs.SAMPLE_SOFTWARE, out.suffix.lower()
     atomic.remove_orphans(out if folder else out.parent)
     if folder:
         outputs.remove_samples(out)
         for i, sample in enumerate(samples):
             data.write(sample, out / f"{i:06d}", software)
-        return f"{len(samples)} samples: {out}/"
-    if out.suffix.lower() == ".npy":
-        sample_file.write_array(samples, out)
+    elif ending == ARRAY:
+        write_array(samples, out)
+    elif ending in PICTURES:
+        atomic.write_bytes(out, encode_image(data.render(samples, columns), ending, software), flushed=False)
     else:
-        picture = render.encode_image(data.render(samples, columns), out.suffix, software)
-        atomic.write_bytes(out, picture, flushed=False)
-    return f"{len(samples)} samples: {out}"
+        atomic.write_bytes(out, data.sample_format.encode_samples(samples, ending), flushed=False)
+    return f"{len(samples)} samples: {out}{'/' if folder else ''}"
 
 
 if __name__ == "__main__":

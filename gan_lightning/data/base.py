@@ -17,10 +17,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gan_lightning.data.fingerprint import Fingerprint
+from gan_lightning.data.format.base import SampleFormat
 from gan_lightning.data.mirror import Mirrored
 from gan_lightning.data.stream import Source, Stream
 from gan_lightning.data.subset import Subset
 from gan_lightning.step.types import Batch, Count, NumClasses, Shape
+from gan_lightning.storage import atomic
 from gan_lightning.storage.printable import printable
 
 NumWorkers = Annotated[int, Field(ge=0, le=1024)]
@@ -148,24 +150,25 @@ class Data(pl.LightningDataModule):
         """
         return torch.arange(start, start + n) % self.num_classes if self.num_classes else None
 
+    @property
+    def sample_format(self) -> SampleFormat:
+        """Return how samples are drawn and written: as images, signals or points, by their shape.
+
+        Override it for samples of another kind, such as sound or text.
+        """
+        from gan_lightning.data.format.by_shape import format_by_shape  # matplotlib takes long to import
+
+        return format_by_shape(self.sample_shape)
+
     def render(self, samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:
         # (N, *sample_shape), (M, *sample_shape) -> (height, width, 3) uint8
-        """Return a picture of the samples, images in `columns`; `real` samples are drawn behind points.
-
-        Override it for samples that are no images, points or signals, such as text.
-        """
-        from gan_lightning.data import render  # matplotlib takes long to import, and training may draw nothing
-
-        return render.render(samples, columns, real)
+        """Return a picture of the samples, images in `columns`; `real` samples are drawn behind points."""
+        return self.sample_format.render(samples, columns, real)
 
     def write(self, sample: Tensor, path: Path, software: str) -> None:  # (*sample_shape)
-        """Write one sample to a file: `path` with an ending is its name, and it names the `software` if it can. Raises OSError.
-
-        Override it together with `render`, for a format of the samples' own, such as .wav.
-        """
-        from gan_lightning.data.sample_file import write_sample
-
-        write_sample(sample, path, software)
+        """Write one sample to `path` with the ending of its format; the file names the `software` if it can. Raises OSError."""
+        form = self.sample_format
+        atomic.write_bytes(path.with_suffix(form.suffix), form.encode_sample(sample, software), flushed=False)
 
     def fingerprint(self) -> Fingerprint | None:
         """Return what the set consists of, to be compared when a run goes on; None if its config says all. Raises DataError."""

@@ -209,11 +209,11 @@ class Run:
         """Return the path of a step's checkpoint."""
         return self.path / "checkpoints" / checkpoints.file_name(step)
 
-    def sample_path(self, step: int, suffix: str = "") -> Path:
-        """Return the path of a step's picture, and make its folder."""
+    def sample_path(self, step: int, suffix: str = "", ending: str = ".png") -> Path:
+        """Return the path of a step's picture, or of its samples in another format, and make its folder."""
         folder = self.path / "samples"
         folder.mkdir(exist_ok=True)
-        return folder / f"step={step:08d}{suffix}.png"
+        return folder / f"step={step:08d}{suffix}{ending}"
 
     def checkpoint(self, which: str | int = "latest") -> Path:
         """Return the checkpoint `latest`, `best` (by the objective) or of a step. Raises UserError, with the existing ones."""

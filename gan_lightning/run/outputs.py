@@ -15,7 +15,7 @@ from gan_lightning.config.errors import UserError
 from gan_lightning.storage.data_file import require_regular
 from gan_lightning.storage.data_model import DataModel, Step, read_model
 
-SAMPLE_NAME = re.compile(r"\d{6,}\.(png|npy)")  # of gan-sample's files in a folder
+SAMPLE_NAME = re.compile(r"\d{6,}\.[a-z0-9]{2,5}")  # of gan-sample's files in a folder
 SAMPLE_SOFTWARE = "gan-sample"  # the text chunk Software of its PNG files
 EXPORT_SOFTWARE = "gan-export"  # in the description of its ONNX files and the metadata of its safetensors files
 MAX_JSON = 2**24  # bytes; a larger file is none of ours

@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.summary.writer import event_file_writer
 from waiting import until
 
-from gan_lightning.callback import event_file, image_logging
+from gan_lightning.callback import event_file, media_logging
 from gan_lightning.sweep.report.curves import read_curves, read_records
 from gan_lightning.sweep.report.write import write_report
 
@@ -103,7 +103,7 @@ def test_the_result_names_the_objective(sweep):
 def log(logger, *steps):
     image = np.zeros((20, 20, 3), np.uint8)
     for step in steps:
-        image_logging.log_image(logger, "sample/ema", image, step)
+        media_logging.log_image(logger, "sample/ema", image, step)
         logger.log_metrics({"loss/d": float(step)}, step)
     logger.experiment.close()
 
@@ -168,12 +168,12 @@ def test_images_have_a_limit(command, tiny, tmp_path):
     )
     assert done.code == 0, done.err
     assert done.err.count("0.06 MB of pictures are in TensorBoard (callback.samples.max_image_mb)") == 1
-    size = image_logging.logged_image_bytes(TensorBoardLogger(tmp_path / "run", name="", version=""))
+    size = media_logging.logged_bytes(TensorBoardLogger(tmp_path / "run", name="", version=""))
     assert 20_000 < size <= 60_000
     assert len(list((tmp_path / "run" / "samples").glob("step=????????.png"))) == 13
     assert command("gan-train", "run=run", "trainer.max_steps=14").code == 0
-    assert image_logging.logged_image_bytes(TensorBoardLogger(tmp_path / "run", name="", version="")) <= 60_000
-    assert image_logging.logged_image_bytes(CSVLogger(tmp_path)) == 0
+    assert media_logging.logged_bytes(TensorBoardLogger(tmp_path / "run", name="", version="")) <= 60_000
+    assert media_logging.logged_bytes(CSVLogger(tmp_path)) == 0
 
 
 def test_no_images_at_all(command, tiny, tmp_path):

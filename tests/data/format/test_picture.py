@@ -10,11 +10,18 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_lightning.callback.image_logging import log_image
-from gan_lightning.data.render import MIN_SIDE, encode_image, render, save_image, to_array, to_rgb, to_uint8
+from gan_lightning.callback.media_logging import log_image
+from gan_lightning.data.format.by_shape import format_by_shape
+from gan_lightning.data.format.image import MIN_SIDE, to_array, to_rgb, to_uint8
+from gan_lightning.data.format.picture import encode_image, save_image
 
 EDGE = 32  # the grey between images
 SIDE, GAP = 48, 2
+
+
+def render(samples, columns=8, real=None):
+    """Draw samples of the kind that their shape says."""
+    return format_by_shape(samples.shape[1:]).render(samples, columns, real)
 
 
 def cell(image, row, column, side=SIDE):
