@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from gan_lightning.data.base import DataError
-from gan_lightning.data.midi_file import encode_midi
+from gan_lightning.data.format.midi import encode_midi
 from gan_lightning.data.musicxml_file import read_musicxml
 from gan_lightning.storage import atomic
 

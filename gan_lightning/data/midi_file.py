@@ -1,4 +1,4 @@
-"""Standard MIDI files (.mid), read and written by mido.
+"""Standard MIDI files (.mid), read by mido.
 
 Each track with notes is a voice, in the order of the file; of a file with one track (format 0) each channel is one. Percussion
 (channel 10) is left out. Times are in quarter notes, so that the tempo plays no part.
@@ -9,26 +9,19 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+import mido
 
 from gan_lightning.data.base import DataError
-from gan_lightning.data.piece import Note, Piece
+from gan_lightning.data.format.midi import PERCUSSION
+from gan_lightning.data.format.piece import Note, Piece
 from gan_lightning.storage.data_file import read_data_file
 
-if TYPE_CHECKING:
-    import mido
-
 MAX_BYTES = 2**20  # of a file; a long symphony has some 500 kB, and a message takes 100 times its bytes in memory
-PERCUSSION = 9
-TICKS = 480  # of a quarter note in files that are written
-BEATS_PER_MINUTE = 90
-PROGRAM = 52  # of General MIDI, from 0: choir
-VELOCITY = 80
 
 
 def read_midi(path: Path) -> Piece:
     """Return the notes of a MIDI file. Raises DataError for a file that is none, is broken or is too large."""
-    mido = import_mido()
     try:
         content = read_data_file(path, MAX_BYTES)
         file = mido.MidiFile(file=io.BytesIO(content))
@@ -66,51 +59,3 @@ def read_track(track: mido.MidiTrack, ticks_per_beat: int) -> tuple[dict[int, li
         if message.type == "note_on" and message.velocity > 0:
             sounding[key] = tick
     return notes, meters
-
-
-def encode_midi(piece: Piece, software: str = "") -> bytes:
-    """Return the content of a MIDI file: one track with meter and tempo, then a track and a channel for each voice.
-
-    The `software` is named in a text event.
-    """
-    mido = import_mido()
-    beats, unit = map(int, piece.meter.split("/"))
-    head = [
-        mido.MetaMessage("time_signature", numerator=beats, denominator=unit),
-        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(BEATS_PER_MINUTE)),
-    ]
-    head += [mido.MetaMessage("text", text=software)] if software else []
-    file = mido.MidiFile(type=1, ticks_per_beat=TICKS)
-    file.tracks.append(mido.MidiTrack([*head, mido.MetaMessage("end_of_track")]))
-    channels = [channel for channel in range(16) if channel != PERCUSSION]
-    for voice, notes in enumerate(piece.voices):
-        file.tracks.append(voice_track(notes, voice, channels[voice % len(channels)]))
-    buffer = io.BytesIO()
-    file.save(file=buffer)
-    return buffer.getvalue()
-
-
-def voice_track(notes: list[Note], voice: int, channel: int) -> mido.MidiTrack:
-    """Return the track of one voice."""
-    mido = import_mido()
-    events = []  # (tick, 0: off and 1: on, pitch); notes end before others begin
-    for note in notes:
-        events += [(round(note.start * TICKS), 1, note.pitch), (round(note.end * TICKS), 0, note.pitch)]
-    track = mido.MidiTrack([mido.MetaMessage("track_name", name=f"voice {voice + 1}")])
-    track.append(mido.Message("program_change", channel=channel, program=PROGRAM))
-    now = 0
-    for tick, begins, pitch in sorted(events):
-        kind, velocity = ("note_on", VELOCITY) if begins else ("note_off", 0)
-        track.append(mido.Message(kind, channel=channel, note=pitch, velocity=velocity, time=tick - now))
-        now = tick
-    track.append(mido.MetaMessage("end_of_track"))
-    return track
-
-
-def import_mido() -> Any:
-    """Return the module mido, which is an optional dependency. Raises DataError without it."""
-    try:
-        import mido
-    except ImportError as error:
-        raise DataError('data: MIDI files are read and written by mido; install it with pip install "gan-lightning[music]"') from error
-    return mido

@@ -14,7 +14,7 @@ from pydantic import Field
 from gan_lightning.data.base import Data, DataError
 from gan_lightning.data.format.base import SampleFormat
 from gan_lightning.data.format.piano_roll import PianoRolls
-from gan_lightning.data.piece import bar_quarters
+from gan_lightning.data.format.piece import bar_quarters
 from gan_lightning.step.types import Count
 
 Pitch = Annotated[int, Field(ge=0, le=127)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lightning.data.base import DataError
-from gan_lightning.data.piece import Note, Piece
+from gan_lightning.data.format.piece import Note, Piece
 from gan_lightning.storage.data_file import read_data_file
 
 MAX_BYTES = 4 * 2**20  # of a file, unpacked
@@ -23,7 +23,7 @@ def read_musicxml(path: Path) -> Piece:
     try:
         import music21
     except ImportError as error:
-        install = 'pip install "gan-lightning[musicxml]"'
+        install = 'pip install "gan-lightning[music]"'
         raise DataError(f"data.root: {path} is MusicXML, which music21 reads; install it with {install}") from error
     try:
         content = read_data_file(path, MAX_BYTES)

@@ -21,7 +21,7 @@ from gan_lightning.data.music import Music
 from gan_lightning.data.musical_key import find_key
 from gan_lightning.data.musicxml_file import read_musicxml
 from gan_lightning.data.notices import abbreviate, print_notice
-from gan_lightning.data.piece import Piece, bar_quarters, to_roll
+from gan_lightning.data.format.piece import Piece, bar_quarters, to_roll
 from gan_lightning.data.piece_listing import MIDI, list_pieces
 from gan_lightning.data.split import split_by_name
 from gan_lightning.data.store import Store

@@ -4,13 +4,13 @@ import io
 import random
 import struct
 
+import mido
 import pytest
 
-mido = pytest.importorskip("mido")
-
-from gan_lightning.data.base import DataError  # noqa: E402
-from gan_lightning.data.midi_file import MAX_BYTES, encode_midi, read_midi  # noqa: E402
-from gan_lightning.data.piece import Note, Piece  # noqa: E402
+from gan_lightning.data.base import DataError
+from gan_lightning.data.format.midi import encode_midi
+from gan_lightning.data.format.piece import Note, Piece
+from gan_lightning.data.midi_file import MAX_BYTES, read_midi
 
 PIECE = Piece([[Note(0, 1, 60), Note(1, 1.5, 62)], [Note(0.25, 2, 36)]], "3/4")
 

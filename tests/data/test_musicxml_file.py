@@ -7,7 +7,7 @@ import pytest
 
 from gan_lightning.data.base import DataError
 from gan_lightning.data.musicxml_file import MAX_BYTES, read_musicxml, unpack
-from gan_lightning.data.piece import Note, Piece
+from gan_lightning.data.format.piece import Note, Piece
 
 
 def note(step, octave, duration, tie=""):

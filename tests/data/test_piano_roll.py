@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("mido")
-
 from gan_lightning.data.base import DataError
 from gan_lightning.data.cadences import MELODIES, PROGRESSIONS, Cadences
-from gan_lightning.data.midi_file import encode_midi
+from gan_lightning.data.format.midi import encode_midi
 from gan_lightning.data.notices import print_notice
 from gan_lightning.data.piano_roll import PianoRoll
-from gan_lightning.data.piece import Note, Piece
+from gan_lightning.data.format.piece import Note, Piece
 
 SHAPE = (2, 16, 24)
 

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from gan_lightning.data.format.base import SampleFormat, Sound
-from gan_lightning.data.midi_file import BEATS_PER_MINUTE, encode_midi
-from gan_lightning.data.piece import Note, Piece, bar_quarters, to_notes
+from gan_lightning.data.format.midi import BEATS_PER_MINUTE, encode_midi
+from gan_lightning.data.format.piece import Note, Piece, bar_quarters, to_notes
 
 # of voices 1, 2, …: soprano, alto, tenor and bass of a chorale
 COLOURS = np.array([[255, 110, 90], [255, 205, 70], [90, 210, 120], [100, 150, 255], [210, 130, 255], [80, 220, 220]])
@@ -28,14 +28,13 @@ class PianoRolls(SampleFormat):
     suffix: ClassVar[str] = ".mid"
     collections: ClassVar[tuple[str, ...]] = (".mid",)
     companion: ClassVar[str] = ".mid"
-    num_shown: ClassVar[int | None] = 24
+    num_shown: ClassVar[int | None] = 40
     interpolates: ClassVar[bool] = True
 
     def __init__(self, lowest: int, steps_per_bar: int, meter: str) -> None:
         self.lowest, self.steps_per_bar, self.meter = lowest, steps_per_bar, meter
 
     def render(self, samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:
-        columns = max(min(columns, 4), 1)  # a roll is wider than an image
         pictures = [self.picture(roll) for roll in sounding(samples)]
         blank = np.full_like(pictures[0], GAP)
         pictures += [blank] * (-len(pictures) % columns)
