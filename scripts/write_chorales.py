@@ -1,7 +1,9 @@
-"""Write Bach's chorales of music21's corpus as MIDI files: python scripts/write_chorales.py FOLDER
+"""Write Bach's chorales of music21's corpus as MIDI files.
+
+python scripts/write_chorales.py FOLDER        # then: gan-train experiment=chorales data.root=FOLDER
 
 Each of the corpus' MusicXML files of Bach becomes one .mid file with the meter, and a track for each part. Pickup bars are
-filled up with rests, repeats are not played. It takes two minutes; `data=piano_roll data.root=FOLDER` reads the files.
+filled up with rests, repeats are not played. It takes about a CPU minute.
 """
 
 from __future__ import annotations

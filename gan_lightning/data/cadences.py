@@ -1,9 +1,9 @@
 """Scales over cadences: piano rolls by known rules, without a file, so that a metric can tell which samples keep them.
 
-Four voices in two bars, in C major. Three lower voices hold the chords of one of the eight PROGRESSIONS, one for each half bar: the bass
-its root, the tenor its fifth and the alto its third, each in an octave of its own. The soprano plays the scale in the octave
-above, two notes a beat of 4/4, up or down from one of its seven tones, and turns at the octave's ends: 12 melodies. A sample is
-one of 8 · 12 = 96 combinations, all equally likely.
+Four voices in two bars, in C major. Three lower voices hold the chords of one of the eight PROGRESSIONS, one for each half bar:
+the bass its root, the tenor its fifth and the alto its third, each in an octave of its own. The soprano plays the scale in the
+octave above, two notes a beat of 4/4, up or down from one of its seven tones, and turns at the octave's ends: 12 melodies. A
+sample is one of 8 · 12 = 96 combinations, all equally likely.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Cadences(Music):
         expected = (VOICES, BARS * self.steps_per_bar, PITCHES)
         if self.sample_shape != expected or self.steps_per_bar % (NOTES // BARS):
             raise DataError(
-                f"data.sample_shape: {list(self.sample_shape)} with data.steps_per_bar={self.steps_per_bar} can't hold the cadences; "
-                f"allowed: [{VOICES}, {BARS} · steps_per_bar, {PITCHES}], with 8, 16, 24 … steps"
+                f"data.sample_shape: {list(self.sample_shape)} with data.steps_per_bar={self.steps_per_bar} can't hold the "
+                f"cadences; allowed: [{VOICES}, {BARS} · steps_per_bar, {PITCHES}], with 8, 16, 24 … steps"
             )
         if self.lowest % 12 or self.meter != "4/4":
             raise DataError(f"data.lowest and data.meter: {self.lowest} and {self.meter}; allowed: 0, 12, 24 … 72, and 4/4")
@@ -61,8 +61,8 @@ class Cadences(Music):
 class CombinedRolls(RandomSource):
     """Draw a roll of chords and one of a melody, uniformly and independently."""
 
-    def __init__(self, chords: Tensor, melodies: Tensor, split_index: int = 0) -> None:
-        """Take the chords (8, 3, T, P) and the melodies (12, 1, T, P) as −1 and 1."""
+    def __init__(self, chords: Tensor, melodies: Tensor, split_index: int = 0) -> None:  # (8, 3, T, P), (12, 1, T, P)
+        """Take the rolls of all progressions and of all melodies."""
         self.chords, self.melodies, self.split_index = chords, melodies, split_index
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:  # -> (n, 4, T, P)

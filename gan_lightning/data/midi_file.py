@@ -7,6 +7,7 @@ Each track with notes is a voice, in the order of the file; of a file with one t
 from __future__ import annotations
 
 import io
+import itertools
 from collections import defaultdict
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def read_midi(path: Path) -> Piece:
     for track in file.tracks:
         by_channel, track_meters = read_track(track, file.ticks_per_beat)
         meters |= track_meters
-        voices += [notes for _, notes in sorted(by_channel.items())] if file.type == 0 else [sum(by_channel.values(), [])]
+        channels = [notes for _, notes in sorted(by_channel.items())]
+        voices += channels if file.type == 0 else [list(itertools.chain(*channels))]
     return Piece([sorted(notes) for notes in voices if notes], "" if len(meters) > 1 else next(iter(meters), "4/4"))
 
 

@@ -1,6 +1,7 @@
 """The base class of data whose samples are piano rolls: what a step, a bar and a pitch index of a sample mean.
 
-sample[v, t, p] = 1 while voice v sounds at pitch lowest + p in step t, else −1;  sample_shape = [voices, bars · steps_per_bar, pitches]
+sample[v, t, p] = 1 while voice v sounds at pitch lowest + p in step t, else −1
+sample_shape = [voices, bars · steps_per_bar, pitches]
 
 The values are −1 and 1, not 0 and 1, so that a roll has the range of an image and every network for images can draw one.
 """

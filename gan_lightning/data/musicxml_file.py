@@ -67,7 +67,7 @@ def to_piece(score: Any) -> Piece:
 
 
 def part_notes(part: Any, offset: float) -> list[Note]:
-    """Return the notes of a part of a music21 score, `offset` quarter notes later; grace notes have no length and are left out."""
+    """Return the notes of a part of a music21 score, `offset` quarter notes later and without grace notes."""
     found = []
     for element in part.stripTies().flatten().notes:
         start, length = offset + float(element.offset), float(element.duration.quarterLength)

@@ -6,6 +6,7 @@ test by their names: neighbouring windows of a piece share their notes.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import defaultdict
 from functools import lru_cache
@@ -16,12 +17,12 @@ import numpy as np
 
 from gan_lightning.data.base import DataError, Share, Splits, SplitSizes, require_training_share
 from gan_lightning.data.fingerprint import Fingerprint, file_entries
+from gan_lightning.data.format.piece import Piece, bar_quarters, to_roll
 from gan_lightning.data.midi_file import read_midi
 from gan_lightning.data.music import Music
 from gan_lightning.data.musical_key import find_key
 from gan_lightning.data.musicxml_file import read_musicxml
 from gan_lightning.data.notices import abbreviate, print_notice
-from gan_lightning.data.format.piece import Piece, bar_quarters, to_roll
 from gan_lightning.data.piece_listing import MIDI, list_pieces
 from gan_lightning.data.split import split_by_name
 from gan_lightning.data.store import Store
@@ -47,7 +48,13 @@ class PianoRoll(Music):
     """
 
     def __init__(
-        self, root: PathText, hop_bars: Count = 1, transpose: bool = True, validation: Share = 0.1, test: Share = 0.1, **shared: Any
+        self,
+        root: PathText,
+        hop_bars: Count = 1,
+        transpose: bool = True,
+        validation: Share = 0.1,
+        test: Share = 0.1,
+        **shared: Any,
     ) -> None:
         super().__init__(**shared)
         self.root, self.hop_bars, self.transpose = expand_home(root), hop_bars, transpose
@@ -70,7 +77,9 @@ class PianoRoll(Music):
         """Return the sorted indices of the windows in train, validation and test. Raises DataError."""
         piece = self.windows().piece
         names = [file.as_posix() for file in list_pieces(self.root)]
-        train, validation, test = (np.flatnonzero(np.isin(piece, own)) for own in split_by_name(names, self.validation, self.test))
+        train, validation, test = (
+            np.flatnonzero(np.isin(piece, own)) for own in split_by_name(names, self.validation, self.test)
+        )
         return train, validation, test
 
     def windows(self) -> Windows:
@@ -110,18 +119,17 @@ class PianoRoll(Music):
         voices = self.sample_shape[0]
         if piece.meter != self.meter:
             return f"their meter is not data.meter={self.meter}"
-        if len(piece.voices) != voices and voices > 1 or not piece.voices:
+        if (len(piece.voices) != voices and voices > 1) or not piece.voices:
             return f"they have another number of voices than {voices}"
-        bars = piece.end / bar_quarters(self.meter)
-        return None if self.bars - 1 < bars <= MAX_BARS else f"they are shorter than {self.bars} bars, or longer than {MAX_BARS}"
+        fits = self.bars - 1 < piece.end / bar_quarters(self.meter) <= MAX_BARS
+        return None if fits else f"they are shorter than {self.bars} bars, or longer than {MAX_BARS}"
 
     def cut(self, piece: Piece) -> list[np.ndarray]:  # -> (*sample_shape) uint8 each
         """Return the windows of a piece that fit in the range of pitches; the last bar is filled up with rests."""
         bars = int(np.ceil(round(piece.end / bar_quarters(self.meter), 6)))
         steps, (_, length, pitches) = self.steps_per_bar, self.sample_shape
-        roll = to_roll(piece.voices, bars * steps, self.steps_per_quarter)
-        if self.sample_shape[0] == 1:
-            roll = roll.any(0, keepdims=True)
+        voices = [list(itertools.chain(*piece.voices))] if self.sample_shape[0] == 1 else piece.voices
+        roll = to_roll(voices, bars * steps, self.steps_per_quarter)
         if self.transpose:
             roll = transposed(roll)
         starts = range(0, bars * steps - length + 1, self.hop_bars * steps)
@@ -136,11 +144,11 @@ def read_piece(path: Path) -> Piece:
         status = path.stat()
     except OSError as error:
         raise DataError(f"data.root: {path} can't be read ({error.strerror}); replace the file") from error
-    return _read_piece(path, status.st_mtime_ns, status.st_size)
+    return _read_piece(path, (status.st_mtime_ns, status.st_size))
 
 
 @lru_cache(maxsize=10_000)  # a command builds the data twice, and a search for each of its trials
-def _read_piece(path: Path, mtime_ns: int, size: int) -> Piece:
+def _read_piece(path: Path, _: tuple[int, int]) -> Piece:
     return read_midi(path) if path.suffix.lower() in MIDI else read_musicxml(path)
 
 

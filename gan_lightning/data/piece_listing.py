@@ -1,4 +1,4 @@
-"""The MIDI and MusicXML files below a folder. Hidden files and the folders of runs, which hold generated pieces, are left out."""
+"""The MIDI and MusicXML files below a folder, without hidden ones and those of runs, which hold generated pieces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def list_pieces(root: Path) -> list[Path]:
         own = (name for name in names if not name.startswith(".") and Path(name).suffix.lower() in (*MIDI, *MUSICXML))
         found += [(Path(folder) / name).relative_to(root) for name in own]
         if len(found) > MAX_FILES:
-            raise DataError(f"data.root: {root.absolute()} holds more than {MAX_FILES:,} pieces; set data.root to a part of them")
+            raise DataError(
+                f"data.root: {root.absolute()} holds more than {MAX_FILES:,} pieces; set data.root to a part of them"
+            )
     if not found:
         endings = " ".join((*MIDI, *MUSICXML))
         raise DataError(f"data.root: {root.absolute()} holds no pieces ({endings}); set data.root to a folder of such files")

@@ -27,7 +27,12 @@ from gan_lightning.metric.reference import Reference
 class CadenceRules(GenerativeMetric):
     """Compare each sample with all progressions and all melodies."""
 
-    maximize: ClassVar[dict[str, bool]] = {"valid": True, "combinations": True, "wrong_cells": False, "reverse_kl_excess": False}
+    maximize: ClassVar[dict[str, bool]] = {
+        "valid": True,
+        "combinations": True,
+        "wrong_cells": False,
+        "reverse_kl_excess": False,
+    }
     nearest: list[Tensor]  # (n, 4) each: progression, its wrong cells, melody, its wrong cells
 
     def __init__(self, num_samples: NumSamples = 2000) -> None:
@@ -64,7 +69,8 @@ class CadenceRules(GenerativeMetric):
             "valid": valid.double().mean(),
             "combinations": (counts > 0).sum(),
             "wrong_cells": (wrong_chords + wrong_melody).mean(),
-            "reverse_kl_excess": kl - (expected_kl(torch.full((total,), 1 / total), len(combination)) if len(combination) else 0),
+            "reverse_kl_excess": kl
+            - (expected_kl(torch.full((total,), 1 / total), len(combination)) if len(combination) else 0),
             "progression": (wrong_chords == 0).double().mean(),
             "melody": (wrong_melody == 0).double().mean(),
         }

@@ -9,9 +9,9 @@ polyphony        share of a voice's sounding steps with more than one pitch
 chords           total variation distance of the pitch classes that sound together, in each beat, from those of real samples
 difference       the largest |value − real| / max(real, 0.01) of the first five
 
-Dong et al. 2018, section 5.1 (QN there: three of 96 steps of a bar, less than one of 16). The tonal centroid of a chroma vector c is
-Σ c[l] Φ(l) / Σ c with Φ(l) = (r₁ sin, r₁ cos 7πl/6, r₂ sin, r₂ cos 3πl/2, r₃ sin, r₃ cos 2πl/3), r = (1, 1, ½): Harte et al. 2006,
-section 3. The averages can be right although single samples are not; `chords` sees more of them.
+Dong et al. 2018, section 5.1; a qualified note has three of 96 steps there, which is less than one of 16. The tonal centroid of
+a chroma vector c is Σ c[l] Φ(l) / Σ c with Φ(l) = (sin 7πl/6, cos 7πl/6, sin 3πl/2, cos 3πl/2, ½ sin 2πl/3, ½ cos 2πl/3): Harte
+et al. 2006, section 3. These averages can be right where single samples are not; `chords` sees more.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Rolls(NamedTuple):
 
     def by_class(self, steps: int) -> Tensor:  # -> (N, V, T / steps, 12)
         """Return how many cells of each pitch class sound in each group of `steps` steps."""
-        grouped = self.cells.unflatten(2, (-1, steps)).sum(3)
+        grouped = self.cells.reshape(*self.cells.shape[:2], -1, steps, self.cells.shape[3]).sum(3)
         classes = (torch.arange(self.cells.shape[3], device=self.cells.device) + self.lowest) % 12
         return grouped.new_zeros((*grouped.shape[:3], 12)).index_add_(3, classes, grouped)
 
@@ -129,7 +129,9 @@ def statistics_sums(rolls: Rolls, qualified_steps: int) -> Tensor:  # -> (2, nam
         (onset[..., in_scale].sum(), onset.sum()),
         ((simultaneous > 1).sum(), (simultaneous > 0).sum()),
     )
-    return torch.tensor([[float(x) for x in column] for column in zip(*pairs, strict=True)], dtype=torch.float64, device=cells.device)
+    return torch.tensor(
+        [[float(x) for x in column] for column in zip(*pairs, strict=True)], dtype=torch.float64, device=cells.device
+    )
 
 
 def tonal_distances(rolls: Rolls) -> Tensor:  # -> (K,)

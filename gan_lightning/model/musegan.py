@@ -1,9 +1,9 @@
 """MuseGAN with binary neurons: piano rolls (voices, steps, pitches) from one z, by convolutions over time and pitch.
 
 The form with a single generator for all voices ("composer", Dong et al. 2018, section 3.1), adapted to small rolls. G: shared
-layers from z to feature maps, then private layers for each voice. Time is doubled step by step, and octaves become semitones at once,
-by transposed convolutions over twelve pitches; binary neurons at the end (Dong & Yang 2018). D sees whole rolls through
-convolutions over pitch before time and time before pitch, and what they miss by two further streams (Dong & Yang 2018, figure 3):
+layers from z to feature maps, in which time is doubled step by step, then a private layer for each voice, which turns octaves
+into semitones by a transposed convolution over twelve pitches; binary neurons at the end (Dong & Yang 2018). D sees rolls
+through convolutions over pitch before time and time before pitch, and in two further streams (Dong & Yang 2018, section 3):
 
 onset    x[t] − x[t − 1], where notes begin and end, summed over each octave
 chroma   the sum over octaves: which pitch classes sound together
@@ -14,10 +14,9 @@ D has no normalisation, so that a gradient penalty applies to each sample indepe
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from gan_lightning.model.layer.binary_neurons import BinaryNeurons, Slope
@@ -26,7 +25,9 @@ from gan_lightning.step.types import Count, Output, Shape
 
 OCTAVE = 12
 SHORTEST = 4  # steps of the first feature maps, at least
-START_LOGIT = -2.0  # mean of a cell's logit, whose standard deviation begins at about 1: 2 % of the cells sound, as in real rolls
+START_LOGIT = (
+    -2.0
+)  # mean of a cell's logit, whose standard deviation begins at about 1: 2 % of the cells sound, as in real rolls
 
 
 class RollSize(NamedTuple):
@@ -76,7 +77,9 @@ class Generator(nn.Module):
         for outputs in [*[shared] * (times - 1), private]:
             layers += [nn.ConvTranspose2d(shared, outputs, (4, 3), (2, 1), 1, bias=False), *activation(outputs)]
         self.shared = nn.Sequential(*layers)
-        self.private = nn.ConvTranspose2d(private, voices, (1, OCTAVE), (1, OCTAVE), groups=voices)  # a voice is a group of maps
+        self.private = nn.ConvTranspose2d(
+            private, voices, (1, OCTAVE), (1, OCTAVE), groups=voices
+        )  # a voice is a group of maps
         self.neurons = BinaryNeurons(stochastic, final_slope)
         nn.init.normal_(self.private.weight, 0.0, (2 / width) ** 0.5)
         nn.init.constant_(self.private.bias, START_LOGIT)  # type: ignore[arg-type]
@@ -110,7 +113,7 @@ class Discriminator(nn.Module):
         self.head = Projection(self.num_features, 0)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, V, T, P) -> (N,), (N, F)
-        octaves = x.unflatten(3, (-1, OCTAVE))  # (N, V, T, octaves, 12)
+        octaves = x.reshape(*x.shape[:3], -1, OCTAVE)  # (N, V, T, octaves, 12)
         onset = self.onset(torch.diff(octaves.sum(4), dim=2, prepend=octaves[:, :, :1].sum(4)))
         chroma = self.chroma(octaves.sum(3)).expand(-1, -1, -1, octaves.shape[3])
         streams = [self.pitch_first(x), self.time_first(x), onset, chroma]

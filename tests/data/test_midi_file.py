@@ -65,7 +65,10 @@ def test_a_changing_meter_is_none(tmp_path):
         (b"RIFF" + bytes(50), "can't be read as MIDI|is no complete MIDI file"),
         (encode_midi(PIECE)[:-9], "is no complete MIDI file"),
         (b"MThd" + struct.pack(">IHHH", 6, 1, 1, 480) + b"MTrk" + struct.pack(">I", 4) + b"\x00\xff\x51\x7f", "is no complete"),
-        (b"MThd" + struct.pack(">IHHH", 6, 1, 1, 0xE728) + b"MTrk" + struct.pack(">I", 4) + b"\x00\xff\x2f\x00", "times in frames"),
+        (
+            b"MThd" + struct.pack(">IHHH", 6, 1, 1, 0xE728) + b"MTrk" + struct.pack(">I", 4) + b"\x00\xff\x2f\x00",
+            "times in frames",
+        ),
         (b"MThd" + struct.pack(">IHHH", 6, 1, 1, 0) + b"MTrk" + struct.pack(">I", 4) + b"\x00\xff\x2f\x00", "times in frames"),
         (b"MThd" + struct.pack(">IHHH", 6, 2, 1, 480) + b"MTrk" + struct.pack(">I", 4) + b"\x00\xff\x2f\x00", "format 2"),
         (bytes(MAX_BYTES + 1), "is larger than 1 MiB"),

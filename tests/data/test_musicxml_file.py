@@ -6,8 +6,8 @@ import zipfile
 import pytest
 
 from gan_lightning.data.base import DataError
-from gan_lightning.data.musicxml_file import MAX_BYTES, read_musicxml, unpack
 from gan_lightning.data.format.piece import Note, Piece
+from gan_lightning.data.musicxml_file import MAX_BYTES, read_musicxml, unpack
 
 
 def note(step, octave, duration, tie=""):
@@ -24,7 +24,8 @@ def part(name, *bars):
 def score(*parts):
     names = [f'<score-part id="P{i}"><part-name>P{i}</part-name></score-part>' for i in range(len(parts))]
     own = [part(f"P{i}", *bars) for i, bars in enumerate(parts)]
-    return f'<?xml version="1.0"?><score-partwise version="3.1"><part-list>{"".join(names)}</part-list>{"".join(own)}</score-partwise>'
+    content = f"<part-list>{''.join(names)}</part-list>{''.join(own)}"
+    return f'<?xml version="1.0"?><score-partwise version="3.1">{content}</score-partwise>'
 
 
 # a pickup of one quarter, then a bar whose last note is tied into the next
@@ -32,7 +33,9 @@ TEXT = score(
     [[note("G", 4, 2)], [note("C", 5, 4), note("D", 5, 2, "start")], [note("D", 5, 2, "stop"), note("C", 5, 4)]],
     [[note("G", 3, 2)], [note("C", 3, 6)], [note("C", 3, 6)]],
 )
-PIECE = Piece([[Note(2, 3, 67), Note(3, 5, 72), Note(5, 7, 74), Note(7, 9, 72)], [Note(2, 3, 55), Note(3, 6, 48), Note(6, 9, 48)]], "3/4")
+PIECE = Piece(
+    [[Note(2, 3, 67), Note(3, 5, 72), Note(5, 7, 74), Note(7, 9, 72)], [Note(2, 3, 55), Note(3, 6, 48), Note(6, 9, 48)]], "3/4"
+)
 
 
 def packed(*names):

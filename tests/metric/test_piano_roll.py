@@ -195,4 +195,6 @@ def test_batches_do_not_matter():
     for metric in metrics.values():
         metric.reset()
         metric.update(samples, None)
-        assert {name: float(x) for name, x in metric.compute().items()} == pytest.approx({n: found[n] for n in metric.compute()})
+        assert {name: float(x) for name, x in metric.compute().items()} == pytest.approx(
+            {n: found[n] for n in metric.compute()}
+        )

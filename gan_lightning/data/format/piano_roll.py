@@ -64,7 +64,7 @@ class PianoRolls(SampleFormat):
 
     def joined(self, rolls: np.ndarray) -> list[list[Note]]:  # (N, V, T, P) bool -> V voices
         """Return the notes of rolls one after another, with one bar of silence after each."""
-        n, voices, steps, pitches = rolls.shape
+        n, voices, _, pitches = rolls.shape
         silent = np.zeros((n, voices, self.steps_per_bar, pitches), dtype=bool)
         line = np.concatenate([rolls, silent], 2).transpose(1, 0, 2, 3).reshape(voices, -1, pitches)
         return to_notes(line, self.lowest, self.steps_per_bar / bar_quarters(self.meter))

@@ -1,7 +1,7 @@
 """A piece of music as notes in voices, and as a piano roll: which pitch sounds in which voice at which step.
 
-roll[v, t, p] = 1 while a note of voice v and pitch p sounds, else 0. One step is 1 / steps_per_bar of a bar. A repeated note and a
-held one look the same, as in MuseGAN's data (Dong et al. 2018, section 4.1), so rolls turn back into notes as long as possible.
+roll[v, t, p] = 1 while a note of voice v and pitch p sounds, else 0. One step is 1 / steps_per_bar of a bar. A repeated note
+and a held one look the same in a roll, so rolls turn back into notes that are as long as possible.
 """
 
 from __future__ import annotations

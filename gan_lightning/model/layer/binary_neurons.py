@@ -3,9 +3,8 @@
 p = sigmoid(slope · logit);  output = 2 · [p > u] − 1;  ∂ output / ∂ logit = ∂ 2p / ∂ logit
 
 u is ½ for a deterministic neuron, and uniform in [0, 1] for a stochastic one (Bernoulli sampling). So D never sees a value that
-a real sample does not have, and G still learns. The straight-through estimator with the sigmoid's slope: Bengio et al. 2013,
-section 4; slope annealing, which brings the sigmoid near the step function: Chung et al. 2017, section 3.3; in GANs: Dong & Yang
-2018, section 3.
+a real sample does not have, and G still learns. The straight-through estimator with the sigmoid's slope: Bengio et al. 2013;
+slope annealing, which brings the sigmoid near the step function: Chung et al. 2017; both in GANs: Dong & Yang 2018.
 """
 
 from __future__ import annotations

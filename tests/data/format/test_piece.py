@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gan_lightning.data.musical_key import Key, find_key
 from gan_lightning.data.format.piece import Note, Piece, bar_quarters, to_notes, to_roll
+from gan_lightning.data.musical_key import Key, find_key
 
 VOICES = [[Note(0, 1, 60), Note(1, 1.5, 62)], [Note(0.5, 2, 36)]]
 
