@@ -15,6 +15,7 @@ from gan_lightning.config.compose import config_dir
 from gan_lightning.config.instantiate import instantiate
 from gan_lightning.config.targets import constructor_parameters, import_object
 from gan_lightning.data.base import Data, Splits, SplitSizes
+from gan_lightning.data.cadences import Cadences
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.dirac import Dirac
 from gan_lightning.data.grid import Grid
@@ -34,9 +35,11 @@ from gan_lightning.step.latents import Latents
 PLANE = {"sample_shape": (2,), "num_classes": 0}
 DIGITS, BLANK = Digits(sample_shape=(1, 8, 8), num_classes=10), Digits(sample_shape=(1, 8, 8), num_classes=0)
 RING, GRID, POINT = Ring(**PLANE), Grid(**PLANE), Dirac(sample_shape=(1,), num_classes=0)
+MUSIC = Cadences(sample_shape=(4, 16, 48), num_classes=0, steps_per_bar=8)
 READER = DigitsFeature()
 # option → data that it scores, and the extractor that it is given
 SCORED = {
+    "cadence_rules": (MUSIC, None),
     "class_accuracy": (DIGITS, READER),
     "class_accuracy_digits": (DIGITS, READER),
     "code_purity": (DIGITS, READER),
@@ -48,6 +51,7 @@ SCORED = {
     "kid": (DIGITS, READER),
     "mode_coverage": (RING, None),
     "nearest_neighbour": (DIGITS, READER),
+    "piano_roll": (MUSIC, None),
     "precision_recall": (DIGITS, READER),
 }
 
