@@ -11,6 +11,8 @@ from kinds import kinds
 from PIL import Image
 
 from gan_lightning.config.compose import Composer, config_dir
+from gan_lightning.data.format.midi import encode_midi
+from gan_lightning.data.format.piece import Note, Piece
 
 FILES = {path.stem: path.read_text() for path in sorted((config_dir() / "experiment").glob("*.yaml"))}
 EXPERIMENTS = list(FILES)
@@ -44,6 +46,15 @@ def faces(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def pieces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pieces")
+    for i in range(40):
+        content = encode_midi(Piece([[Note(0, 16, 48 + i % 12 + 4 * voice)] for voice in range(4)], "4/4"))
+        (folder / f"{i}.mid").write_bytes(content)
+    return folder
+
+
 def test_there_are_experiments():
     assert {"digits", "digits_fast", "ring", "grid", "dirac", "mnist", "anime_faces"} <= set(EXPERIMENTS)
 
@@ -53,11 +64,12 @@ KINDS = ("ring_fast", "mnist", "anime_faces")
 
 
 @pytest.mark.parametrize("name", kinds(TRAINED, *KINDS))
-def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, name):
+def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, pieces, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     own = {
         "mnist": [f"data.root={mnist}", "data.batch_size=8"],
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
+        "chorales": [f"data.root={pieces}", "data.batch_size=4", "model.width=4"],
         "digits": ["data.batch_size=8"],
         "cartoon_faces": ["data.count=40", "data.batch_size=8", "model.width=4"],
     }
