@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from gan_lightning.model.layer.binary_neurons import BinaryNeurons, Slope
 from gan_lightning.model.layer.condition import Projection
+from gan_lightning.model.layer.monophonic_neurons import MonophonicNeurons
 from gan_lightning.step.types import Count, Output, Shape
 
 OCTAVE = 12
@@ -64,7 +65,13 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, latent_dim: Count, sample_shape: Shape, width: Count = 32, stochastic: bool = False, final_slope: Slope = 1.0
+        self,
+        latent_dim: Count,
+        sample_shape: Shape,
+        width: Count = 32,
+        monophonic: bool = False,
+        stochastic: bool = False,
+        final_slope: Slope = 1.0,
     ) -> None:
         super().__init__()
         voices, octaves, steps, times = roll_size(sample_shape)
@@ -80,12 +87,19 @@ class Generator(nn.Module):
         self.private = nn.ConvTranspose2d(
             private, voices, (1, OCTAVE), (1, OCTAVE), groups=voices
         )  # a voice is a group of maps
-        self.neurons = BinaryNeurons(stochastic, final_slope)
+        self.rest = nn.Conv2d(private, voices, (1, octaves), groups=voices) if monophonic else None
+        self.binary = None if monophonic else BinaryNeurons(stochastic, final_slope)
+        self.monophonic = MonophonicNeurons(stochastic, final_slope) if monophonic else None
         nn.init.normal_(self.private.weight, 0.0, (2 / width) ** 0.5)
         nn.init.constant_(self.private.bias, START_LOGIT)  # type: ignore[arg-type]
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, V, T, P), −1 or 1
-        return self.neurons(self.private(self.shared(z)))
+        maps = self.shared(z)
+        logits = self.private(maps)
+        if self.monophonic is not None and self.rest is not None:
+            return self.monophonic(logits, self.rest(maps))
+        assert self.binary is not None
+        return self.binary(logits)
 
 
 class Discriminator(nn.Module):
