@@ -61,7 +61,7 @@ def roll_size(sample_shape: Shape) -> RollSize:
 class Generator(nn.Module):
     """Draw piano rolls from z; `width` is the number of feature maps of each voice's last layer.
 
-    `stochastic` and `final_slope` are those of BinaryNeurons.
+    The neurons are binary, or `monophonic` ones; `stochastic` and `final_slope` are theirs.
     """
 
     def __init__(
@@ -84,14 +84,12 @@ class Generator(nn.Module):
         for outputs in [*[shared] * (times - 1), private]:
             layers += [nn.ConvTranspose2d(shared, outputs, (4, 3), (2, 1), 1, bias=False), *activation(outputs)]
         self.shared = nn.Sequential(*layers)
-        self.private = nn.ConvTranspose2d(
-            private, voices, (1, OCTAVE), (1, OCTAVE), groups=voices
-        )  # a voice is a group of maps
+        self.private = nn.ConvTranspose2d(private, voices, (1, OCTAVE), (1, OCTAVE), groups=voices)  # a group for each voice
         self.rest = nn.Conv2d(private, voices, (1, octaves), groups=voices) if monophonic else None
         self.binary = None if monophonic else BinaryNeurons(stochastic, final_slope)
         self.monophonic = MonophonicNeurons(stochastic, final_slope) if monophonic else None
         nn.init.normal_(self.private.weight, 0.0, (2 / width) ** 0.5)
-        nn.init.constant_(self.private.bias, START_LOGIT)  # type: ignore[arg-type]
+        nn.init.constant_(self.private.bias, 0.0 if monophonic else START_LOGIT)  # type: ignore[arg-type]
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, V, T, P), −1 or 1
         maps = self.shared(z)

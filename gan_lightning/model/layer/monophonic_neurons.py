@@ -1,6 +1,6 @@
 """Monophonic neurons: one pitch of a voice at a time, or a rest, with the gradient of a softmax in the backward pass.
 
-p = softmax(slope · [logits, rest]);  output = 2 · onehot(argmax p) − 1, without the rest;  ∂ output / ∂ logits = ∂ 2p / ∂ logits
+p = softmax(slope · [logits, rest]);  output = 2 · onehot(argmax p) − 1, without the rest;  its gradient is that of 2p
 
 Binary neurons of a voice know nothing of each other, so that a voice of several pitches or none is what they draw at first; in
 music for one singer per voice it never occurs. A stochastic neuron draws from p in training, by the Gumbel-max trick. The
