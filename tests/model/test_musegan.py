@@ -8,6 +8,7 @@ from torch import tensor
 
 from gan_lightning.model import musegan
 from gan_lightning.model.layer.binary_neurons import BinaryNeurons
+from gan_lightning.model.layer.monophonic_neurons import MonophonicNeurons
 from gan_lightning.model.musegan import roll_size
 from gan_lightning.step.progress import Progress
 
@@ -107,3 +108,48 @@ def test_stochastic_neurons_draw_in_training_only():
     assert (drawn > 0).float().mean() == pytest.approx(0.3, abs=0.02)
     assert not torch.equal(drawn, neurons(logits))
     assert (neurons.eval()(logits) == -1).all()
+
+
+def test_monophonic_neurons_by_hand():
+    """Three pitches and the rest in two steps: the second pitch wins, then the rest."""
+    logits = tensor([[[[0.0, 2.0, 1.0], [0.0, -1.0, 0.5]]]], requires_grad=True)
+    rest = tensor([[[[0.5], [1.0]]]])
+    output = MonophonicNeurons()(logits, rest)
+    assert output.tolist() == [[[[-1, 1, -1], [-1, -1, -1]]]]
+    output[0, 0, 0, 1].backward()
+    p = torch.softmax(tensor([0.0, 2.0, 1.0, 0.5]), 0)
+    expected = 2 * p[1] * (tensor([0.0, 1.0, 0.0]) - p[:3])
+    torch.testing.assert_close(logits.grad[0, 0, 0], expected)
+    assert not logits.grad[0, 0, 1].any()
+
+
+def test_the_slope_of_monophonic_neurons_follows_the_progress():
+    neurons = MonophonicNeurons(final_slope=9.0)
+    neurons.advance(Progress(50, 100))
+    logits = tensor([[[[0.0, 1.0]]]], requires_grad=True)
+    neurons(logits, torch.zeros(1, 1, 1, 1))[0, 0, 0, 1].backward()
+    p = torch.softmax(tensor([0.0, 3.0, 0.0]), 0)[1].item()
+    assert logits.grad[0, 0, 0, 1].item() == pytest.approx(2 * 3 * p * (1 - p))
+
+
+def test_stochastic_monophonic_neurons_draw_with_the_probabilities_of_a_softmax():
+    neurons = MonophonicNeurons(stochastic=True)
+    shares = tensor([0.5, 0.2, 0.1])
+    logits, rest = shares.log().expand(1, 1, 20_000, 3), torch.full((1, 1, 20_000, 1), math.log(0.2))
+    torch.manual_seed(0)
+    drawn = neurons(logits, rest)
+    torch.testing.assert_close((drawn > 0).float().mean((0, 1, 2)), shares, rtol=0, atol=0.015)
+    assert ((drawn > 0).sum(3) <= 1).all()
+    first = neurons.eval()(logits, rest)
+    assert (first.argmax(3) == 0).all()
+
+
+@pytest.mark.parametrize("monophonic", [False, True])
+def test_a_generator_of_monophonic_voices_has_one_pitch_at_a_time(monophonic):
+    torch.manual_seed(0)
+    generator = musegan.Generator(16, (4, 32, 48), width=8, monophonic=monophonic)
+    fake = generator(torch.randn(16, 16))
+    assert set(fake.unique().tolist()) == {-1, 1}
+    assert ((fake > 0).sum(3) <= 1).all() == monophonic
+    fake.sum().backward()
+    assert all(p.grad.any() for p in generator.parameters())

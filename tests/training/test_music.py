@@ -20,19 +20,20 @@ FEW = [f"metric.{name}.num_samples=50" for name in ("cadence_rules", "piano_roll
 CHORD = Piece([[Note(0, 4, 60 + 4 * voice)] for voice in range(4)], "4/4")
 
 
-def music_gan():
+def music_gan(monophonic):
     torch.manual_seed(0)
-    generator = musegan.Generator(LATENT, SHAPE, width=4, stochastic=True, final_slope=3.0)
+    generator = musegan.Generator(LATENT, SHAPE, width=4, monophonic=monophonic, stochastic=True, final_slope=3.0)
     return make_gan(SHAPE, generator=generator, discriminator=musegan.Discriminator(SHAPE, width=4))
 
 
-def test_a_resumed_run_is_bit_equal(tmp_path):
+@pytest.mark.parametrize("monophonic", [False, True])
+def test_a_resumed_run_is_bit_equal(tmp_path, monophonic):
     """Stochastic neurons and a slope that follows the progress: both are functions of seed and step."""
-    trainer, _ = fit(music_gan(), shape=SHAPE, steps=STEPS)
+    trainer, _ = fit(music_gan(monophonic), shape=SHAPE, steps=STEPS)
     trainer.save_checkpoint(tmp_path / "whole.ckpt")
-    trainer, _ = fit(music_gan(), shape=SHAPE, steps=STEPS, callbacks=[StopAt(2)])
+    trainer, _ = fit(music_gan(monophonic), shape=SHAPE, steps=STEPS, callbacks=[StopAt(2)])
     trainer.save_checkpoint(tmp_path / "part.ckpt")
-    trainer, after = fit(music_gan(), shape=SHAPE, steps=STEPS, ckpt_path=tmp_path / "part.ckpt")
+    trainer, after = fit(music_gan(monophonic), shape=SHAPE, steps=STEPS, ckpt_path=tmp_path / "part.ckpt")
     trainer.save_checkpoint(tmp_path / "rest.ckpt")
     whole, part, rest = (torch.load(tmp_path / f"{name}.ckpt", weights_only=True) for name in ("whole", "part", "rest"))
     assert len(after) == 2
@@ -70,7 +71,7 @@ def test_cadences_train_and_are_written(command, tmp_path):
     def notes(path):
         return sum(message.type == "note_on" for track in mido.MidiFile(path).tracks for message in track)
 
-    assert notes(tmp_path / "x.mid") == onsets.sum()
+    assert notes(tmp_path / "x.mid") == onsets.sum() > 0
     assert [notes(tmp_path / "folder" / f"{i:06d}.mid") for i in range(3)] == onsets.tolist()
 
 
