@@ -40,6 +40,8 @@ from gan_lightning.config.targets import TRUST_VARIABLE
 from gan_lightning.data.base import DataError
 from gan_lightning.data.cifar import CIFAR10, CIFAR100, PIXELS, Layout
 from gan_lightning.data.emnist import EMNIST
+from gan_lightning.data.format.midi import encode_midi
+from gan_lightning.data.format.piece import Note, Piece
 from gan_lightning.data.mnist import FILES
 from gan_lightning.training.fit import silence_lightning
 
@@ -68,8 +70,8 @@ BEGIN = """\
 Made by `python scripts/pairwise.py --out docs/pairwise.md`. Each pair was trained for two steps with networks of width 4 and
 batches of 8 samples, and everything else as in `conf/train.yaml`. ✓: all terms and weights were finite. A number: the pair is
 refused before training, with the sentence below the table. Options that differ only in numbers share a row. A model has the
-first of these data that it accepts: digits, points of `ring`, numbers of `line`, signals of 64 values. Where the data have no
-classes, a conditional model ignores them.
+first of these data that it accepts: digits, points of `ring`, numbers of `line`, signals of 64 values, `cadences`. Where the
+data have no classes, a conditional model ignores them.
 """
 
 
@@ -154,6 +156,7 @@ KINDS = [  # of samples, in the order in which a model tries them
     Choice("points", {"data": "ring"}),
     Choice("numbers", {"data": "line"}),
     Choice("signals", {"data": "dataset"}, {f"data.{key}": value for key, value in SIGNALS.items()}),
+    Choice("piano rolls", {"data": "cadences"}),
 ]
 
 
@@ -193,6 +196,7 @@ def data(folder: Path) -> list[Choice]:
     write_images(folder / "images")
     write_sounds(folder / "sounds")
     np.save(folder / "array.npy", np.random.default_rng(0).integers(0, 256, (NUM_SAMPLES, 3, 16, 16), dtype=np.uint8))
+    write_pieces(folder / "pieces")
     for cifar in (CIFAR10.layout, CIFAR100.layout):
         write_cifar(folder, cifar)
     fake = {"_target_": "torchvision.datasets.FakeData", "size": NUM_SAMPLES, "image_size": [3, 16, 16]}
@@ -207,11 +211,12 @@ def data(folder: Path) -> list[Choice]:
         "signals": {"count": NUM_SAMPLES},
         "tones": {"count": NUM_SAMPLES},
         "waveforms": {"root": str(folder / "sounds"), "sample_shape": [1, 256], "num_classes": 2},
+        "piano_roll": {"root": str(folder / "pieces")},
     }
     names = sorted(path.stem for path in (config_dir() / "data").glob("*.yaml"))
     shares = {"validation": 0.1, "test": 0.1}
     found = [Choice(n, {"data": n}, {f"data.{k}": v for k, v in needed.get(n, {}).items()}) for n in names]
-    found.append(KINDS[-1]._replace(label="dataset of signals"))
+    found.append(KINDS[3]._replace(label="dataset of signals"))
     for i, choice in enumerate(found):
         known = composed(f"data={choice.options['data']}").data
         values = {f"data.{key}": share for key, share in shares.items() if key in known}
@@ -258,6 +263,14 @@ def write_images(folder: Path) -> None:
         path = folder / "ab"[i % 2] / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+
+
+def write_pieces(folder: Path) -> None:
+    """Write a folder of MIDI files of four voices, which hold one note each."""
+    folder.mkdir(parents=True)
+    for i in range(NUM_SAMPLES):
+        content = encode_midi(Piece([[Note(0, 16, 48 + i % 12 + 4 * voice)] for voice in range(4)], "4/4"))
+        (folder / f"{i}.mid").write_bytes(content)
 
 
 def tables(folder: Path) -> list[Table]:

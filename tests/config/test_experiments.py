@@ -12,6 +12,8 @@ from kinds import kinds
 from PIL import Image
 
 from gan_lightning.config.compose import Composer, config_dir
+from gan_lightning.data.format.midi import encode_midi
+from gan_lightning.data.format.piece import Note, Piece
 
 FILES = {path.stem: path.read_text() for path in sorted((config_dir() / "experiment").glob("*.yaml"))}
 EXPERIMENTS = list(FILES)
@@ -74,6 +76,15 @@ def table(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def pieces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pieces")
+    for i in range(40):
+        content = encode_midi(Piece([[Note(0, 16, 48 + i % 12 + 4 * voice)] for voice in range(4)], "4/4"))
+        (folder / f"{i}.mid").write_bytes(content)
+    return folder
+
+
 def test_there_are_experiments():
     assert {"digits", "digits_fast", "ring", "grid", "dirac", "mnist", "anime_faces"} <= set(EXPERIMENTS)
 
@@ -83,7 +94,7 @@ KINDS = ("ring_fast", "mnist", "anime_faces")
 
 
 @pytest.mark.parametrize("name", kinds(TRAINED, *KINDS))
-def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, sounds, words, table, name):
+def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, sounds, pieces, words, table, name):
     monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
     if name in ("spoken_digits", "waveforms"):
         pytest.importorskip("soundfile")
@@ -93,6 +104,7 @@ def test_an_experiment_trains(command, tmp_path, monkeypatch, mnist, faces, soun
         "anime_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=8"],
         "drawn_faces": [f"data.root={faces}", "data.batch_size=4", "model.width=4", *hair],
         "drawn_faces_32": [f"data.root={faces}", "data.batch_size=4", "model.width=4", *hair],
+        "chorales": [f"data.root={pieces}", "data.batch_size=4", "model.width=4"],
         "digits": ["data.batch_size=8"],
         "signals": ["data.count=200", "model.width=2"],
         "spoken_digits": [f"data.root={sounds}", "data.validation=0.2", "data.batch_size=8", "model.width=2"],

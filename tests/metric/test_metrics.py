@@ -15,6 +15,7 @@ from gan_lightning.config.compose import config_dir
 from gan_lightning.config.instantiate import instantiate
 from gan_lightning.config.targets import constructor_parameters, import_object
 from gan_lightning.data.base import Data, Splits, SplitSizes
+from gan_lightning.data.cadences import Cadences
 from gan_lightning.data.digits import Digits
 from gan_lightning.data.dirac import Dirac
 from gan_lightning.data.grammar import Grammar
@@ -41,6 +42,7 @@ DIGITS, BLANK = Digits(sample_shape=(1, 8, 8), num_classes=10), Digits(sample_sh
 RING, GRID, POINT = Ring(**PLANE), Grid(**PLANE), Dirac(sample_shape=(1,), num_classes=0)
 TONES = Tones(count=1500, validation=0.8, sample_shape=(1, 512), num_classes=10)
 SINES, BEATS = (cls(count=1500, validation=0.8, sample_shape=(1, 400), num_classes=0) for cls in (Sines, Heartbeats))
+MUSIC = Cadences(sample_shape=(4, 16, 48), num_classes=0, steps_per_bar=8)
 READER = DigitsFeature()
 
 
@@ -59,6 +61,7 @@ GRAMMAR, IRIS = (
 # option → data that it scores, and the extractor that it is given
 SCORED = {
     "beat_rate": (BEATS, None),
+    "cadence_rules": (MUSIC, None),
     "class_accuracy": (DIGITS, READER),
     "class_accuracy_digits": (DIGITS, READER),
     "code_purity": (DIGITS, READER),
@@ -72,6 +75,7 @@ SCORED = {
     "ngram": (WORDS, None),
     "nearest_neighbour": (DIGITS, READER),
     "pitch_accuracy": (TONES, None),
+    "piano_roll": (MUSIC, None),
     "precision_recall": (DIGITS, READER),
     "spectrum_distance": (SINES, None),
     "table": (IRIS, None),
