@@ -1,6 +1,6 @@
 """Draw the strip of the front page from the pictures of the applications' pages.
 
-    python scripts/draw_applications.py            # docs/applications/*.png -> docs/applications.png
+python scripts/draw_applications.py            # docs/applications/*.png -> docs/applications.png
 """
 
 from __future__ import annotations

@@ -175,7 +175,11 @@ def test_every_option_composes_and_is_checked(composer, group, option):
         "dataset": ["data.dataset={_target_: torchvision.datasets.FakeData}"],
     }
     needed["dataset"].append("data.sample_shape=[3,8,8]")
-    needed |= {"array": ["data.file=x.npy", "data.sample_shape=[1,8,8]"], "waveforms": ["data.root=x"]}
+    needed |= {
+        "array": ["data.file=x.npy", "data.sample_shape=[1,8,8]"],
+        "waveforms": ["data.root=x"],
+        "piano_roll": ["data.root=x"],
+    }
     assert validate(composer.compose([f"{group}={option}", *needed.get(option, [])]))
 
 

@@ -64,6 +64,8 @@ SCORED = {
     "cadence_rules": (MUSIC, None),
     "class_accuracy": (DIGITS, READER),
     "class_accuracy_digits": (DIGITS, READER),
+    "class_accuracy_fashion_mnist": (DIGITS, READER),
+    "class_accuracy_mnist": (DIGITS, READER),
     "code_purity": (DIGITS, READER),
     "distance": (RING, None),
     "equilibrium": (DIGITS, None),
