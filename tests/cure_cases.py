@@ -40,6 +40,12 @@ WAVES = (
 )
 ARRAY = f"{WAVES} data=array data.sample_shape=[1,16] data.validation=0.2"
 SOUNDS = WAVES.replace("signals", "waveforms") + " data.sample_shape=[1,256] data.validation=0.2"
+LAST = "metric=none data.batch_size=4 model.width=4 trainer.accelerator=cpu trainer.max_steps=1 optimizer/schedule=constant"
+CADENCES = f"gan-train experiment=cadences {LAST}"
+PIECES = f"{CADENCES} data=piano_roll data.sample_shape=[4,32,48] data.steps_per_bar=16"
+GRAMMAR, TABLE = f"gan-train experiment=grammar {LAST}", f"gan-train experiment=table {LAST}"
+WORDS = f"gan-train experiment=words {LAST} data.batch_size=4 data.validation=0.2 data.test=0.2"
+ROWS = f"gan-train experiment=table_csv {LAST} data.sample_shape=[2,6] data.validation=0.2 data.test=0.2"
 CASES = [
     # gan-evaluate, gan-replay and gan-train run=
     Case(
@@ -547,7 +553,51 @@ CASES = [
         "set data.num_classes=2, or 0 to take all sounds unlabelled",
         (f"{SOUNDS} data.root=sounds data.num_classes=2", f"{SOUNDS} data.root=sounds data.num_classes=0"),
     ),
+    Case(
+        "data.piece_listing: data.root",
+        f"{PIECES} data.root=nosuch",
+        "set data.root to a folder of MIDI or MusicXML files",
+        (f"{PIECES} data.root=pieces",),
+    ),
+    Case("data.words: data.root", f"{WORDS} data.root=nosuch", "set data.root=FILE", (f"{WORDS} data.root=words.txt",)),
+    Case("data.table_csv: data.root", f"{ROWS} data.root=nosuch", "set data.root=FILE.csv", (f"{ROWS} data.root=rows.csv",)),
+    Case(
+        "data.table: data.sample_shape",
+        f"{TABLE} data.name=iris data.sample_shape=[5,4]",
+        "set data.sample_shape=[5,6]",
+        (f"{TABLE} data.name=iris data.sample_shape=[5,6]",),
+    ),
     # gan-train: metrics and callbacks
+    Case(
+        "metric.cadence_rules: metric",
+        f"{DIGITS} metric=cadence_rules",
+        "use metric=none",
+        (DIGITS, CADENCES.replace("metric=none", "metric=cadence_rules")),
+    ),
+    Case(
+        "metric.piano_roll: metric; metric.piano_roll: data",
+        f"{DIGITS} metric=piano_roll",
+        "such as data=cadences; use metric=none",
+        (DIGITS, CADENCES.replace("metric=none", "metric=piano_roll")),
+    ),
+    Case(
+        "metric.text_validity: data",
+        f"{DIGITS} metric=text_validity",
+        "a known grammar: data=grammar",
+        (GRAMMAR.replace("metric=none", "metric=text_validity"),),
+    ),
+    Case(
+        "metric.ngram: data",
+        f"{DIGITS} metric=ngram",
+        "held-out words: data=words",
+        (WORDS.replace("metric=none", "metric=ngram") + " data.root=words.txt",),
+    ),
+    Case(
+        "metric.table: metric; metric.table: data",
+        f"{DIGITS} metric=table",
+        "data=table or data=table_csv; use metric=none",
+        (DIGITS, TABLE.replace("metric=none", "metric=table")),
+    ),
     Case(
         "metric.beat_rate: metric; metric.beat_rate: data",
         f"{DIGITS} metric=beat_rate",

@@ -17,6 +17,9 @@ from kinds import kinds
 from PIL import Image
 from tiny_gan import trained
 
+from gan_lightning.data.format.midi import encode_midi
+from gan_lightning.data.format.piece import Note, Piece
+
 PACKAGE = Path(__file__).parent.parent / "gan_lightning"
 
 # ── the cures in the package's strings ───────────────────────────────────────────────────────────────────────────────────
@@ -163,6 +166,12 @@ def make_folders(folder):
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
             file.writeframes(bytes(range(200)))
+    (folder / "words.txt").write_text("".join(f"{a}{b}{c}\n" for a in "bcdgh" for b in "aeiou" for c in "lmnpt"))
+    (folder / "rows.csv").write_text("size,colour\n" + "".join(f"{i * 0.5},{'rgb'[i % 3]}\n" for i in range(80)))
+    (folder / "pieces").mkdir()
+    for i in range(40):
+        piece = Piece([[Note(0, 32, 48 + i % 12 + 4 * voice)] for voice in range(4)], "4/4")
+        (folder / "pieces" / f"{i}.mid").write_bytes(encode_midi(piece))
     (folder / "dark").mkdir()
     for i in range(8):
         Image.fromarray(np.full((8, 8), 4000 + i, np.uint16)).save(folder / "dark" / f"{i}.png")
