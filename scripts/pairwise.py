@@ -70,8 +70,8 @@ BEGIN = """\
 Made by `python scripts/pairwise.py --out docs/pairwise.md`. Each pair was trained for two steps with networks of width 4 and
 batches of 8 samples, and everything else as in `conf/train.yaml`. ✓: all terms and weights were finite. A number: the pair is
 refused before training, with the sentence below the table. Options that differ only in numbers share a row. A model has the
-first of these data that it accepts: digits, points of `ring`, numbers of `line`, signals of 64 values, `cadences`. Where the
-data have no classes, a conditional model ignores them.
+first of these data that it accepts: digits, points of `ring`, numbers of `line`, signals of 64 values, `cadences`,
+`grammar`. Where the data have no classes, a conditional model ignores them.
 """
 
 
@@ -157,6 +157,7 @@ KINDS = [  # of samples, in the order in which a model tries them
     Choice("numbers", {"data": "line"}),
     Choice("signals", {"data": "dataset"}, {f"data.{key}": value for key, value in SIGNALS.items()}),
     Choice("piano rolls", {"data": "cadences"}),
+    Choice("text", {"data": "grammar"}),
 ]
 
 
@@ -190,19 +191,27 @@ PACKING = [Choice(str(m), {}, {"gan.packing": m}) for m in (1, 2, 3, 4)]
 
 def data(folder: Path) -> list[Choice]:
     """Return all data; files of those that read some are written to the folder."""
-    write_mnist(folder / "MNIST" / "raw", FILES)
+    for name in ("MNIST", "FashionMNIST", "KMNIST"):
+        write_mnist(folder / name / "raw", FILES)
     emnist = EMNIST(root=str(folder), sample_shape=(1, 28, 28), num_classes=0)
     write_mnist(emnist.raw, emnist.published.files)
     write_images(folder / "images")
     write_sounds(folder / "sounds")
     np.save(folder / "array.npy", np.random.default_rng(0).integers(0, 256, (NUM_SAMPLES, 3, 16, 16), dtype=np.uint8))
     write_pieces(folder / "pieces")
+    syllables = ["".join(letters) for letters in itertools.product("bcdgh", "aeiou", "lmnpt")]
+    (folder / "words.txt").write_text("\n".join(syllables), encoding="utf-8")
+    (folder / "rows.csv").write_text("size,colour\n" + "".join(f"{i / 2},{'rgb'[i % 3]}\n" for i in range(NUM_SAMPLES)))
     for cifar in (CIFAR10.layout, CIFAR100.layout):
         write_cifar(folder, cifar)
     fake = {"_target_": "torchvision.datasets.FakeData", "size": NUM_SAMPLES, "image_size": [3, 16, 16]}
     needed: dict[str, dict[str, Any]] = {
-        **{key: {"root": str(folder)} for key in ("mnist", "emnist", "stacked_mnist", "cifar10", "cifar100")},
-        **{key: {"root": str(folder / "MNIST" / "raw")} for key in ("fashion_mnist", "kmnist")},
+        **{
+            key: {"root": str(folder)}
+            for key in ("mnist", "emnist", "fashion_mnist", "kmnist", "stacked_mnist", "cifar10", "cifar100")
+        },
+        **{key: {"root": str(folder / "words.txt")} for key in ("words", "syllables_vi")},
+        "table_csv": {"root": str(folder / "rows.csv"), "sample_shape": [2, 6]},
         "image_folder": {"root": str(folder / "images"), "sample_shape": [3, 16, 16], "num_classes": 2, "cache": str(folder)},
         "dataset": {"dataset": fake, "sample_shape": [3, 16, 16], "num_classes": 10},
         "array": {"file": str(folder / "array.npy"), "sample_shape": [3, 16, 16]},
