@@ -45,8 +45,8 @@ def _(logger: TensorBoardLogger, tag: str, image: np.ndarray, step: int) -> None
 
 @log_sound.register
 def _(logger: TensorBoardLogger, tag: str, sound: Sound, step: int) -> None:
-    wave = torch.from_numpy(sound.samples)
-    append_summary(logger, summary.audio(tag, wave, sample_rate=sound.rate), step)  # type: ignore[no-untyped-call]
+    wave, own = torch.from_numpy(sound.samples), f"{tag}/audio_summary"  # TensorBoard shows a tag in one of its tabs alone
+    append_summary(logger, summary.audio(own, wave, sample_rate=sound.rate), step)  # type: ignore[no-untyped-call]
 
 
 @log_text.register

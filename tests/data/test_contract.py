@@ -97,6 +97,6 @@ def test_sound_and_text_are_in_tensorboard(tmp_path):
     media_logging.log_text(logger, "sample/ema", "two *lines*", 3)
     (path,) = tmp_path.glob("*.images")
     events = EventAccumulator(str(path)).Reload()
-    (audio,) = events.Audio("sample/ema")
+    (audio,) = events.Audio("sample/ema/audio_summary")
     assert (audio.step, audio.sample_rate, audio.encoded_audio_string[:4]) == (3, 8000, b"RIFF")
     assert events.Tags()["tensors"] == ["sample/ema/text_summary"]
