@@ -45,7 +45,7 @@ def test_a_run_on_tones(command, tmp_path):
     assert len(read_wav((tmp_path / "whole" / "samples" / "step=00000004.wav").read_bytes())) == 40 * (512 + 400)
     events = EventAccumulator(str(tmp_path / "whole"))
     events.Reload()
-    assert "sample/ema" in events.Tags()["audio"]
+    assert "sample/ema/audio_summary" in events.Tags()["audio"]
     assert command("gan-sample", "run=whole", "num=3", "out=three.wav").code == 0
     assert command("gan-sample", "run=whole", "num=2", "out=single/").code == 0
     assert command("gan-sample", "run=whole", "num=3", "out=three.npy").code == 0
