@@ -127,6 +127,9 @@ def refuse_target(path: str, name: Any, expected: Role | None) -> str | None:
     if not (isinstance(target, type) and issubclass(target, base)) or (ours and target.__module__ != module):
         classes = [k for k, v in vars(sys.modules[module]).items() if isinstance(v, type) and issubclass(v, base) and v != base]
         return f"{path}._target_: {name} is no {base.__name__}; {suggest(cls, classes)}"
+    missing = [key for key in dir(target) if getattr(inspect.getattr_static(target, key, None), "__isabstractmethod__", False)]
+    if ours and missing:  # of a base class without the metaclass of abstract ones, too, such as Lightning's
+        return f"{path}._target_: {name} is a base class without {', '.join(missing)}; choose a class that derives from it"
     return None
 
 

@@ -28,9 +28,9 @@ def read_midi(path: Path) -> Piece:
         file = mido.MidiFile(file=io.BytesIO(content))
     except OSError as error:
         raise DataError(f"data.root: {path} can't be read as MIDI ({error.strerror or error}); replace the file") from error
-    except (EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(f"data.root: {path} is no complete MIDI file ({reason}); replace the file") from error
+    except Exception as error:  # mido has errors of its own, and passes on those of its parsers
+        reason = str(error).splitlines()[:1] or [type(error).__name__]
+        raise DataError(f"data.root: {path} is no complete MIDI file ({reason[0]}); replace the file") from error
     if file.ticks_per_beat <= 0 or file.ticks_per_beat >= 0x8000 or file.type == 2:
         kind = "independent sequences (format 2)" if file.type == 2 else "times in frames, not in beats"
         raise DataError(f"data.root: {path} is a MIDI file with {kind}; export it with one time line in beats")

@@ -57,19 +57,25 @@ def unpack(content: bytes) -> bytes:
 
 def to_piece(score: Any) -> Piece:
     """Return the parts of a music21 score as voices; tied notes are one."""
-    meters, voices = set(), []
-    for part in score.parts:
-        meters |= {signature.ratioString for signature in part.recurse().getElementsByClass("TimeSignature")}
-        first = part.getElementsByClass("Measure").first()
-        pickup = 0.0 if first is None else first.barDuration.quarterLength - first.duration.quarterLength
-        voices.append(part_notes(part, float(max(pickup, 0))))
+    signatures = (signature for part in score.parts for signature in part.recurse().getElementsByClass("TimeSignature"))
+    meters = {signature.ratioString for signature in signatures}
+    pickup = min((missing_quarters(part) for part in score.parts), default=0.0)  # of the part with the longest first bar
+    voices = [part_notes(part, pickup) for part in score.parts]
     return Piece([sorted(notes) for notes in voices if notes], "" if len(meters) > 1 else next(iter(meters), "4/4"))
 
 
-def part_notes(part: Any, offset: float) -> list[Note]:
-    """Return the notes of a part of a music21 score, `offset` quarter notes later and without grace notes."""
+def missing_quarters(part: Any) -> float:
+    """Return the quarter notes that the first bar of a part lacks: a pickup's, or rests that are not written."""
+    first = part.getElementsByClass("Measure").first()
+    return 0.0 if first is None else max(float(first.barDuration.quarterLength - first.duration.quarterLength), 0.0)
+
+
+def part_notes(part: Any, pickup: float) -> list[Note]:
+    """Return the notes of a part of a music21 score without grace notes; its first bar begins `pickup` quarter notes later."""
+    first, missing = part.getElementsByClass("Measure").first(), missing_quarters(part)
     found = []
     for element in part.stripTies().flatten().notes:
-        start, length = offset + float(element.offset), float(element.duration.quarterLength)
+        in_first = first is not None and element.offset < first.duration.quarterLength
+        start, length = float(element.offset) + (pickup if in_first else missing), float(element.duration.quarterLength)
         found += [Note(start, start + length, pitch.midi) for pitch in element.pitches if length > 0]
     return found

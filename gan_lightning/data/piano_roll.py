@@ -9,8 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections import defaultdict
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +16,11 @@ import numpy as np
 from gan_lightning.data.base import DataError, Share, Splits, SplitSizes, require_training_share
 from gan_lightning.data.fingerprint import Fingerprint, file_entries
 from gan_lightning.data.format.piece import Piece, bar_quarters, to_roll
-from gan_lightning.data.midi_file import read_midi
 from gan_lightning.data.music import Music
 from gan_lightning.data.musical_key import find_key
-from gan_lightning.data.musicxml_file import read_musicxml
 from gan_lightning.data.notices import abbreviate, print_notice
-from gan_lightning.data.piece_listing import MIDI, list_pieces
+from gan_lightning.data.piece_file import read_piece
+from gan_lightning.data.piece_listing import list_pieces
 from gan_lightning.data.split import split_by_name
 from gan_lightning.data.store import Store
 from gan_lightning.step.types import Count, PathText
@@ -136,20 +133,6 @@ class PianoRoll(Music):
         windows = (roll[:, start : start + length] for start in starts)
         fits = slice(self.lowest, self.lowest + pitches)
         return [w[:, :, fits].astype(np.uint8) * 255 for w in windows if w.any() and w.sum() == w[:, :, fits].sum()]
-
-
-def read_piece(path: Path) -> Piece:
-    """Return the notes of a file by its ending, kept for the process while the file is unchanged. Raises DataError."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DataError(f"data.root: {path} can't be read ({error.strerror}); replace the file") from error
-    return _read_piece(path, (status.st_mtime_ns, status.st_size))
-
-
-@lru_cache(maxsize=10_000)  # a command builds the data twice, and a search for each of its trials
-def _read_piece(path: Path, _: tuple[int, int]) -> Piece:
-    return read_midi(path) if path.suffix.lower() in MIDI else read_musicxml(path)
 
 
 def transposed(roll: np.ndarray) -> np.ndarray:  # (V, T, 128) -> (V, T, 128)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,7 @@ class Points(Data):
     modes: Tensor
     std: float
 
+    @abstractmethod
     def count(self) -> None:
         """Return None: points are drawn without end. Raises DataError if the config does not match them."""
 

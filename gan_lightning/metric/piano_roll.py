@@ -7,7 +7,7 @@ tonal_distance   mean distance of two voices' tonal centroids in a beat in which
 in_scale         share of notes in the scale of C major and A minor: of pieces that are moved to these keys
 polyphony        share of a voice's sounding steps with more than one pitch
 chords           total variation distance of the pitch classes that sound together, in each beat, from those of real samples
-difference       the largest |value − real| / max(real, 0.01) of the first five
+difference       the largest |value − real| / max(real, 0.01) of the first five; with one voice there is no tonal distance
 
 Dong et al. 2018, section 5.1; a qualified note has three of 96 steps there, which is less than one of 16. The tonal centroid of
 a chroma vector c is Σ c[l] Φ(l) / Σ c with Φ(l) = (sin 7πl/6, cos 7πl/6, sin 3πl/2, cos 3πl/2, ½ sin 2πl/3, ½ cos 2πl/3): Harte
@@ -70,7 +70,12 @@ class PianoRollStatistics(GenerativeMetric):
         self.add_state("chord_counts", torch.zeros(NUM_CHORDS, dtype=torch.float64), dist_reduce_fx="sum")
 
     def incompatibility(self, data: Data) -> str | None:
-        return None if isinstance(data, Music) else "piano-roll statistics need music, such as data=cadences; use metric=none"
+        if not isinstance(data, Music):
+            return "piano-roll statistics need music, such as data=cadences; use metric=none"
+        steps = data.sample_shape[1]
+        if self.qualified_steps > steps:
+            return f"no note of the samples has qualified_steps={self.qualified_steps} steps; at most {steps} can"
+        return None
 
     def set_reference(self, reference: Reference) -> None:
         assert isinstance(reference.data, Music)
@@ -95,10 +100,11 @@ class PianoRollStatistics(GenerativeMetric):
         if not self.chord_counts.sum():
             raise TooFewSamplesError("piano_roll: at least 1 generated sample is needed, not 0")
         values = dict(zip(NAMES, numerator / denominator, strict=True))  # NaN of rolls in which nothing sounds
-        differences = [(values[name] - self.reference[name]).abs() / max(self.reference[name], SMALLEST) for name in COMPARED]
+        compared = [name for name in COMPARED if not math.isnan(self.reference[name])]
+        differences = [(values[name] - self.reference[name]).abs() / max(self.reference[name], SMALLEST) for name in compared]
         reference = self.reference_chords.to(self.chord_counts.device)
         return {
-            "difference": torch.stack(differences).amax(),  # NaN if one of them is
+            "difference": torch.stack(differences).amax(),  # NaN if one of them is; `empty_bars` of a reference never is
             **values,
             "chords": (shares(self.chord_counts) - reference).abs().sum() / 2,
         }

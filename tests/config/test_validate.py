@@ -118,6 +118,8 @@ REFUSED = {
     "~gan.packing": "gan.packing: missing; it is needed",
     "optimizer.generator._partial_=false": "optimizer.generator._partial_: false should be True",
     "loss._target_=gan_lightning.loss.base.AdversarialLoss": "loss._target_: gan_lightning.loss.base.AdversarialLoss is not",
+    "data._target_=gan_lightning.data.music.Music": "data._target_: gan_lightning.data.music.Music is a base class without",
+    "data._target_=gan_lightning.data.points.Points": "data._target_: gan_lightning.data.points.Points is a base class without",
     "model.generator.num_classes=3 metric=none": "model.generator: 3 classes, but the data have 10",
     "model.num_classes=0": "metric.class_accuracy: needs classes, but the generator has none",
     "objective=class_accuracy_real": "objective: no metric gives class_accuracy_real; did you mean class_accuracy?",

@@ -71,6 +71,10 @@ def test_a_changing_meter_is_none(tmp_path):
         ),
         (b"MThd" + struct.pack(">IHHH", 6, 1, 1, 0) + b"MTrk" + struct.pack(">I", 4) + b"\x00\xff\x2f\x00", "times in frames"),
         (b"MThd" + struct.pack(">IHHH", 6, 2, 1, 480) + b"MTrk" + struct.pack(">I", 4) + b"\x00\xff\x2f\x00", "format 2"),
+        (
+            b"MThd" + struct.pack(">IHHH", 6, 1, 1, 480) + b"MTrk" + struct.pack(">I", 6) + b"\x00\xff\x59\x02\x70\x00",
+            "is no complete MIDI file .*key",
+        ),
         (bytes(MAX_BYTES + 1), "is larger than 1 MiB"),
     ],
 )

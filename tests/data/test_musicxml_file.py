@@ -53,6 +53,14 @@ def test_parts_are_voices_and_a_pickup_bar_is_filled_up(tmp_path, name, content)
     assert read_musicxml(tmp_path / name) == PIECE
 
 
+def test_a_part_whose_first_bar_is_incomplete_is_not_moved(tmp_path):
+    pytest.importorskip("music21")
+    text = score([[note("C", 5, 6)], [note("D", 5, 6)]], [[note("C", 3, 4)], [note("D", 3, 6)]])
+    (tmp_path / "a.musicxml").write_text(text)
+    voices = [[Note(0, 3, 72), Note(3, 6, 74)], [Note(0, 2, 48), Note(3, 6, 50)]]
+    assert read_musicxml(tmp_path / "a.musicxml") == Piece(voices, "3/4")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -10,6 +10,7 @@ from gan_lightning.data.format.midi import encode_midi
 from gan_lightning.data.format.piece import Note, Piece
 from gan_lightning.data.notices import print_notice
 from gan_lightning.data.piano_roll import PianoRoll
+from gan_lightning.data.piece_file import PieceReader
 
 SHAPE = (2, 16, 24)
 
@@ -146,6 +147,15 @@ def test_a_changed_file_is_read_again_and_changes_the_fingerprint(tmp_path):
     after = data(tmp_path)
     assert after.count().train == 6
     assert before.differences(after.fingerprint()) == ["1 file with another size or content: a.mid"]
+
+
+def test_only_as_many_notes_as_allowed_are_kept(tmp_path):
+    write(tmp_path, a=piece(bars=1), b=piece(bars=2), c=piece(bars=1))  # 5, 10 and 5 notes
+    reader = PieceReader(max_notes=10)
+    for _ in range(2):
+        assert [reader(tmp_path / f"{name}.mid").end for name in "abc"] == [4, 8, 4]
+    assert [path.name for path, *_ in reader.kept] == ["a.mid", "c.mid"]
+    assert reader(tmp_path / "a.mid") is reader(tmp_path / "a.mid")
 
 
 CADENCES = {"sample_shape": (4, 16, 48), "num_classes": 0, "steps_per_bar": 8}

@@ -1,11 +1,13 @@
 """The statistics of piano rolls and the rules of cadences, by hand and against the paper's definitions."""
 
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from gan_lightning.data.base import Splits
 from gan_lightning.data.cadences import Cadences
 from gan_lightning.data.ring import Ring
 from gan_lightning.metric.base import TooFewSamplesError
@@ -13,6 +15,7 @@ from gan_lightning.metric.cadence_rules import CadenceRules
 from gan_lightning.metric.evaluation import evaluate_metrics
 from gan_lightning.metric.piano_roll import NAMES, PianoRollStatistics, Rolls, count_chords, statistics_sums, tonal_basis
 from gan_lightning.metric.reference import Reference
+from gan_lightning.step.types import Batch
 
 DATA = Cadences(sample_shape=(4, 16, 48), num_classes=0, steps_per_bar=8)
 REFERENCE = Reference(DATA)
@@ -137,6 +140,37 @@ def test_the_difference_is_that_of_the_farthest_number():
         abs(found[name] - metric.reference[name]) / max(metric.reference[name], 0.01) for name in NAMES if name != "polyphony"
     )
     assert found["difference"] == pytest.approx(farthest)
+
+
+class Melodies(Cadences):
+    """The cadences' sopranos: one voice has no tonal distance."""
+
+    def load(self):
+        return Splits(*(SimpleNamespace(part=partial(self.soprano, split)) for split in DATA.splits))
+
+    @staticmethod
+    def soprano(split, start, n):
+        return Batch(split.part(start, n).real[:, :1], None)
+
+
+def test_one_voice_is_compared_by_the_other_numbers():
+    melodies = Melodies(sample_shape=(1, 16, 48), num_classes=0, steps_per_bar=8)
+    metric = PianoRollStatistics()
+    metric.set_reference(Reference(melodies))
+    real = DATA.splits.test.part(0, 300).real[:, :1]
+    metric.update(real, None)
+    found = {name: float(x) for name, x in metric.compute().items()}
+    assert math.isnan(found["tonal_distance"])
+    assert found["difference"] < 0.05
+    metric.reset()
+    metric.update(torch.where(torch.arange(16).view(1, 1, -1, 1) < 8, real, -1.0), None)
+    assert metric.compute()["difference"] > 10  # half of the bars are empty, of real ones none
+
+
+@pytest.mark.parametrize(("steps", "fits"), [(16, True), (17, False)])
+def test_a_qualified_note_fits_into_a_sample(steps, fits):
+    said = PianoRollStatistics(qualified_steps=steps).incompatibility(DATA)
+    assert said == (None if fits else "no note of the samples has qualified_steps=17 steps; at most 16 can")
 
 
 def test_silence_is_no_number():

@@ -91,6 +91,13 @@ def test_neurons_by_hand():
     torch.testing.assert_close(logits.grad, 2 * p * (1 - p))
 
 
+@pytest.mark.parametrize("neurons", [BinaryNeurons(final_slope=4.0), MonophonicNeurons(final_slope=4.0)])
+def test_the_slope_is_a_buffer_that_no_checkpoint_holds(neurons):
+    neurons.advance(Progress(50, 100))
+    assert {name: float(x) for name, x in neurons.named_buffers()} == {"slope": 2.0}
+    assert not neurons.state_dict()
+
+
 def test_the_slope_follows_the_progress():
     neurons = BinaryNeurons(final_slope=4.0)
     for step, slope in ((0, 1.0), (50, 2.0), (100, 4.0)):

@@ -27,13 +27,16 @@ class BinaryNeurons(nn.Module):
     deterministic.
     """
 
+    slope: Tensor  # (), a buffer, so that an iteration reads nothing from the host
+
     def __init__(self, stochastic: bool = False, final_slope: Slope = 1.0) -> None:
         super().__init__()
-        self.stochastic, self.final_slope, self.slope = stochastic, final_slope, 1.0
+        self.stochastic, self.final_slope = stochastic, final_slope
+        self.register_buffer("slope", torch.ones(()), persistent=False)
 
     def advance(self, progress: Progress) -> None:
         """Set the slope of the step that follows."""
-        self.slope = self.final_slope**progress.fraction
+        self.slope.fill_(self.final_slope**progress.fraction)
 
     def forward(self, logits: Tensor) -> Tensor:  # (…) -> (…), −1 or 1
         soft = torch.sigmoid(self.slope * logits)
