@@ -18,7 +18,9 @@ from gan_lightning.storage.home import expand_home
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gan_lightning.config.resolve import Plain
     from gan_lightning.data.base import Data
+    from gan_lightning.run.directory import Run
     from gan_lightning.training.restore import Sampler
 
 BATCH = 256
@@ -55,6 +57,7 @@ def main() -> None:
         request = parse_arguments(Request, sys.argv[1:])
         out, folder = check_output(request)
         from gan_lightning.config.instantiate import build_unloaded_data
+        from gan_lightning.data.base import DataError
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
         from gan_lightning.training.threads import run_thread_limit
@@ -65,9 +68,14 @@ def main() -> None:
             data = build_unloaded_data(sampler.plain)
             if not folder:
                 require_ending(out, data.sample_format.collections)
+            if data.sample_format.reads_data and (folder or out.suffix.lower() != ARRAY):
+                require_unchanged(run, sampler.plain)
             samples, columns = draw_samples(sampler, request)
             (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
-            print(write_samples(data, samples, columns, out, folder))
+            try:
+                print(write_samples(data, samples, columns, out, folder))
+            except DataError as error:
+                raise UserError(*error.lines) from None
 
 
 def check_output(request: Request) -> tuple[Path, bool]:
@@ -88,6 +96,15 @@ def require_ending(out: Path, collections: tuple[str, ...]) -> None:
         kinds = "".join(f"{kind}, " for kind in (*collections, ARRAY))
         allowed = f"a folder ending in /, {kinds}or a picture: {', '.join(PICTURES)}"
         raise UserError(f"out={out}: {ending or 'no ending'} is nothing that can be written; allowed: {allowed}")
+
+
+def require_unchanged(run: Run, plain: Plain) -> None:
+    """Check that the data, with which samples are decoded, are those that the run was trained on. Raises UserError."""
+    from gan_lightning.training.data_change import require_same_data
+
+    if changes := require_same_data(run, plain, accepted=True):
+        why = f"samples are decoded with its data, which are not those that it was trained on ({changes[0]})"
+        raise UserError(f"run={run.path}: {why}; restore them, or write undecoded samples: out=FILE{ARRAY}")
 
 
 def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
