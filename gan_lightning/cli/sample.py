@@ -57,7 +57,6 @@ def main() -> None:
         request = parse_arguments(Request, sys.argv[1:])
         out, folder = check_output(request)
         from gan_lightning.config.instantiate import build_unloaded_data
-        from gan_lightning.data.base import DataError
         from gan_lightning.run.directory import Run
         from gan_lightning.training.restore import load_sampler
         from gan_lightning.training.threads import run_thread_limit
@@ -72,10 +71,7 @@ def main() -> None:
                 require_unchanged(run, sampler.plain)
             samples, columns = draw_samples(sampler, request)
             (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
-            try:
-                print(write_samples(data, samples, columns, out, folder))
-            except DataError as error:
-                raise UserError(*error.lines) from None
+            print(write_samples(data, samples, columns, out, folder))
 
 
 def check_output(request: Request) -> tuple[Path, bool]:
@@ -153,25 +149,30 @@ def grid_columns(num_classes: int) -> int:
 
 
 def write_samples(data: Data, samples: Tensor, columns: int, out: Path, folder: bool) -> str:  # (num, *sample_shape)
-    """Write one file per sample into a folder, or all samples into one file, and return the line to print. Raises OSError.
+    """Write one file per sample into a folder, or all samples into one file, and return the line to print.
 
-    The folder's earlier samples, and what a killed command left there, are removed first.
+    The folder's earlier samples, and what a killed command left there, are removed first. Raises OSError, and UserError if the
+    data that samples are decoded with can't be read.
     """
+    from gan_lightning.data.base import DataError
     from gan_lightning.data.format.picture import encode_image
     from gan_lightning.storage.array_file import write_array
 
     software, ending = outputs.SAMPLE_SOFTWARE, out.suffix.lower()
     atomic.remove_orphans(out if folder else out.parent)
-    if folder:
-        outputs.remove_samples(out)
-        for i, sample in enumerate(samples):
-            data.write(sample, out / f"{i:06d}", software)
-    elif ending == ARRAY:
-        write_array(samples, out)
-    elif ending in PICTURES:
-        atomic.write_bytes(out, encode_image(data.render(samples, columns), ending, software), flushed=False)
-    else:
-        atomic.write_bytes(out, data.sample_format.encode_samples(samples, ending), flushed=False)
+    try:
+        if folder:
+            outputs.remove_samples(out)
+            for i, sample in enumerate(samples):
+                data.write(sample, out / f"{i:06d}", software)
+        elif ending == ARRAY:
+            write_array(samples, out)
+        elif ending in PICTURES:
+            atomic.write_bytes(out, encode_image(data.render(samples, columns), ending, software), flushed=False)
+        else:
+            atomic.write_bytes(out, data.sample_format.encode_samples(samples, ending), flushed=False)
+    except DataError as error:
+        raise UserError(*error.lines) from None
     return f"{len(samples)} samples: {out}{'/' if folder else ''}"
 
 

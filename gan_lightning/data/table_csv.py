@@ -56,7 +56,7 @@ class TableCSV(Table):
             raise DataError(f"data.root: {self.path.absolute()}: {why}; correct them, or name the column in data.categorical")
 
     def parse(self) -> tuple[list[str], list[tuple[int, list[str]]]]:
-        """Return the names of the columns, and each row with its line's number. Raises DataError for a file that is no table."""
+        """Return the names of the columns, and each row with its line's number. Raises DataError if it is no table."""
         where = f"data.root: {self.path.absolute()}"
         try:
             text = self.content().decode("utf-8-sig")
