@@ -38,6 +38,8 @@ def test_values_far_from_their_mode_are_clipped_and_unused_slots_not_chosen():
     assert decode_rows([AGE], code).tolist() == [[28.0]]
     code[0, 0] = [0, 0.1, 0.2, 0, 5]
     assert decode_rows([AGE], code).tolist() == [[60.0]]
+    code[0, 0] = [0, 0, 0, 0, 1]
+    assert decode_rows([AGE], code).tolist() == [[20.0]]
     code[0, 0, 1] = np.inf
     assert np.isnan(decode_rows([AGE], code)).all()
 
