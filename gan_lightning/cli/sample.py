@@ -18,7 +18,9 @@ from gan_lightning.storage.home import expand_home
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gan_lightning.config.resolve import Plain
     from gan_lightning.data.base import Data
+    from gan_lightning.run.directory import Run
     from gan_lightning.training.restore import Sampler
 
 BATCH = 256
@@ -65,6 +67,8 @@ def main() -> None:
             data = build_unloaded_data(sampler.plain)
             if not folder:
                 require_ending(out, data.sample_format.collections)
+            if data.sample_format.reads_data and (folder or out.suffix.lower() != ARRAY):
+                require_unchanged(run, sampler.plain)
             samples, columns = draw_samples(sampler, request)
             (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
             print(write_samples(data, samples, columns, out, folder))
@@ -88,6 +92,15 @@ def require_ending(out: Path, collections: tuple[str, ...]) -> None:
         kinds = "".join(f"{kind}, " for kind in (*collections, ARRAY))
         allowed = f"a folder ending in /, {kinds}or a picture: {', '.join(PICTURES)}"
         raise UserError(f"out={out}: {ending or 'no ending'} is nothing that can be written; allowed: {allowed}")
+
+
+def require_unchanged(run: Run, plain: Plain) -> None:
+    """Check that the data, with which samples are decoded, are those that the run was trained on. Raises UserError."""
+    from gan_lightning.training.data_change import require_same_data
+
+    if changes := require_same_data(run, plain, accepted=True):
+        why = f"samples are decoded with its data, which are not those that it was trained on ({changes[0]})"
+        raise UserError(f"run={run.path}: {why}; restore them, or write undecoded samples: out=FILE{ARRAY}")
 
 
 def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
@@ -136,25 +149,30 @@ def grid_columns(num_classes: int) -> int:
 
 
 def write_samples(data: Data, samples: Tensor, columns: int, out: Path, folder: bool) -> str:  # (num, *sample_shape)
-    """Write one file per sample into a folder, or all samples into one file, and return the line to print. Raises OSError.
+    """Write one file per sample into a folder, or all samples into one file, and return the line to print.
 
-    The folder's earlier samples, and what a killed command left there, are removed first.
+    The folder's earlier samples, and what a killed command left there, are removed first. Raises OSError, and UserError if the
+    data that samples are decoded with can't be read.
     """
+    from gan_lightning.data.base import DataError
     from gan_lightning.data.format.picture import encode_image
     from gan_lightning.storage.array_file import write_array
 
     software, ending = outputs.SAMPLE_SOFTWARE, out.suffix.lower()
     atomic.remove_orphans(out if folder else out.parent)
-    if folder:
-        outputs.remove_samples(out)
-        for i, sample in enumerate(samples):
-            data.write(sample, out / f"{i:06d}", software)
-    elif ending == ARRAY:
-        write_array(samples, out)
-    elif ending in PICTURES:
-        atomic.write_bytes(out, encode_image(data.render(samples, columns), ending, software), flushed=False)
-    else:
-        atomic.write_bytes(out, data.sample_format.encode_samples(samples, ending), flushed=False)
+    try:
+        if folder:
+            outputs.remove_samples(out)
+            for i, sample in enumerate(samples):
+                data.write(sample, out / f"{i:06d}", software)
+        elif ending == ARRAY:
+            write_array(samples, out)
+        elif ending in PICTURES:
+            atomic.write_bytes(out, encode_image(data.render(samples, columns), ending, software), flushed=False)
+        else:
+            atomic.write_bytes(out, data.sample_format.encode_samples(samples, ending), flushed=False)
+    except DataError as error:
+        raise UserError(*error.lines) from None
     return f"{len(samples)} samples: {out}{'/' if folder else ''}"
 
 

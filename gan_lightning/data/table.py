@@ -7,8 +7,10 @@ posterior probabilities, so that the values within each mode are Gaussian and no
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import abstractmethod
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
 MIN_WEIGHT = 0.01  # of a mode that is kept
 MIN_DEVIATION = 1e-3  # of a mode, in standard deviations of the column
 PRIOR = 0.01  # of the variances and the precisions of means; the defaults, 1, widen narrow modes
-MAX_DECIMALS = 6
+DIGITS = 6  # of a column's deviation that are kept: about those of a float32
+MOST = 3e38  # absolute value of a number: float32's largest
 FIT_ROWS = 10_000  # that a mixture is fitted to
 Modes = Annotated[int, Field(ge=1, le=64)]
 
@@ -101,7 +104,10 @@ class Table(Data):
                 columns.append(Categorical(name, tuple(sorted(set(cells)))))
             else:
                 values = np.array([float(cell) for cell in cells])
-                columns.append(fit_modes(name, values[self.indices[0]], self.modes, most_decimals(cells)))
+                require_range(name, values)
+                training = values[self.indices[0]]
+                decimals = most_decimals(cells, float(training.std() or np.abs(training).max()))
+                columns.append(fit_modes(name, training, self.modes, decimals))
         return columns
 
     def count(self) -> SplitSizes:
@@ -141,11 +147,23 @@ def is_number(cell: str) -> bool:
         return False
 
 
-def most_decimals(cells: list[str]) -> int:
-    """Return the number of digits after the point that the column's numbers have, at most MAX_DECIMALS."""
-    if any("e" in cell.lower() for cell in cells):
-        return MAX_DECIMALS
-    return min(MAX_DECIMALS, max(len(cell.strip().partition(".")[2]) for cell in cells))
+def require_range(name: str, values: np.ndarray) -> None:  # (N,)
+    """Raise DataError unless the column's numbers are numbers of float32, and have a deviation where they differ."""
+    if not (np.abs(values) < MOST).all():
+        raise DataError(
+            f"data: column {name} has numbers beyond {MOST:g}, the largest of float32; divide them by a power of ten"
+        )
+    if values.std() == 0 and values.min() < values.max():
+        raise DataError(f"data: column {name} has numbers too near 0 for a deviation; multiply them by a power of ten")
+
+
+def most_decimals(cells: list[str], deviation: float) -> int:
+    """Return the number of digits after the point that the column's numbers have.
+
+    It is at most DIGITS, and for a standard `deviation` below 1 larger, so that as many digits of the deviation are kept.
+    """
+    most = DIGITS + max(0, -math.floor(math.log10(deviation))) if deviation else DIGITS
+    return max(0, min(most, max(-int(Decimal(cell).as_tuple().exponent) for cell in cells)))
 
 
 def fit_modes(name: str, values: np.ndarray, modes: int, decimals: int) -> Continuous:  # (N,)

@@ -9,19 +9,21 @@ from typing import Any
 from gan_lightning.data.base import DataError
 from gan_lightning.data.fingerprint import Entry, Fingerprint, hash_bytes
 from gan_lightning.data.notices import abbreviate
-from gan_lightning.data.table import RawTable, Table
+from gan_lightning.data.table import RawTable, Table, is_number
 from gan_lightning.step.types import PathText
 from gan_lightning.storage.data_file import MEBIBYTE, read_data_file
 from gan_lightning.storage.home import expand_home
 
 MAX_BYTES = 256 * MEBIBYTE
 DELIMITERS = ",;\t"
+MOST_OTHERS = 0.1  # share of cells that are no numbers in a column that was meant to have numbers
 
 
 class TableCSV(Table):
     """Load the file `root`, in UTF-8, with commas, semicolons or tabs between the cells.
 
-    A column whose cells are all numbers is continuous unless it is one of `categorical`; columns in `ignored` are left out.
+    A column whose cells are all numbers is continuous unless it is one of `categorical`; columns in `ignored` are left out. A
+    column of numbers with a few other cells, such as empty ones, is refused.
     """
 
     def __init__(self, root: PathText, categorical: tuple[str, ...] = (), ignored: tuple[str, ...] = (), **shared: Any) -> None:
@@ -35,13 +37,26 @@ class TableCSV(Table):
             raise DataError(
                 f"{key}: {self.path.absolute()} has no column {abbreviate(unknown)}; it has {abbreviate(names, 10)}"
             )
+        for i, name in enumerate(names):
+            if name not in self.categorical | self.ignored:
+                self.require_numbers(name, [(number, row[i]) for number, row in rows])
         kept = [i for i, name in enumerate(names) if name not in self.ignored]
         if not kept:
             raise DataError("data.ignored: no column is left; name fewer")
-        return RawTable([names[i] for i in kept], [[row[i] for i in kept] for row in rows], self.categorical)
+        return RawTable([names[i] for i in kept], [[row[i] for i in kept] for _, row in rows], self.categorical)
 
-    def parse(self) -> tuple[list[str], list[list[str]]]:
-        """Return the names of the columns, and the rows. Raises DataError for a file that is no such table."""
+    def require_numbers(self, name: str, cells: list[tuple[int, str]]) -> None:  # line and text of each
+        """Raise DataError if almost all cells of a column are numbers, but not all."""
+        others = [(number, cell) for number, cell in cells if not is_number(cell)]
+        if 0 < len(others) <= MOST_OTHERS * len(cells):
+            which = abbreviate(
+                [f"line {number} ({cell[:20]!r})" if cell else f"line {number} (empty)" for number, cell in others]
+            )
+            why = f"column {name} has numbers, but not in {which}"
+            raise DataError(f"data.root: {self.path.absolute()}: {why}; correct them, or name the column in data.categorical")
+
+    def parse(self) -> tuple[list[str], list[tuple[int, list[str]]]]:
+        """Return the names of the columns, and each row with its line's number. Raises DataError if it is no table."""
         where = f"data.root: {self.path.absolute()}"
         try:
             text = self.content().decode("utf-8-sig")
@@ -58,7 +73,7 @@ class TableCSV(Table):
         for number, row in rows:
             if len(row) != len(names):
                 raise DataError(f"{where}: line {number} has {len(row)} cells, the first line {len(names)}; correct it")
-        return names, [row for _, row in rows]
+        return names, rows
 
     def fingerprint(self) -> Fingerprint:
         content = self.content()

@@ -12,6 +12,9 @@ accuracy_fake is the accuracy on held-out real rows of a classifier trained on g
 on the training rows (Esteban et al. 2017, section 4.1; Xu et al. 2019, section 5.1), and accuracy_ratio = accuracy_fake /
 accuracy_real. It predicts the last column of names, or of a table without one whether the last column is above its median in
 training. The classifier is scikit-learn's random forest of 50 trees.
+
+Real rows are decoded from their matrices as generated ones are: a number farther than 4 deviations from its mode is the nearest
+that its mode reaches (0.13 % of the numbers in breast_cancer and wine, fewer in iris and diabetes).
 """
 
 from __future__ import annotations

@@ -92,6 +92,28 @@ def test_a_run_is_scored_and_its_samples_are_opened_by_other_programs(command, r
         assert set(frame["colour"]) <= {"r", "g", "b"}
 
 
+def test_rows_are_decoded_only_with_the_table_of_the_training(command, request, tmp_path, table_file):
+    words = [*lines(request, "table_csv"), *SMALL, "metric=none"]
+    assert command("gan-train", *words, "trainer.max_steps=1", "hydra.run.dir=run").code == 0
+    whole = table_file.read_text()
+    for change, says in (
+        (
+            lambda: table_file.write_text(whole.replace("39.5", "999.5")),
+            "not those that it was trained on (1 file with another size or content: rows.csv)",
+        ),
+        (table_file.unlink, "No such file"),
+    ):
+        change()
+        done = command("gan-sample", "run=run", "num=2", "out=x.csv")
+        assert done.code == 2
+        assert len(done.err.strip().splitlines()) == 1
+        assert says in done.err
+    (tmp_path / "run" / "data.json.gz").unlink()
+    done = command("gan-sample", "run=run", "num=2", "out=x.csv")
+    assert (done.code, len(done.err.strip().splitlines())) == (2, 1)
+    assert command("gan-sample", "run=run", "num=2", "out=x.npy").code == 0
+
+
 @pytest.mark.parametrize("kind", ["words", "table_csv"])
 def test_a_broken_file_is_refused_in_one_line(command, request, tmp_path, kind):
     words = [*lines(request, kind), *SMALL]

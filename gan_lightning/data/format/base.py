@@ -32,6 +32,7 @@ class SampleFormat(ABC):
     num_shown: ClassVar[int | None] = None  # samples in a picture of a run; None: eight rows
     shows_real: ClassVar[bool] = False  # `render` draws real samples behind the generated ones
     interpolates: ClassVar[bool] = False  # a row of samples between two z shows something
+    reads_data: ClassVar[bool] = False  # samples are decoded by what is fitted to the training data
 
     @abstractmethod
     def render(self, samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:

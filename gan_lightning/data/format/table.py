@@ -31,6 +31,7 @@ class TableFormat(SampleFormat):
     companion: ClassVar[str] = ".csv"
     num_shown: ClassVar[int | None] = 1000
     shows_real: ClassVar[bool] = True
+    reads_data: ClassVar[bool] = True
 
     def __init__(self, columns: Callable[[], list[Column]]) -> None:
         self.columns = columns

@@ -81,7 +81,8 @@ def encode_rows(columns: list[Column], rows: np.ndarray, modes: np.ndarray, slot
 def decode_rows(columns: list[Column], matrices: np.ndarray) -> np.ndarray:  # (N, C, 1 + slots) -> (N, C) float64
     """Return the numbers of each row, a category by its number; NaN where a matrix is not finite.
 
-    Slots that a column does not use are not chosen.
+    Slots that a column does not use are not chosen. If all others are 0, as where G's choice, a one-hot, is an unused slot, the
+    first one is: the mode with the lowest mean, or the first category.
     """
     rows = np.full(matrices.shape[:2], np.nan)
     finite = np.isfinite(matrices).all((1, 2))
