@@ -118,8 +118,15 @@ class Array(Data):
             if len(self.range) != 2 or not self.range[0] < self.range[1]:
                 raise DataError(f"data.range: {self.range} is no range; allowed: two values, the lower first, such as [0,255]")
             low, high = self.range
-            samples = (samples.astype(np.float32) - low) * (2 / (high - low)) - 1
-        samples = samples.astype(np.float32)
+            with np.errstate(over="ignore", invalid="ignore"):
+                samples = (samples.astype(np.float32) - low) * (2 / (high - low)) - 1
+        with np.errstate(over="ignore"):
+            samples = samples.astype(np.float32)
+        if not np.isfinite(samples).all():
+            raise DataError(
+                f"data.file: {self.file} holds values that float32 can't hold{' after scaling' if self.range else ''}; "
+                "scale them to about -1 to 1"
+            )
         low, high = float(samples.min()), float(samples.max())
         if len(self.sample_shape) > 1 and (low < -1.001 or high > 1.001):
             raise DataError(

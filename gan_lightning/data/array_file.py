@@ -3,15 +3,17 @@
 - A file must be a regular one. Its header is checked before its values are read: numbers, and no more of them than fit into
   half of the machine's memory, or than the file has.
 - .npz: the array is named, or it is the only one.
-- .csv: rows of numbers separated by commas, semicolons or tabs; a first row of names is skipped.
+- .csv: rows of numbers separated by commas, semicolons or tabs, one row a line; a first row of names is skipped.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import math
 import zipfile
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, NamedTuple
@@ -25,6 +27,7 @@ from gan_lightning.storage.memory import machine_memory
 
 SUFFIXES = (".npy", ".npz", ".csv")
 MAX_CSV = 1024 * MEBIBYTE
+MAX_LINE = 16 * MEBIBYTE  # characters, of a .csv file
 KINDS = "biuf"  # booleans, whole numbers and floats
 
 
@@ -37,18 +40,24 @@ class Header(NamedTuple):
 
 def read_array(path: Path, name: str | None = None) -> np.ndarray:
     """Return the array in a file, or the one called `name` in a .npz. Raises DataError, with the file's name."""
-    try:
+    with one_line(path):
         return read_by_suffix(path, name)
+
+
+@contextmanager
+def one_line(path: Path) -> Iterator[None]:
+    """Raise a DataError of one line, with the file's name, for an error of a reader of this file."""
+    try:
+        yield
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, MemoryError) as error:
+    except Exception as error:  # of broken bytes, zipfile, its decoders, NumPy and csv raise what they do not document
         raise DataError(f"{path}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
 def read_by_suffix(path: Path, name: str | None) -> np.ndarray:
     """Return the array in a file. Raises ValueError, OSError, and what a broken archive makes zipfile raise."""
-    if not S_ISREG(path.stat().st_mode):  # opening a pipe would block
-        raise ValueError("no file that can be read from its start to its end")
+    require_seekable(path)
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return read_csv(path)
@@ -64,11 +73,21 @@ def array_names(path: Path) -> list[str]:
     """Return the names of the arrays in a .npz file; none of any other file. Raises DataError."""
     if path.suffix.lower() != ".npz":
         return []
-    try:
+    with one_line(path):
+        require_seekable(path)
         with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: {error}") from error
+            return members(archive)
+
+
+def members(archive: zipfile.ZipFile) -> list[str]:
+    """Return the names of the arrays in an open .npz file: its members that end in .npy."""
+    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+def require_seekable(path: Path) -> None:
+    """Raise ValueError unless the path, or what it links to, is a regular file: opening a pipe would block."""
+    if not S_ISREG(path.stat().st_mode):
+        raise ValueError("no file that can be read from its start to its end")
 
 
 def read_npy(file: IO[bytes], size: int) -> np.ndarray:
@@ -95,7 +114,7 @@ def read_header(file: IO[bytes]) -> Header:
 def read_npz(path: Path, name: str | None) -> np.ndarray:
     """Return one array of a .npz file. Raises ValueError."""
     with zipfile.ZipFile(path) as archive:
-        names = [member.removesuffix(".npy") for member in archive.namelist()]
+        names = members(archive)
         if name is None and len(names) != 1:
             raise ValueError(f"holds {len(names)} arrays: {abbreviate(names)}; set data.array to the name of one")
         if name is not None and name not in names:
@@ -109,24 +128,32 @@ def read_csv(path: Path) -> np.ndarray:  # -> (rows, columns)
     """Return the numbers of a .csv file. Raises ValueError, with the row that is no row of numbers."""
     if path.stat().st_size > MAX_CSV:
         raise ValueError(f"larger than {MAX_CSV // MEBIBYTE} MiB; convert it to .npy")
-    text = path.read_bytes().decode("utf-8-sig")
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows: list[np.ndarray] = []
-    for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1):
-        if not any(cell.strip() for cell in row):
-            continue
-        try:
-            values = np.array([float(cell) for cell in row])
-        except ValueError:
-            if number == 1:  # names of columns
+    limit = (machine_memory() or MAX_CSV * 16) // 2
+    values, width, delimiter = array("d"), 0, None
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), 1):
+            if len(line) == MAX_LINE:
+                raise ValueError(f"row {number} has more than {MAX_LINE // MEBIBYTE} Mi characters")
+            delimiter = delimiter or max(",;\t", key=line.count)
+            quoted = '"' in line  # csv is slow for single lines
+            row = next(csv.reader([line], delimiter=delimiter), []) if quoted else line.split(delimiter)
+            if not any(cell.strip() for cell in row):
                 continue
-            raise ValueError(f"row {number} is no row of numbers") from None
-        if rows and len(values) != len(rows[0]):
-            raise ValueError(f"row {number} has {len(values)} values, the first has {len(rows[0])}")
-        rows.append(values)
-    if not rows:
+            try:
+                found = array("d", map(float, row))
+            except ValueError:
+                if number == 1:  # names of columns
+                    continue
+                raise ValueError(f"row {number} is no row of numbers") from None
+            width = width or len(found)
+            if len(found) != width:
+                raise ValueError(f"row {number} has {len(found)} values, the first has {width}")
+            values.extend(found)
+            if len(values) * values.itemsize > limit:
+                raise ValueError(f"its first {number:,} rows need more than half of the memory")
+    if not values:
         raise ValueError("holds no numbers")
-    return np.stack(rows)
+    return np.frombuffer(values).reshape(-1, width)
 
 
 def require_numbers(header: Header) -> None:

@@ -1,6 +1,7 @@
 """MNIST: 70,000 handwritten digits of 28×28 pixels (LeCun et al. 1998), read from the four published files.
 
-The files are where torchvision stores them, `<root>/MNIST/raw/`, or in `<root>` itself, unpacked or as `.gz`. Train is the
+The files are where torchvision stores them, `<root>/MNIST/raw/`, or in `<root>` itself, unpacked or as `.gz`. The files of
+several sets have the same names: those in `<root>` itself are taken unless their labels are another set's. Train is the
 first 11/12 of the train file (55,000 of 60,000), validation its last 1/12 (5,000), test the t10k file (10,000).
 """
 
@@ -21,6 +22,7 @@ from torchvision import datasets
 
 from gan_lightning.data.base import Data, DataError, Splits, SplitSizes
 from gan_lightning.data.fingerprint import Entry, Fingerprint, hash_bytes
+from gan_lightning.data.first_labels import is_another_set
 from gan_lightning.data.idx import IMAGES, LABELS, count_images, is_present, read_content, read_images, read_labels
 from gan_lightning.data.resize import resize
 from gan_lightning.data.store import Store
@@ -62,10 +64,14 @@ class MNIST(Data):
 
     @property
     def raw(self) -> Path:
-        """Return the folder of the four files: torchvision's, or the root itself if one of them is there."""
+        """Return the folder of the four files: torchvision's, or the root itself if one of the set's files is there."""
         nested = self.root / self.published.folder / "raw"
         direct = not nested.is_dir() and any(is_present(self.root / name) for name in self.published.files)
-        return self.root if direct else nested
+        return nested if not direct or self.holds_another_set() else self.root
+
+    def holds_another_set(self) -> bool:
+        """Return whether the files in the root itself are those of another set, which have the same names."""
+        return is_another_set(self.root / self.published.files[1], self.published.folder)
 
     def count(self) -> SplitSizes:
         shape, (name, *_), classes = self.sample_shape, self.published, self.published.num_classes
@@ -79,8 +85,9 @@ class MNIST(Data):
         if missing := self.missing_files():
             if self.download:
                 return SplitSizes(*cut(self.published.train_images), self.published.test_images)
+            others = f", and the files in {self.root} itself are another set's" if self.holds_another_set() else ""
             raise DataError(
-                f"data.root: {', '.join(missing)} not found in {self.raw.absolute()}, packed (.gz) or not; "
+                f"data.root: {', '.join(missing)} not found in {self.raw.absolute()}, packed (.gz) or not{others}; "
                 f"set data.download=true to fetch {name}, or put its four files there"
             )
         total, test = (count_images(self.raw / file) for file in self.published.files[::2])

@@ -3,13 +3,15 @@
 - Only the beginning is decoded, as long as the wave needs it, whatever length the file's header says.
 - The channels are averaged.
 - Another rate is converted by a polyphase filter (`scipy.signal.resample_poly`), which removes what the new rate can't hold.
+  Its length is 20 times the larger number in the fraction of the two rates. A fraction with a number above 20,000 is rounded to
+  one without, an error of at most 0.005 %; those of the usual rates are smaller, and exact.
 - A shorter sound is followed by silence; a longer one is cut.
 - Values beyond [-1, 1], of files with floats, are clipped; values that are not finite are refused.
 """
 
 from __future__ import annotations
 
-from math import gcd
+from fractions import Fraction
 from pathlib import Path
 from stat import S_ISREG
 from types import ModuleType
@@ -21,6 +23,7 @@ from gan_lightning.data.base import DataError
 
 RATES = (1000, 768_000)  # Hz, of a file
 MAX_CHANNELS = 64
+MAX_RATIO = 20_000  # numerator and denominator of the ratio of two rates
 MARGIN = 64  # values after the last that the filter reads, at the lower rate
 
 
@@ -51,10 +54,15 @@ def read_wave(path: Path, length: int, rate: int) -> np.ndarray:  # -> (length,)
         raise DataError(f"{path}: holds values that are not finite")
     wave = frames.mean(1)
     if own_rate != rate:
-        divisor = gcd(own_rate, rate)
-        wave = resample_poly(wave, rate // divisor, own_rate // divisor).astype(np.float32)
+        wave = resample_poly(wave, *resampling_factors(own_rate, rate)).astype(np.float32)
     wave = wave[:length].clip(-1, 1)
     return np.pad(wave, (0, length - len(wave)))
+
+
+def resampling_factors(own_rate: int, rate: int) -> tuple[int, int]:
+    """Return the factors (up, down) of a resampling, at most MAX_RATIO: the reduced ratio, or the nearest to it."""
+    low, high = Fraction(min(own_rate, rate), max(own_rate, rate)).limit_denominator(MAX_RATIO).as_integer_ratio()
+    return (low, high) if rate < own_rate else (high, low)
 
 
 def read_frames(soundfile: ModuleType, path: Path, length: int, rate: int) -> tuple[np.ndarray, int]:  # -> (frames, channels)

@@ -1,6 +1,7 @@
 """The sound files below a folder, and the class of each: the subfolder of the root that it lies in.
 
-Hidden files are skipped and links to files are followed, links to folders are not.
+Hidden files and the folders of runs and sweeps, which hold generated sounds, are skipped. Links to files are followed, links to
+folders are not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from unicodedata import normalize
 import numpy as np
 
 from gan_lightning.data.base import DataError
+from gan_lightning.data.image_listing import OWN_FILES
 from gan_lightning.data.notices import abbreviate
 
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".aif", ".aiff"))
@@ -69,6 +71,9 @@ def find_sounds(root: Path) -> list[Path]:
                 entries = [entry for entry in iterator if not entry.name.startswith(".")]
         except OSError as error:
             raise DataError(f"data.root: {folder} can't be read ({error.strerror}); change its permissions") from error
+        names = {entry.name for entry in entries}
+        if any(names >= own for own in OWN_FILES):
+            continue
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(Path(entry.path))

@@ -3,12 +3,15 @@
 import io
 import os
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
+from gan_lightning.data import array_file
 from gan_lightning.data.array import Array
+from gan_lightning.data.array_file import array_names, read_array
 from gan_lightning.data.base import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -152,3 +155,69 @@ def test_a_pipe_and_a_broken_archive_are_refused(tmp_path):
     ):
         with pytest.raises(DataError, match=rf"{name}: .*{said}"):
             made(tmp_path / name, (2,)).count()
+
+
+def test_a_csv_is_held_as_one_array_of_numbers(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("1\n" * 10_000)
+    tracemalloc.start()
+    found = read_array(tmp_path / "a.csv")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.shape == (10_000, 1)
+    assert peak < 4 * found.nbytes
+    monkeypatch.setattr(array_file, "machine_memory", lambda: 2 * 8 * 1000)
+    with pytest.raises(DataError, match=r"a\.csv: its first 1,001 rows need more than half of the memory$"):
+        read_array(tmp_path / "a.csv")
+    monkeypatch.setattr(array_file, "MAX_LINE", 10)
+    (tmp_path / "b.csv").write_text("1,2\n3,4,5,6,7,8\n")
+    with pytest.raises(DataError, match=r"b\.csv: row 2 has more than"):
+        read_array(tmp_path / "b.csv")
+
+
+def test_a_pipe_is_no_npz_and_other_members_are_no_arrays(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(DataError, match=r"pipe\.npz: no file that can be read"):
+        array_names(tmp_path / "pipe.npz")
+    np.savez(tmp_path / "a.npz", x=SIGNALS)
+    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+        archive.writestr("notes.txt", "no array")
+    assert array_names(tmp_path / "a.npz") == ["x"]
+    assert np.array_equal(read_array(tmp_path / "a.npz"), SIGNALS)
+
+
+def complaint(path):
+    try:
+        read_array(path)
+    except DataError as error:
+        return error.lines
+    return ()
+
+
+def test_broken_bytes_are_one_line(tmp_path):
+    """Change single bytes of packed arrays, headers and text: a reader may fail, but with the file's name."""
+    contents = {}
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
+        with zipfile.ZipFile(tmp_path / "whole.npz", "w", method) as archive, archive.open("x.npy", "w") as file:
+            np.lib.format.write_array(file, SIGNALS[:4])
+        contents[f"{method}.npz"] = (tmp_path / "whole.npz").read_bytes()
+    np.save(tmp_path / "whole.npy", SIGNALS[:1])
+    contents["a.npy"], contents["a.csv"] = (tmp_path / "whole.npy").read_bytes(), b"1,2\n3,4\n"
+    failures = 0
+    for name, content in contents.items():
+        for at in range(0, len(content), max(1, len(content) // 60)):
+            for value in (0, 40, 255):
+                (tmp_path / name).write_bytes(content[:at] + bytes([value]) + content[at + 1 :])
+                lines = complaint(tmp_path / name)
+                assert all(line.startswith(f"{tmp_path / name}: ") and "\n" not in line for line in lines)
+                failures += len(lines)
+    assert failures > 100
+    (tmp_path / "a.csv").write_text('1,"' + "2" * 200_000 + '"')  # more than a field of csv has
+    with pytest.raises(DataError, match=r"a\.csv: field larger than"):
+        read_array(tmp_path / "a.csv")
+
+
+def test_values_beyond_float32_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((20, 2), 1e300))
+    for given in ({}, {"range": [0, 1e300]}):
+        with pytest.raises(DataError, match=r"^data\.file: .*a\.npy holds values that float32 can't hold"):
+            made(tmp_path / "a.npy", (2,), **given).count()

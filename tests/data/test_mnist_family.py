@@ -1,5 +1,7 @@
 """Fashion-MNIST, KMNIST and EMNIST: torchvision's own readers are the reference; stacked MNIST is made of MNIST's digits."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,10 @@ from gan_lightning.data.base import DataError
 from gan_lightning.data.emnist import EMNIST, SIZES
 from gan_lightning.data.fashion_mnist import FashionMNIST
 from gan_lightning.data.kmnist import KMNIST
-from gan_lightning.data.mnist import MNIST
+from gan_lightning.data.mnist import FILES, MNIST
 from gan_lightning.data.stacked_mnist import StackedMNIST
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
 @pytest.mark.parametrize(
@@ -101,3 +105,37 @@ def test_a_stack_has_three_digits_of_its_split(tmp_path):
 def test_stacks_that_do_not_exist_are_refused(tmp_path, given, said):
     with pytest.raises(DataError, match=said):
         stacked(tmp_path, **given).count()
+
+
+FIRST = {MNIST: [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], FashionMNIST: [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]}
+
+
+@pytest.mark.parametrize("kind", FIRST)
+def test_files_of_another_set_in_the_root_itself_are_not_read(tmp_path, kind):
+    """The names of the files are the same; the first labels are those that were published."""
+    root = write(tmp_path, "elsewhere", packed=kind is MNIST)
+    (root / FILES[1]).write_bytes(idx(np.array((FIRST[kind] * 5)[:48], np.uint8)))
+    for asked in (MNIST, FashionMNIST, KMNIST):
+        data = asked(root=str(root), sample_shape=(1, 28, 28), num_classes=10)
+        if asked is kind:
+            assert data.count().train == 44
+            continue
+        with pytest.raises(DataError, match=rf"not found in {data.raw}, .* in {root} itself are another set's; set data\.down"):
+            data.count()
+        assert asked(root=str(root), download=True, sample_shape=(1, 28, 28), num_classes=10).count().train == 55_000
+
+
+def test_unknown_labels_of_a_whole_published_set_are_neither_mnist_nor_fashion_mnist(tmp_path):
+    root = write(tmp_path, "elsewhere")
+    for count, found in ((48, [True, True, True]), (60_000, [False, False, True])):
+        (root / FILES[1]).write_bytes(idx(np.full(count, 8, np.uint8)))
+        kinds = (MNIST, FashionMNIST, KMNIST)
+        assert [kind(root=str(root), sample_shape=(1, 28, 28), num_classes=10).raw == root for kind in kinds] == found
+
+
+@pytest.mark.skipif(not FASHION.is_dir(), reason="needs Debian's dataset-fashion-mnist")
+def test_debians_files_are_fashion_mnist_alone():
+    given = {"root": str(FASHION), "sample_shape": (1, 28, 28), "num_classes": 10}
+    assert FashionMNIST(**given).count() == (55_000, 5_000, 10_000)
+    with pytest.raises(DataError, match="another set's"):
+        MNIST(**given).count()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gan_lightning.data.base import DataError
-from gan_lightning.data.sound_file import read_wave
+from gan_lightning.data.sound_file import read_wave, resampling_factors
 from gan_lightning.data.waveforms import Waveforms
 
 soundfile = pytest.importorskip("soundfile")
@@ -123,3 +123,28 @@ def test_a_sound_in_no_class_is_refused(folder):
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"holds no sounds \(\.aif \.aiff \.flac \.ogg \.wav\)"):
         sounds(tmp_path).count()
+
+
+def test_the_sounds_of_a_run_are_no_data(folder):
+    run = folder / "low" / "run"
+    (run / "samples").mkdir(parents=True)
+    soundfile.write(run / "samples" / "a.wav", sine(300, 8000, 0.1), 8000)
+    assert sum(sounds(folder).sizes()) == 41  # the control
+    for name in ("config.yaml", "result.json"):
+        (run / name).write_text("")
+    assert sum(sounds(folder).sizes()) == 40
+
+
+@pytest.mark.parametrize(("own", "rate"), [(767_999, 4001), (44_100, 16_000), (8001, 191_999)])
+def test_the_filter_of_a_resampling_is_bounded(tmp_path, own, rate):
+    up, down = resampling_factors(own, rate)
+    assert max(up, down) <= 20_000
+    assert up / down == pytest.approx(rate / own, rel=5e-5)
+    soundfile.write(tmp_path / "a.wav", sine(200, own, 0.2), own)
+    found, expected = read_wave(tmp_path / "a.wav", rate // 10, rate), sine(200, rate, 0.1)[:, 0]
+    assert np.abs(found - expected[: len(found)])[-200:].max() < 0.01
+
+
+def test_usual_rates_are_converted_exactly():
+    assert resampling_factors(44_100, 16_000) == (160, 441)
+    assert resampling_factors(8000, 44_100) == (441, 80)
