@@ -54,10 +54,10 @@ class TextFormat(SampleFormat):
         return "\n".join(f"    {line}" for line in self.decode(samples))
 
 
-def line_symbols(samples: Tensor) -> Tensor:  # (N, V, T) -> (N, T) int16
+def line_symbols(samples: Tensor) -> Tensor:  # (N, V, T) -> (N, T) int32
     """Return the number of the most likely symbol at each position; of a sample that is not finite, END everywhere."""
     finite = samples.flatten(1).isfinite().all(1)
-    return torch.where(finite.unsqueeze(1), samples.argmax(1), END).to(torch.int16)
+    return torch.where(finite.unsqueeze(1), samples.argmax(1), END).to(torch.int32)  # gloo gathers no int16
 
 
 def to_lines(symbols: Tensor, alphabet: str) -> list[str]:  # (N, T)
