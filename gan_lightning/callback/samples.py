@@ -26,7 +26,7 @@ INTERPOLATIONS = 5  # rows
 class Samples(pl.Callback):
     """Save `samples/step=….png` in the run directory; log `sample/ema`, `sample/real` and `sample/interpolation`.
 
-    Samples that can be heard or read are logged as sound and as text, too, and saved in their native format beside the picture.
+    Sound and text are logged, too, and saved in their native format beside the picture.
     With classes, each column shows one class. At most `max_image_mb` megabytes (10⁶ bytes) per run are logged to TensorBoard,
     because its pages load all images at once.
     """

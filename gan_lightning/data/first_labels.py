@@ -1,4 +1,4 @@
-"""The sets that are published in MNIST's files, told apart by the first labels of their train files: the names are the same."""
+"""The first labels of the published train files: they distinguish sets whose files have the same names as MNIST's."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class SampleFormat(ABC):
         raise ValueError(f"{ending}: no file of several samples has this ending")
 
     def sound(self, samples: Tensor) -> Sound | None:  # (N, *sample_shape)
-        """Return some of the samples as sound, one after another; None: they can't be heard."""
+        """Return some of the samples as sound, one after another; None: they are no sound."""
         return None
 
     def text(self, samples: Tensor) -> str | None:  # (N, *sample_shape)

@@ -76,8 +76,8 @@ class PianoRolls(SampleFormat):
         wave = np.zeros(round(num_bars * bar_quarters(self.meter) * seconds_per_quarter * RATE), dtype=np.float32)
         for note in (note for voice in self.joined(rolls) for note in voice):
             start = round(note.start * seconds_per_quarter * RATE)
-            heard = wave[start : start + round((note.end - note.start) * seconds_per_quarter * RATE)]
-            heard += tone(note.pitch, len(heard))
+            part = wave[start : start + round((note.end - note.start) * seconds_per_quarter * RATE)]
+            part += tone(note.pitch, len(part))
         return Sound(wave / max(float(np.abs(wave).max()), 1e-9) * np.float32(0.9), RATE)
 
 
