@@ -19,16 +19,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.binary_neurons import BinaryNeurons, Slope
+from gan_lightning.model.layer.annealed_slope import Slope
+from gan_lightning.model.layer.binary_neurons import BinaryNeurons
 from gan_lightning.model.layer.condition import Projection
 from gan_lightning.model.layer.monophonic_neurons import MonophonicNeurons
 from gan_lightning.step.types import Count, Output, Shape
 
 OCTAVE = 12
 SHORTEST = 4  # steps of the first feature maps, at least
-START_LOGIT = (
-    -2.0
-)  # mean of a cell's logit, whose standard deviation begins at about 1: 2 % of the cells sound, as in real rolls
+START_LOGIT = -2.0  # mean of a cell's logit, whose deviation begins at about 1: 2 % of the cells sound, as in real rolls
 
 
 class RollSize(NamedTuple):

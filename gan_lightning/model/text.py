@@ -14,16 +14,14 @@ normalisation. For lines of some ten symbols this is faster on a CPU than convol
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from gan_lightning.model.layer.choice import Choice, Temperature
-from gan_lightning.model.layer.condition import Projection
-from gan_lightning.model.layer.dense_residual import DenseBlock
-from gan_lightning.step.types import Count, Output, Shape
+from gan_lightning.model.layer.dense_residual import DenseDiscriminator, dense_generator
+from gan_lightning.step.types import Count, Shape
 
 
 class Generator(nn.Module):
@@ -41,33 +39,19 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         require_lines(sample_shape)
-        self.layers = nn.Sequential(
-            nn.Linear(latent_dim, width),
-            *(DenseBlock(width) for _ in range(depth)),
-            *(nn.LeakyReLU(0.2), nn.Linear(width, math.prod(sample_shape)), nn.Unflatten(1, tuple(sample_shape))),
-        )
+        self.layers = dense_generator(latent_dim, sample_shape, width, depth)
         self.choice = Choice(temperature, final_temperature, noise)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z) -> (N, V, T)
         return self.choice(self.layers(z))
 
 
-class Discriminator(nn.Module):
+class Discriminator(DenseDiscriminator):
     """Score lines, each independently of the others in the batch."""
 
     def __init__(self, sample_shape: Shape, width: Count = 256, depth: Count = 2) -> None:
-        super().__init__()
         require_lines(sample_shape)
-        self.num_features = width
-        self.layers = nn.Sequential(
-            *(nn.Flatten(), nn.Linear(math.prod(sample_shape), width)),
-            *(DenseBlock(width) for _ in range(depth)),
-            nn.LeakyReLU(0.2),
-        )
-        self.head = Projection(width, 0)
-
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Output:  # (N, V, T) -> (N,), (N, F)
-        return self.head(self.layers(x), None)
+        super().__init__(sample_shape, width, depth)
 
 
 def require_lines(sample_shape: Shape) -> None:

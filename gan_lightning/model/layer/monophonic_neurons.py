@@ -10,30 +10,18 @@ straight-through estimator of a categorical variable: Jang et al. 2017, section 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gan_lightning.model.layer.binary_neurons import Slope
-from gan_lightning.step.progress import Progress
+from gan_lightning.model.layer.annealed_slope import AnnealedSlope
 
 
-class MonophonicNeurons(nn.Module):
-    """Choose a pitch or the rest; `stochastic` and `final_slope` are those of BinaryNeurons."""
-
-    slope: Tensor  # (), a buffer, so that an iteration reads nothing from the host
-
-    def __init__(self, stochastic: bool = False, final_slope: Slope = 1.0) -> None:
-        super().__init__()
-        self.stochastic, self.final_slope = stochastic, final_slope
-        self.register_buffer("slope", torch.ones(()), persistent=False)
-
-    def advance(self, progress: Progress) -> None:
-        """Set the slope of the step that follows."""
-        self.slope.fill_(self.final_slope**progress.fraction)
+class MonophonicNeurons(AnnealedSlope):
+    """Choose a pitch or the rest."""
 
     def forward(self, logits: Tensor, rest: Tensor) -> Tensor:  # (N, V, T, P), (N, V, T, 1) -> (N, V, T, P), −1 or 1
         scaled = self.slope * torch.cat([logits, rest], 3)
         drawn = scaled
-        if self.stochastic and self.training:
+        if self.draws:
             drawn = scaled - (-torch.rand_like(scaled).clamp_min(1e-20).log()).log()
         soft = scaled.softmax(3)
         choices = torch.arange(scaled.shape[3], device=scaled.device)
