@@ -22,6 +22,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy, one_hot, pad
 
 from gan_lightning.data.cartoon_face_drawing import FACTORS, draw_face, sample_face
 from gan_lightning.metric.feature.cartoon_faces import WEIGHTS, Network
+from gan_lightning.metric.feature.face_parts import SIDE, FacePartsNetwork
 from gan_lightning.step.schedule import Cosine
 
 TRAIN_SEED, HELD_OUT_SEED = 1_000_001, 1_000_002
@@ -42,32 +43,34 @@ def to_tensor(pixels: np.ndarray) -> Tensor:  # (S, S, 3) uint8 -> (3, 32, 32) i
     return avg_pool2d(x, x.shape[-1] // 32)
 
 
-def augment(x: Tensor) -> Tensor:  # (N, 3, 32, 32) -> (N, 3, 32, 32)
-    """Shift, blur and add noise, with random strengths for each face."""
+def augment(x: Tensor, blur_power: float) -> Tensor:  # (N, 3, 32, 32) -> (N, 3, 32, 32)
+    """Shift, blur and add noise, with random strengths for each face; blur's is a uniform number to the power `blur_power`."""
     n = len(x)
     wide = pad(x, (SHIFT,) * 4, mode="replicate")
     rows, columns = torch.randint(0, 2 * SHIFT + 1, (2, n)).tolist()
-    x = torch.stack([image[:, i : i + 32, j : j + 32] for image, i, j in zip(wide, rows, columns, strict=True)])
-    x = torch.lerp(x, avg_pool2d(pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1), torch.rand(n, 1, 1, 1))
+    x = torch.stack([image[:, i : i + SIDE, j : j + SIDE] for image, i, j in zip(wide, rows, columns, strict=True)])
+    x = torch.lerp(x, avg_pool2d(pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1), torch.rand(n, 1, 1, 1) ** blur_power)
     x = x + NOISE * torch.rand(n, 1, 1, 1).square() * torch.randn_like(x)
     return (x * (1 + 0.1 * torch.randn(n, 1, 1, 1)) + 0.05 * torch.randn(n, 3, 1, 1)).clamp(-1, 1)
 
 
-def mixup_loss(network: Network, x: Tensor, factors: Tensor) -> Tensor:  # (N, 3, 32, 32), (N, factors) -> ()
-    """Return the cross entropy on blended and augmented faces, summed over the factors."""
+def mixup_loss(
+    network: FacePartsNetwork, x: Tensor, parts: Tensor, blur_power: float = 1.0
+) -> Tensor:  # (N, 3, 32, 32), (N, parts) -> ()
+    """Return the cross entropy on blended and augmented faces, summed over the parts."""
     blended = int(BLENDED * len(x))
     share, other = torch.ones(len(x)), torch.arange(len(x)).roll(1)
     share[:blended] = torch.rand(blended)
     x = torch.lerp(x[other], x, share.view(-1, 1, 1, 1))
     total = torch.zeros(())
-    for k, (logits, values) in enumerate(zip(network(augment(x)).logits, FACTORS.values(), strict=True)):
-        target = one_hot(factors[:, k], len(values)).float()
+    for logits, values in zip(network(augment(x, blur_power)).logits, parts.T, strict=True):
+        target = one_hot(values, logits.shape[1]).float()
         total = total + cross_entropy(logits, torch.lerp(target[other], target, share[:, None]))
     return total
 
 
 @torch.inference_mode()
-def standardise(network: Network, x: Tensor) -> None:  # (M, 3, 32, 32)
+def standardise(network: FacePartsNetwork, x: Tensor) -> None:  # (M, 3, 32, 32)
     """Scale the features to a mean variance of 1, so that Fréchet distances have a readable size; the logits do not change."""
     spread = torch.cat([network(part).features for part in torch.split(x, 500)]).var(0).mean().sqrt()
     hidden = cast("nn.Linear", network.body[-2])
@@ -77,10 +80,23 @@ def standardise(network: Network, x: Tensor) -> None:  # (M, 3, 32, 32)
         head.weight.mul_(spread)
 
 
+def write_half(network: FacePartsNetwork, out: Path) -> None:
+    """Write the weights in half precision."""
+    stored = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    safetensors.torch.save_file(stored, out)
+
+
+@torch.inference_mode()
+def read(network: FacePartsNetwork, x: Tensor) -> tuple[Tensor, ...]:  # (M, 3, 32, 32) -> (M, values) for each part
+    """Return the logits of all faces."""
+    return tuple(torch.cat(part) for part in zip(*(network(batch).logits for batch in torch.split(x, 500)), strict=True))
+
+
 @torch.inference_mode()
 def report(network: Network, x: Tensor, factors: Tensor) -> None:  # (M, 3, 32, 32), (M, factors)
     """Print the accuracy for each factor, and the share of faces that are classified with confidence."""
-    logits = [torch.cat(parts) for parts in zip(*(network(part).logits for part in torch.split(x, 500)), strict=True)]
+    logits = read(network, x)
     for k, name in enumerate(FACTORS):
         print(f"{name} {(logits[k].argmax(1) == factors[:, k]).float().mean():.4f}", end=", ")
     confidence = torch.stack([of_factor.softmax(1).amax(1) for of_factor in logits]).amin(0)
@@ -111,9 +127,7 @@ def main() -> None:
             report(network.eval(), *held_out)
             network.train()
     standardise(network.eval(), x)
-    stored = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    safetensors.torch.save_file(stored, arguments.out)
+    write_half(network, arguments.out)
     network.load_state_dict(safetensors.torch.load_file(arguments.out))
     print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes; ", end="")
     report(network.eval(), *held_out)

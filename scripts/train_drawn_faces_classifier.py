@@ -16,20 +16,20 @@ import csv
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy, one_hot, pad
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
+from train_cartoon_faces_classifier import mixup_loss, read, standardise, write_half
 
 from gan_lightning.data.decode import decode
-from gan_lightning.metric.feature.drawn_faces import GROUPS, PARTS, SIDE, WEIGHTS, Network, merge
+from gan_lightning.metric.feature.drawn_faces import GROUPS, PARTS, WEIGHTS, Network, merge
+from gan_lightning.metric.feature.face_parts import SIDE
 from gan_lightning.step.schedule import Cosine
 
 HELD_OUT, BATCH, STEPS, RATE = 4_000, 128, 2_500, 2e-3
-BLENDED, SHIFT, NOISE = 0.25, 2, 0.2  # share of a batch; pixels; largest standard deviation
 CONFUSED = 0.1  # share of two drawings' faces, above which `metric.feature.drawn_faces` takes the two for one value
 
 
@@ -54,47 +54,6 @@ def load_faces(files: list[Path], desc: str) -> tuple[Tensor, Tensor]:  # -> (M,
 def to_range(x: Tensor) -> Tensor:  # (N, 3, 32, 32) uint8 -> (N, 3, 32, 32) in [-1, 1]
     """Return the pixels as a data set gives them."""
     return x.float() / 127.5 - 1
-
-
-def augment(x: Tensor) -> Tensor:  # (N, 3, 32, 32) -> (N, 3, 32, 32)
-    """Shift, blur and add noise, with random strengths for each face."""
-    n = len(x)
-    wide = pad(x, (SHIFT,) * 4, mode="replicate")
-    rows, columns = torch.randint(0, 2 * SHIFT + 1, (2, n)).tolist()
-    x = torch.stack([image[:, i : i + SIDE, j : j + SIDE] for image, i, j in zip(wide, rows, columns, strict=True)])
-    x = torch.lerp(x, avg_pool2d(pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1), torch.rand(n, 1, 1, 1).square())
-    x = x + NOISE * torch.rand(n, 1, 1, 1).square() * torch.randn_like(x)
-    return (x * (1 + 0.1 * torch.randn(n, 1, 1, 1)) + 0.05 * torch.randn(n, 3, 1, 1)).clamp(-1, 1)
-
-
-def mixup_loss(network: Network, x: Tensor, parts: Tensor) -> Tensor:  # (N, 3, 32, 32), (N, parts) -> ()
-    """Return the cross entropy on blended and augmented faces, summed over the parts."""
-    blended = int(BLENDED * len(x))
-    share, other = torch.ones(len(x)), torch.arange(len(x)).roll(1)
-    share[:blended] = torch.rand(blended)
-    x = torch.lerp(x[other], x, share.view(-1, 1, 1, 1))
-    total = torch.zeros(())
-    for k, (logits, values) in enumerate(zip(network(augment(x)).logits, PARTS.values(), strict=True)):
-        target = one_hot(parts[:, k], len(values)).float()
-        total = total + cross_entropy(logits, torch.lerp(target[other], target, share[:, None]))
-    return total
-
-
-@torch.inference_mode()
-def standardise(network: Network, x: Tensor) -> None:  # (M, 3, 32, 32)
-    """Scale the features to a mean variance of 1, so that Fréchet distances have a readable size; the logits do not change."""
-    spread = torch.cat([network(part).features for part in torch.split(x, 500)]).var(0).mean().sqrt()
-    hidden = cast("nn.Linear", network.body[-2])
-    hidden.weight.mul_(1 / spread)
-    hidden.bias.mul_(1 / spread)
-    for head in cast("list[nn.Linear]", list(network.heads)):
-        head.weight.mul_(spread)
-
-
-@torch.inference_mode()
-def read(network: Network, x: Tensor) -> tuple[Tensor, ...]:  # (M, 3, 32, 32) -> (M, drawings) for each part
-    """Return the logits of all faces."""
-    return tuple(torch.cat(part) for part in zip(*(network(batch).logits for batch in torch.split(x, 500)), strict=True))
 
 
 def report(logits: Sequence[Tensor], parts: Tensor) -> None:  # (M, drawings) for each part, (M, parts)
@@ -133,7 +92,7 @@ def fit(network: Network, views: tuple[Tensor, Tensor], parts: Tensor, held_out:
         pooled = (torch.rand(BATCH) < 0.5).view(-1, 1, 1, 1)
         x = to_range(torch.where(pooled, views[0][indices], views[1][indices]))
         optimizer.zero_grad()
-        loss = mixup_loss(network, x, parts[indices])
+        loss = mixup_loss(network, x, parts[indices], blur_power=2.0)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if step % 250 == 249:
@@ -147,9 +106,7 @@ def train(out: Path, files: list[Path], parts: Tensor, held_out: tuple[Tensor, T
     network = Network()
     fit(network, load_faces(files, "faces"), parts, held_out)
     standardise(network.eval(), held_out[0])
-    stored = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    safetensors.torch.save_file(stored, out)
+    write_half(network, out)
 
 
 def main() -> None:

@@ -90,6 +90,7 @@ def command(monkeypatch, capfd, tmp_path):
     from hydra.core.global_hydra import GlobalHydra
 
     from gan_lightning.cli import evaluate, export, replay, report, sample, search, train
+    from gan_lightning.run.stored_config import print_once
 
     mains = {"gan-train": train.main, "gan-sample": sample.main, "gan-export": export.main}
     mains |= {"gan-evaluate": evaluate.main, "gan-replay": replay.main, "gan-search": search.main, "gan-report": report.main}
@@ -98,6 +99,7 @@ def command(monkeypatch, capfd, tmp_path):
 
     def call(name: str, *line: str) -> Done:
         GlobalHydra.instance().clear()
+        print_once.cache_clear()  # each command is a process
         monkeypatch.setattr(sys, "argv", [name, *map(str, line)])
         capfd.readouterr()
         code = 0

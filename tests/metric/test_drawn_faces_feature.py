@@ -106,6 +106,7 @@ def test_what_it_can_read(feature):
 
 def test_training_again_writes_the_same_bytes(tmp_path, monkeypatch):
     """And another number of steps writes others."""
+    monkeypatch.syspath_prepend(SCRIPT.parent)  # it imports another script
     spec = importlib.util.spec_from_file_location("train_drawn_faces_classifier", SCRIPT)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

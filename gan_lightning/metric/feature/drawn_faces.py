@@ -1,7 +1,5 @@
 """A small convolutional network that classifies five parts of a drawn face, from 128 features.
 
-features = relu(linear(convolutions(x))) (N, 128); logits: one linear head for each part
-
 The faces are those of DiceBear's style "adventurer" (Lisa Wischofsky, CC BY 4.0), 64×64; their table says which parts each was
 drawn from. The network was trained on faces of its own, shifted, blurred, noisy and blended, so that it also classifies a
 generator's imperfect faces, and is uncertain about a blend of two. `scripts/train_drawn_faces_classifier.py` creates the
@@ -10,19 +8,16 @@ weights, and prints which drawings look alike at this size: those are one value,
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch import Tensor
 
-from gan_lightning.metric.feature.base import Feature, Reading
+from gan_lightning.metric.feature.base import Reading
+from gan_lightning.metric.feature.face_parts import FaceParts, FacePartsNetwork
 
 WEIGHTS = Path(__file__).parent / "weights" / "drawn_faces.safetensors"
-SIDE = 32
 
 
 def variants(prefix: str, count: int) -> tuple[str, ...]:
@@ -64,44 +59,21 @@ def merge(logits: Sequence[Tensor]) -> tuple[Tensor, ...]:  # (N, drawings) -> (
     )
 
 
-class Network(nn.Module):
+class Network(FacePartsNetwork):
     """Classify all drawings of all parts from shared features, with 0.4 million parameters."""
 
     def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for in_channels, out_channels, stride in ((3, 24, 1), (24, 64, 2), (64, 96, 2), (96, 32, 1)):
-            convolution = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
-            layers += [convolution, nn.BatchNorm2d(out_channels), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 8 * 8, 128), nn.ReLU())
-        self.heads = nn.ModuleList(nn.Linear(128, len(values)) for values in PARTS.values())
-
-    def forward(self, x: Tensor) -> Reading:  # (N, 3, 32, 32) in [-1, 1] -> (N, 128), (N, drawings) for each part
-        features = self.body(x)
-        return Reading(features, tuple(head(features) for head in self.heads))
+        super().__init__(((24, 1), (64, 2), (96, 2), (32, 1)), map(len, PARTS.values()))
 
 
-class DrawnFaces(Feature):
-    """Read colour images whose side is a multiple of 32; larger faces are average-pooled to 32×32."""
+class DrawnFaces(FaceParts):
+    """Read the five parts of drawn faces; drawings that look alike are one value."""
 
     factors = {name: len(values) for name, values in VALUES.items()}  # noqa: RUF012 - read, never written
-    resizer = "average pooling to 32×32"
 
     def __init__(self) -> None:
-        super().__init__()
-        weights = WEIGHTS.read_bytes()
-        self.name = f"drawn-faces-convolution-{hashlib.sha256(weights).hexdigest()[:6]}"
-        self.network = Network()
-        self.network.load_state_dict(load(weights))
-        self.requires_grad_(False).eval()
-
-    def incompatibility(self, sample_shape: Sequence[int]) -> str | None:
-        side = sample_shape[-1]
-        if list(sample_shape) == [3, side, side] and side % SIDE == 0:
-            return None
-        return f"the drawn faces' classifier reads [3,S,S], S a multiple of {SIDE}, not {list(sample_shape)}"
+        super().__init__("drawn faces", Network(), WEIGHTS)
 
     def extract(self, samples: Tensor) -> Reading:
-        factor = samples.shape[-1] // SIDE
-        reading = self.network(avg_pool2d(samples, factor) if factor > 1 else samples)
+        reading = super().extract(samples)
         return Reading(reading.features, merge(reading.logits))
