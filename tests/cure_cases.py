@@ -485,13 +485,13 @@ CASES = [
         (f"{FOLDER} data.root=divided data.split_folders=false",),
     ),
     Case(
-        "data.label_column: data.num_classes",
+        "data.label_columns: data.num_classes",
         f"{FOLDER} data.root=listed data.num_classes=2 data.labels=gone.csv:class",
         "or set data.num_classes=0 and data.labels=null",
         (f"{FOLDER} data.root=listed data.num_classes=0 data.labels=null",),
     ),
     Case(
-        "data.label_column: data.labels",
+        "data.label_columns: data.labels",
         f"{FOLDER} data.root=listed data.num_classes=2 data.labels=labels.csv:class",
         "or set data.num_classes=0 and data.labels=null",
         (f"{FOLDER} data.root=listed data.num_classes=0 data.labels=null",),

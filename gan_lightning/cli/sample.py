@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,9 @@ ARRAY = ".npy"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
+Label = Annotated[int, Field(ge=0)]
+
+
 class Request(BaseModel):
     """Draw samples from a trained run.
 
@@ -37,6 +41,7 @@ class Request(BaseModel):
                 and one file in the format of the samples: points .csv, sound .wav, music .mid, text .txt, tables .csv
                 a PNG file of gan-sample is replaced; any other file, and the samples in a folder, only with force=true
     labels      the classes asked for, repeated up to num; without it all classes in turn
+                of attributes one list each, such as [[3,0],[3,1]]; without it those of training samples
     truncation  cut a Gaussian prior's tails at this many standard deviations: better samples, less variety
     checkpoint  latest, best (by the run's objective) or a step
     """
@@ -44,7 +49,7 @@ class Request(BaseModel):
     run: Path
     num: Annotated[int, Field(ge=1)] = 64
     out: str = "grid.png"
-    labels: list[Annotated[int, Field(ge=0)]] | None = None
+    labels: list[Label] | list[list[Label]] | None = None
     truncation: Annotated[float, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     checkpoint: str = "latest"
@@ -116,13 +121,13 @@ def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -
     plain, device = sampler.plain, "cuda" if torch.cuda.is_available() else "cpu"
     num_classes = plain["data"]["num_classes"]
     conditional = plain["model"]["generator"].get("num_classes", num_classes)
-    if request.labels is not None and not conditional:
-        raise UserError("labels: this run's generator is unconditional: no class can be chosen")
-    if request.labels is not None and (not request.labels or max(request.labels) >= num_classes):
-        raise UserError(f"labels={request.labels}: the run has {num_classes} classes; allowed: 0 to {num_classes - 1}")
-    condition = build_unloaded_data(plain).conditions(0, request.num)
-    if request.labels is not None:
-        condition = torch.tensor(request.labels).repeat(-(-request.num // len(request.labels)))[: request.num]
+    if request.labels is None:
+        condition = build_unloaded_data(plain).conditions(0, request.num)
+    else:
+        if not conditional:
+            raise UserError("labels: this run's generator is unconditional: no class can be chosen")
+        require_labels(request.labels, num_classes)
+        condition = torch.tensor(request.labels)[torch.arange(request.num) % len(request.labels)]
     prior, latent_dim = build_prior(plain), plain["gan"]["latent_dim"]
     generator = seeded_generator(Purpose.PICTURE, request.seed)
     try:
@@ -140,7 +145,23 @@ def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -
             .cpu()
             for i in range(0, request.num, BATCH)
         ]
-    return torch.cat(batches), grid_columns(len(request.labels or range(num_classes))) if conditional else 8
+    shown = len(request.labels) if request.labels else num_classes if isinstance(num_classes, int) else 8
+    return torch.cat(batches), grid_columns(shown) if conditional else 8
+
+
+def require_labels(labels: Sequence[int] | Sequence[Sequence[int]], num_classes: int | Sequence[int]) -> None:
+    """Raise UserError unless each label is a class of the run, or has a value of each of its attributes."""
+    if isinstance(num_classes, int):
+        if not all(isinstance(label, int) and label < num_classes for label in labels) or not labels:
+            raise UserError(f"labels={labels}: the run has {num_classes} classes; allowed: 0 to {num_classes - 1}")
+        return
+    for label in labels or [()]:
+        values = [] if isinstance(label, int) else label
+        if len(values) != len(num_classes) or any(value >= size for value, size in zip(values, num_classes, strict=True)):
+            raise UserError(
+                f"labels={labels}: the run has attributes of {', '.join(map(str, num_classes))} values; "
+                f"allowed: a list of numbers from 0 for each sample, such as labels=[{[0] * len(num_classes)}]"
+            )
 
 
 def grid_columns(num_classes: int) -> int:

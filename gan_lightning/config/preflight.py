@@ -186,14 +186,17 @@ def _beta_mistakes(plain: Plain) -> list[str]:
 
 def _class_mistakes(plain: Plain) -> list[str]:
     """Return a line for each player with a number of classes that the data do not have; one of them may ignore the classes."""
-    available = plain["data"]["num_classes"]
+    available = str(plain["data"]["num_classes"]).replace(" ", "")  # [3,2]: the values of two attributes
     requested = {
-        name: node["num_classes"] for name, node in plain["model"].items() if isinstance(node, dict) and "num_classes" in node
+        name: str(node["num_classes"]).replace(" ", "")
+        for name, node in plain["model"].items()
+        if isinstance(node, dict) and "num_classes" in node
     }
-    data_have = f"the data have {available}" if available else "the data are unlabelled (data.num_classes=0)"
-    cure = f"model.num_classes={available}, or 0 to ignore the labels" if available else "model.num_classes=0"
+    data_have, cure = f"the data have {available}", f"model.num_classes={available}, or 0 to ignore the labels"
+    if available == "0":
+        data_have, cure = "the data are unlabelled (data.num_classes=0)", "model.num_classes=0"
     if len(set(requested.values())) == 1:
         requested = {"num_classes": next(iter(requested.values()))}
     return [
-        f"model.{name}: {n} classes, but {data_have}; use {cure}" for name, n in requested.items() if n not in (0, available)
+        f"model.{name}: {n} classes, but {data_have}; use {cure}" for name, n in requested.items() if n not in ("0", available)
     ]

@@ -25,6 +25,7 @@ from gan_lightning.data.decode import RULES
 from gan_lightning.data.decode_files import decode_files
 from gan_lightning.data.notices import print_notice
 from gan_lightning.data.wide_values import ValueRange, WideSummary, WideValues
+from gan_lightning.step.types import NumValues
 
 MEBIBYTE = 2**20
 
@@ -38,6 +39,7 @@ class Listing(NamedTuple):
     labels: np.ndarray | None  # (M,) int64
     classes: list[str]  # the names of labels 0, 1, …; empty: unlabelled
     splits: np.ndarray | None = None  # (M,) of 0, 1, 2: train, validation, test; None: the folder has no splits of its own
+    attributes: np.ndarray | None = None  # (classes, A) int64: where a class is a combination, its value of each attribute
 
 
 class DecodedCache:
@@ -53,7 +55,7 @@ class DecodedCache:
         root: Path,
         listing: Listing,
         sample_shape: tuple[int, ...],
-        num_classes: int,
+        num_classes: NumValues,
         value_range: ValueRange | None = None,
     ) -> None:
         self.root, self.listing, self.sample_shape, self.num_classes = root, listing, sample_shape, num_classes

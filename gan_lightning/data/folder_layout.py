@@ -1,7 +1,7 @@
 """The layout of a folder of images: which folders are splits, and where the labels come from.
 
 1. Top folders named train and val or test (or as in SPLIT_NAMES), and no others, are the splits.
-2. With classes, the column that `data.labels` names gives the labels (`label_column`), or else a label file (`label_files`):
+2. With classes, the columns that `data.labels` names give the labels (`label_columns`), or else a label file (`label_files`):
    of the whole folder, or one in each split's folder.
 3. Otherwise a class is a subfolder, of the root or of a split's folder.
 
@@ -17,12 +17,13 @@ from unicodedata import normalize
 
 import numpy as np
 
-from gan_lightning.data import label_column
+from gan_lightning.data import label_columns
 from gan_lightning.data.base import LayoutError
 from gan_lightning.data.decoded_cache import Listing
 from gan_lightning.data.label_files import UNLABELLED, FileLabels, find_tables, read_labels
 from gan_lightning.data.notices import abbreviate, print_notice
 from gan_lightning.data.split import split_by_name
+from gan_lightning.step.types import NumValues
 
 SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 SPLITS = ("train", "validation", "test")
@@ -37,7 +38,11 @@ class Part(NamedTuple):
 
 
 def arrange(
-    root: Path, files: list[Path], num_classes: int, split_folders: bool, column: label_column.LabelColumn | None = None
+    root: Path,
+    files: list[Path],
+    num_classes: NumValues,
+    split_folders: bool,
+    columns: label_columns.LabelColumns | None = None,
 ) -> Listing:
     """Return the images with their splits and labels, and name on stderr what gives them. Raises LayoutError."""
     folders = find_split_folders(root, files) if split_folders else {}
@@ -45,20 +50,36 @@ def arrange(
     parts = [Part(Path(name), np.flatnonzero(splits == split).tolist()) for name, split in folders.items()]
     if folders:
         announce_splits(root, parts)
-    if not (num_classes or column):
+    if not (num_classes or columns):
         return Listing(files, None, [], splits)
-    found = column.read(root, files) if column else find_labels(root, files, parts)
-    if isinstance(found, FileLabels):
-        print_notice(f"data.root: the labels of {len(files):,} images come from {found.source}")
-        labels = found.labels
+    if columns:
+        found, unlabelled = columns.read(root, files), label_columns.UNLABELLED
+        announce_labels(files, [source for source, _ in found])
     else:
-        labels = class_folders(root, files, parts or [Part(Path(), range(len(files)))], num_classes, found)
-    train = labels if splits is None else [label for label, split in zip(labels, splits, strict=True) if split == 0]
-    source = found.source if isinstance(found, FileLabels) else str(root.absolute())
-    unlabelled = label_column.UNLABELLED if column else UNLABELLED
-    numbers = number_classes(train, num_classes, source, unlabelled)
-    require_known(labels, numbers, files, source, unlabelled)
-    return Listing(files, np.array([numbers[label] for label in labels], dtype=np.int64), [str(c) for c in numbers], splits)
+        found, unlabelled = [find_classes(root, files, parts, num_classes)], UNLABELLED
+    in_train = np.ones(len(files), dtype=bool) if splits is None else splits == 0
+    numbers = [number_classes([x for x, own in zip(labels, in_train, strict=True) if own], source, unlabelled)
+               for source, labels in found]  # fmt: skip
+    require_numbers(numbers, num_classes, [source for source, _ in found], unlabelled)
+    for known, (source, labels) in zip(numbers, found, strict=True):
+        require_known(labels, known, files, source, unlabelled)
+    values = np.array([[known[x] for x in labels] for known, (_, labels) in zip(numbers, found, strict=True)]).T  # (M, A)
+    if len(numbers) == 1:
+        return Listing(files, values[:, 0], [str(name) for name in numbers[0]], splits)
+    attributes, combination = np.unique(values, axis=0, return_inverse=True)
+    names = [list(map(str, known)) for known in numbers]
+    combined = [", ".join(of[i] for of, i in zip(names, row, strict=True)) for row in attributes]
+    return Listing(files, combination, combined, splits, attributes)
+
+
+def find_classes(root: Path, files: Sequence[Path], parts: Sequence[Part], num_classes: NumValues) -> FileLabels:
+    """Return each image's class by a label file, which is named on stderr, or by its folder. Raises LayoutError."""
+    found = find_labels(root, files, parts)
+    if isinstance(found, FileLabels):
+        announce_labels(files, [found.source])
+        return found
+    whole = parts or [Part(Path(), range(len(files)))]
+    return FileLabels(str(root.absolute()), class_folders(root, files, whole, num_classes, found))
 
 
 def find_split_folders(root: Path, files: Sequence[Path]) -> dict[str, int]:
@@ -92,6 +113,13 @@ def announce_splits(root: Path, parts: Sequence[Part]) -> None:
     print_notice(f"data.root: the folders in {root.absolute()} are the splits: {counts}{rest}")
 
 
+def announce_labels(files: Sequence[Path], sources: Sequence[str]) -> None:
+    """Print which files give the labels; of the columns of one file, the first with the file and the others alone."""
+    file = sources[0].rpartition(":")[0]
+    others = [source.removeprefix(f"{file}:") for source in sources[1:]]
+    print_notice(f"data.root: the labels of {len(files):,} images come from {','.join([sources[0], *others])}")
+
+
 def find_labels(root: Path, files: Sequence[Path], parts: Sequence[Part]) -> FileLabels | str:
     """Return the labels by the root's label file, or by one for each split; otherwise why the files there give none.
 
@@ -122,7 +150,9 @@ def find_labels(root: Path, files: Sequence[Path], parts: Sequence[Part]) -> Fil
     return FileLabels(", ".join(sources), labels)
 
 
-def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_classes: int, reason: str) -> list[int | str]:
+def class_folders(
+    root: Path, files: Sequence[Path], parts: Sequence[Part], num_classes: NumValues, reason: str
+) -> list[int | str]:
     """Return the class of each image: the subfolder of the root, or of its split's folder, that it lies in.
 
     `reason`: why no file gives labels. Raises LayoutError if the first part has another number of classes, or if images lie in
@@ -136,7 +166,7 @@ def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_
     classes = sorted({str(labels[i]) for i in parts[0].positions} - {NO_CLASS})
     if len(classes) != num_classes:
         raise LayoutError(
-            f"data.num_classes: {num_classes}, but {len(classes)} subfolders of {first} hold images"
+            f"data.num_classes: {shown(num_classes)}, but {len(classes)} subfolders of {first} hold images"
             f"{': ' + abbreviate(classes) if classes else ''}{f' ({reason})' if reason else ''}; "
             f"set data.num_classes={len(classes)}"
             f"{', or 0 to take all images unlabelled' if classes else ' to take the images unlabelled'}"
@@ -150,31 +180,48 @@ def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_
     return labels
 
 
-def number_classes(
-    train: Sequence[int | str], num_classes: int, source: str, unlabelled: str = UNLABELLED
-) -> dict[int | str, int]:
+def number_classes(train: Sequence[int | str], source: str, unlabelled: str) -> dict[int | str, int]:
     """Return class → number, of the classes of the training images; labels that are whole numbers keep theirs.
 
-    Raises LayoutError if they are not as many as `num_classes`, or if whole numbers are not 0, 1, … without a gap.
+    Raises LayoutError if whole numbers are not 0, 1, … without a gap.
     """
     classes = sorted(set(train))  # all are whole numbers, or all are names
-    names = [str(label) for label in classes]
     wanted: list[int | str] = list(range(len(classes)))
     if classes and isinstance(classes[0], int) and classes != wanted:
         raise LayoutError(
-            f"data.root: {source} has the labels {abbreviate(names)} of training images; allowed: 0, 1, … without a gap; "
-            f"renumber them, {unlabelled}"
-        )
-    if len(classes) != num_classes:
-        raise LayoutError(
-            f"data.num_classes: {num_classes}, but {source} has {len(classes)} classes: {abbreviate(names)}; "
-            f"set data.num_classes={len(classes)}, or {unlabelled.removeprefix('or set data.num_classes=')}"
+            f"data.root: {source} has the labels {abbreviate([str(label) for label in classes])} of training images; "
+            f"allowed: 0, 1, … without a gap; renumber them, {unlabelled}"
         )
     return {label: number for number, label in enumerate(classes)}
 
 
+def require_numbers(
+    numbers: Sequence[dict[int | str, int]], num_classes: NumValues, sources: Sequence[str], unlabelled: str
+) -> None:
+    """Raise LayoutError if the classes, or the values of each of several attributes, are not as many as `num_classes`."""
+    counts = [len(known) for known in numbers]
+    found = counts[0] if len(counts) == 1 else tuple(counts)
+    if found == num_classes:
+        return
+    wanted = [None] * len(counts) if isinstance(num_classes, int) or len(num_classes) != len(counts) else num_classes
+    have = ", ".join(
+        f"{source} has {count} classes: {abbreviate(list(map(str, known)))}"
+        for source, known, count, number in zip(sources, numbers, counts, wanted, strict=True)
+        if count != number
+    )
+    raise LayoutError(
+        f"data.num_classes: {shown(num_classes)}, but {have}; "
+        f"set data.num_classes={shown(found)}, or {unlabelled.removeprefix('or set data.num_classes=')}"
+    )
+
+
+def shown(num_classes: NumValues) -> str:
+    """Return the value of `data.num_classes` as it is typed."""
+    return str(num_classes) if isinstance(num_classes, int) else f"[{','.join(map(str, num_classes))}]"
+
+
 def require_known(
-    labels: Sequence[int | str], numbers: dict[int | str, int], files: Sequence[Path], source: str, unlabelled: str = UNLABELLED
+    labels: Sequence[int | str], numbers: dict[int | str, int], files: Sequence[Path], source: str, unlabelled: str
 ) -> None:
     """Raise LayoutError if an image of validation or test has a class that no training image has."""
     unknown = {str(label): str(file) for label, file in zip(labels, files, strict=True) if label not in numbers}

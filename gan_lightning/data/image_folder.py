@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gan_lightning.data.base import Data, DataError, Share, Splits, SplitSizes, require_training_share
 from gan_lightning.data.decode import require_image_shape
@@ -20,18 +22,20 @@ from gan_lightning.data.fingerprint import Fingerprint, file_entries, stored_nam
 from gan_lightning.data.folder_layout import arrange, split_listing
 from gan_lightning.data.image_formats import SUFFIXES
 from gan_lightning.data.image_listing import ImageListing
-from gan_lightning.data.label_column import LabelColumn
+from gan_lightning.data.label_columns import LabelColumns
 from gan_lightning.data.notices import print_notice
+from gan_lightning.data.selection import seeded_order
 from gan_lightning.data.store import Store
 from gan_lightning.data.wide_values import require_value_range
-from gan_lightning.step.types import FiniteFloat, PathText
+from gan_lightning.step.types import FiniteFloat, NumValues, PathText
 from gan_lightning.storage.home import cache_folder, expand_home
 
 
 class ImageFolder(Data):
     """Load the images below `root`, whatever their size: in one folder, nested, or in one subfolder per class.
 
-    With `labels`, FILE:COLUMN, the classes are the values of that column of a table (`label_column`). Otherwise, with
+    With `labels`, FILE:COLUMN, the classes are the values of that column of a table (`label_columns`). With FILE:COLUMN,COLUMN
+    they are attributes, and `num_classes` is a list: how many values each has. Otherwise, with
     `num_classes`, the labels come from a file (`label_files`), or the classes are the subfolders of `root` that hold images
     at any depth, in the order of their names ("10" before "2"); with 0 every image is taken, unlabelled. Hidden files and the
     folders of runs are skipped, links are followed.
@@ -55,20 +59,33 @@ class ImageFolder(Data):
         range: list[FiniteFloat] | None = None,  # noqa: A002 (the name of the config's key)
         split_folders: bool = True,
         labels: PathText | None = None,
+        num_classes: NumValues = 0,
         **shared: Any,
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(num_classes=num_classes if isinstance(num_classes, int) else 0, **shared)
+        self.num_values = num_classes if isinstance(num_classes, int) else tuple(num_classes)  # a config has a list
         self.root, self.cache = expand_home(root), cache_folder(cache)
         self.validation, self.test = validation, test
         self.range, self.split_folders, self.labels = range, split_folders, labels
+        self._attributes: Tensor | None = None  # (training images, A)
 
     def count(self) -> SplitSizes:
         return SplitSizes(*map(len, self.split(self.listing())))
 
     def load(self) -> Splits:
         cache = self.decoded_cache()
-        samples, labels = cache.load(), cache.listing.labels
-        return Splits(*(Store(samples, labels, index) for index in self.split(cache.listing)))
+        samples, listing = cache.load(), cache.listing
+        return Splits(*(Store(samples, conditions_of(listing), index) for index in self.split(listing)))
+
+    def conditions(self, start: int, n: int) -> Tensor | None:  # -> (n,) or (n, A)
+        """Return all classes in turn, or the attributes of training images in a random order. Raises DataError."""
+        if isinstance(self.num_values, int):
+            return super().conditions(start, n)
+        if self._attributes is None:
+            listing = self.listing()
+            attributes = torch.as_tensor(conditions_of(listing))[torch.from_numpy(self.split(listing)[0])]
+            self._attributes = attributes[seeded_order(len(attributes), None, 0)]
+        return self._attributes[torch.arange(start, start + n) % len(self._attributes)]
 
     def split(self, listing: Listing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the sorted indices of train, validation and test."""
@@ -85,7 +102,7 @@ class ImageFolder(Data):
     def decoded_cache(self) -> DecodedCache:
         """Return the cache of the images in their current state; nothing is decoded yet. Raises DataError."""
         value_range = require_value_range(self.range)
-        return DecodedCache(self.cache, self.root, self.listing(), self.sample_shape, self.num_classes, value_range)
+        return DecodedCache(self.cache, self.root, self.listing(), self.sample_shape, self.num_values, value_range)
 
     def listing(self) -> Listing:
         """Return the images in the folder without decoding any, and name on stderr what is left out.
@@ -106,8 +123,13 @@ class ImageFolder(Data):
                 f"data.root: {self.root.absolute()} holds no images ({' '.join(sorted(SUFFIXES))}), nor do its subfolders; "
                 "set data.root to a folder of images"
             )
-        column = None if self.labels is None else LabelColumn(self.labels)
-        return arrange(self.root, found.files, self.num_classes, self.split_folders, column)
+        columns = None if self.labels is None else LabelColumns(self.labels)
+        return arrange(self.root, found.files, self.num_values, self.split_folders, columns)
+
+
+def conditions_of(listing: Listing) -> np.ndarray | None:  # -> (M,) or (M, A)
+    """Return each image's class, or its attributes."""
+    return listing.labels if listing.attributes is None else listing.attributes[listing.labels]
 
 
 def list_images(root: Path) -> list[Path]:

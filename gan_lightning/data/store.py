@@ -40,10 +40,13 @@ class Store:
     """Serve the samples of an array: uint8 images are scaled to [-1, 1] when they are read, floats are not changed."""
 
     def __init__(self, samples: np.ndarray, labels: np.ndarray | None = None, index: np.ndarray | None = None) -> None:
-        """Select this split's N of the M samples (M, *sample_shape) by `index` (N,), without a copy; None: all."""
+        """Select this split's N of the M samples (M, *sample_shape) by `index` (N,), without a copy; None: all.
+
+        `labels` are classes (M,) or attributes (M, A).
+        """
         self.samples, self.index = samples, np.arange(len(samples)) if index is None else index
         self.labels = None if labels is None else torch.as_tensor(labels[self.index], dtype=torch.long)
-        self.strata = self.labels
+        self.strata = self.labels if self.labels is None or self.labels.dim() == 1 else None
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"samples": MappedFile.of(self.samples) or self.samples}

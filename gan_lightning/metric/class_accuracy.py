@@ -48,7 +48,7 @@ class ClassAccuracy(GenerativeMetric):
 
     def incompatibility(self, data: Data) -> str | None:
         if not data.num_classes:
-            return "class accuracy needs labels, but the data are unlabelled (data.num_classes=0); use metric=none"
+            return "class accuracy needs a class for each sample, but the data have none; use metric=none"
         if self.control is not None and not reads_classes(self.control, data):
             return f"the control does not read the {data.num_classes} classes of samples of shape {list(data.sample_shape)}"
         return None

@@ -12,22 +12,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.model.layer.condition import Projection, concat_class, one_hot_size
 from gan_lightning.model.layer.doubling import image_shape
-from gan_lightning.step.types import Count, NumClasses, Output, Shape
+from gan_lightning.step.types import Count, NumValues, Output, Shape
 
 
 class Generator(nn.Module):
     """Decode a code per channel; 223 thousand parameters for stacked digits and latent_dim 96, 74 thousand for the codes."""
 
     def __init__(
-        self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 256, depth: Count = 2
+        self, latent_dim: Count, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 256, depth: Count = 2
     ) -> None:
         super().__init__()
         channels, h, w = image_shape(sample_shape)
         self.num_classes = num_classes
         self.codes = nn.Sequential(
-            nn.Linear(latent_dim + num_classes, channels * width, bias=False), nn.Unflatten(1, (channels, width))
+            nn.Linear(latent_dim + one_hot_size(num_classes), channels * width, bias=False), nn.Unflatten(1, (channels, width))
         )
         layers: list[nn.Module] = [nn.BatchNorm1d(width), nn.LeakyReLU(0.2)]
         for _ in range(depth):
@@ -42,7 +42,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Score each sample independently of the others in the batch."""
 
-    def __init__(self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 256, depth: Count = 2) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 256, depth: Count = 2) -> None:
         super().__init__()
         channels, h, w = image_shape(sample_shape)
         layers: list[nn.Module] = []

@@ -13,9 +13,9 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.model.layer.condition import Projection, concat_class, one_hot_size
 from gan_lightning.model.layer.doubling import MAX_CHANNELS, doubling, image_shape
-from gan_lightning.step.types import Count, NumClasses, Output, Shape
+from gan_lightning.step.types import Count, NumValues, Output, Shape
 
 
 def widths(width: int, times: int) -> list[int]:
@@ -37,14 +37,14 @@ def initialize(network: nn.Module) -> None:
 class Generator(nn.Module):
     """Draw images from z; `width` is the number of feature maps before the last doubling, 128 in the paper."""
 
-    def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 128) -> None:
+    def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 128) -> None:
         super().__init__()
         channels, *size = image_shape(sample_shape, MAX_CHANNELS)
         self.doubling = h, w, times = doubling(*size)
         maps = widths(width, times)[::-1]
         self.num_classes = num_classes
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(latent_dim + num_classes, maps[0], (h, w), bias=False),
+            nn.ConvTranspose2d(latent_dim + one_hot_size(num_classes), maps[0], (h, w), bias=False),
             nn.BatchNorm2d(maps[0]),
             nn.ReLU(),
         ]
@@ -60,7 +60,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Score samples normalised by batch statistics, so that real and fake samples must be passed in separate batches."""
 
-    def __init__(self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 128) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 128) -> None:
         super().__init__()
         channels, *size = image_shape(sample_shape)
         h, w, times = doubling(*size)

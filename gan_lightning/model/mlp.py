@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, concat_class
-from gan_lightning.step.types import Count, NumClasses, Output, Shape
+from gan_lightning.model.layer.condition import Projection, concat_class, one_hot_size
+from gan_lightning.step.types import Count, NumValues, Output, Shape
 
 
 def hidden(inputs: int, width: int, depth: int) -> nn.Sequential:
@@ -27,11 +27,11 @@ class Generator(nn.Module):
     """Draw samples of any shape; those of three dimensions are images, in [-1, 1]."""
 
     def __init__(
-        self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 128, depth: Count = 3
+        self, latent_dim: Count, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 128, depth: Count = 3
     ) -> None:
         super().__init__()
         self.sample_shape, self.num_classes = tuple(sample_shape), num_classes
-        self.hidden = hidden(latent_dim + num_classes, width, depth)
+        self.hidden = hidden(latent_dim + one_hot_size(num_classes), width, depth)
         self.out = nn.Linear(width, math.prod(sample_shape))
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, *sample_shape)
@@ -42,7 +42,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Score samples of any shape by a mirror image of G, with label projection."""
 
-    def __init__(self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 128, depth: Count = 3) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 128, depth: Count = 3) -> None:
         super().__init__()
         self.num_features = width
         self.hidden = hidden(math.prod(sample_shape), width, depth)

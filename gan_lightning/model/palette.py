@@ -18,9 +18,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.model.layer.condition import Projection, concat_class, one_hot_size
 from gan_lightning.model.layer.doubling import image_shape
-from gan_lightning.step.types import Count, NumClasses, Output, Shape
+from gan_lightning.step.types import Count, NumValues, Output, Shape
 
 CELL = 4  # side in pixels
 
@@ -41,12 +41,12 @@ class Generator(nn.Module):
     """Mix colours by masks; 0.7 million parameters for coloured 32×32 and latent_dim 32, most from the units to the grid."""
 
     def __init__(
-        self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 48, colours: Count = 16
+        self, latent_dim: Count, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 48, colours: Count = 16
     ) -> None:
         super().__init__()
         channels, rows, columns = cells(sample_shape)
         self.num_classes = num_classes
-        inputs, hidden = latent_dim + num_classes, 4 * width
+        inputs, hidden = latent_dim + one_hot_size(num_classes), 4 * width
         layers: list[nn.Module] = []
         for size in (inputs, hidden):
             layers += [nn.Linear(size, hidden, bias=False), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.2)]
@@ -71,7 +71,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Score each sample independently of the others in the batch; 0.6 million parameters for coloured 32×32."""
 
-    def __init__(self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 48) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 48) -> None:
         super().__init__()
         channels, rows, columns = cells(sample_shape)
         self.num_features = 2 * width

@@ -11,22 +11,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_lightning.model.layer.condition import Projection, concat_class
+from gan_lightning.model.layer.condition import Projection, concat_class, one_hot_size
 from gan_lightning.model.layer.doubling import doubling, image_shape
-from gan_lightning.step.types import Count, NumClasses, Output, Shape
+from gan_lightning.step.types import Count, NumValues, Output, Shape
 
 
 class Generator(nn.Module):
     """Draw images from z; 62 thousand parameters for 8×8 digits in 10 classes, 71 thousand for 16×16."""
 
-    def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 32) -> None:
+    def __init__(self, latent_dim: Count, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 32) -> None:
         super().__init__()
         channels, *size = image_shape(sample_shape)
         self.doubling = h, w, times = doubling(*size, least=4)
         wide = 2 * width
         self.num_classes = num_classes
         self.start = nn.Sequential(
-            nn.Linear(latent_dim + num_classes, wide * h * w, bias=False),
+            nn.Linear(latent_dim + one_hot_size(num_classes), wide * h * w, bias=False),
             nn.Unflatten(1, (wide, h, w)),
             nn.BatchNorm2d(wide),
             nn.LeakyReLU(0.2),
@@ -44,7 +44,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Score each sample independently of the others in the batch."""
 
-    def __init__(self, sample_shape: Shape, num_classes: NumClasses = 0, width: Count = 32) -> None:
+    def __init__(self, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 32) -> None:
         super().__init__()
         channels, *size = image_shape(sample_shape)
         h, w, times = doubling(*size, least=4)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 Count = Annotated[int, Field(ge=1)]
 NumClasses = Annotated[int, Field(ge=0)]  # 0: unlabelled, or unconditional
+NumValues = NumClasses | Annotated[tuple[Count, ...], Field(min_length=2)]  # of a class, or of each of several attributes
 Shape = tuple[Count, ...]  # of a sample: (C, H, W), (C, T) or (D,)
 PathText = Annotated[str, Field(min_length=1)]  # an empty path would be the current folder
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]

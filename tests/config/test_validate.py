@@ -127,7 +127,7 @@ REFUSED = {
     "trainer=ddp trainer.num_nodes=2": "trainer.num_nodes: 2 nodes, but this is the only process; start it on each node",
     "+trainer.gradient_clip_val=1": "trainer.gradient_clip_val: not an option here",
     "+trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: not an option here; use gan.accumulate",
-    "data=ring model=mlp": "metric.class_accuracy: class accuracy needs labels",
+    "data=ring model=mlp": "metric.class_accuracy: class accuracy needs a class",
     "augmentation=diffaugment data=ring model=mlp metric=none": "augmentation: changes images (C, H, W), and samples",
     "metric=mode_coverage": "metric.mode_coverage: mode coverage needs data whose modes are known",
     "objective=fid": "objective: no metric gives fid; allowed: class_accuracy",

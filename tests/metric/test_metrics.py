@@ -330,7 +330,7 @@ def test_larger_digits_are_read_as_well():
 
 
 def test_class_accuracy_needs_labels_and_a_control_that_reads_them():
-    said = "class accuracy needs labels, but the data are unlabelled (data.num_classes=0); use metric=none"
+    said = "class accuracy needs a class for each sample, but the data have none; use metric=none"
     assert ClassAccuracy(READER).incompatibility(BLANK) == ClassAccuracy(Raw()).incompatibility(RING) == said
     assert ClassAccuracy(READER).incompatibility(DIGITS) is None
     two = Two(sample_shape=(1, 8, 8), num_classes=2)

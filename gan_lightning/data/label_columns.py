@@ -1,4 +1,4 @@
-"""Labels from a named column of a .csv file: `data.labels=faces.csv:hair`.
+"""Labels from named columns of a .csv file: `data.labels=faces.csv:hair`, or several attributes: `faces.csv:hair,eyes`.
 
     file,hair,eyes
     000000.png,short13,variant11
@@ -25,41 +25,41 @@ from gan_lightning.storage.home import expand_home
 UNLABELLED = "or set data.num_classes=0 and data.labels=null to take all images unlabelled"
 
 
-class LabelColumn:
-    """Read the labels of images from one column of a table: `FILE:COLUMN`.
+class LabelColumns:
+    """Read the labels of images from columns of a table: `FILE:COLUMN` or `FILE:COLUMN,COLUMN`.
 
-    FILE is looked for beside the images' folder, in it, and in the current folder. Raises LayoutError for any other text, and
-    for several columns: the networks are conditioned on one class.
+    FILE is looked for beside the images' folder, in it, and in the current folder. Raises LayoutError for any other text.
     """
 
     def __init__(self, text: str) -> None:
-        name, colon, self.column = text.rpartition(":")
-        if not (colon and name and self.column):
-            raise LayoutError(f"data.labels: {text}: not a file and its column; allowed: FILE:COLUMN, such as faces.csv:hair")
-        if "," in self.column:
+        name, colon, columns = text.rpartition(":")
+        self.name, self.columns = name, columns.split(",")
+        if not (colon and name and all(self.columns)):
             raise LayoutError(
-                f"data.labels: {text}: {self.column.count(',') + 1} columns, but networks are conditioned on one class; "
-                f"allowed: one column, such as {name}:{self.column.partition(',')[0]}"
+                f"data.labels: {text}: not a file and its columns; "
+                "allowed: FILE:COLUMN, such as faces.csv:hair, or FILE:COLUMN,COLUMN"
             )
-        self.name = name
+        if twice := [column for column, count in Counter(self.columns).items() if count > 1]:
+            raise LayoutError(f"data.labels: {text}: the column {twice[0]} is named twice; name each attribute once")
 
-    def read(self, root: Path, files: Sequence[Path]) -> FileLabels:
-        """Return the label of each file (relative to `root`). Raises LayoutError unless each has exactly one."""
+    def read(self, root: Path, files: Sequence[Path]) -> list[FileLabels]:
+        """Return each file's label (relative to `root`) by each column. Raises LayoutError unless each has exactly one."""
         path = self.find(root)
         header, rows = self.parse(path)
-        columns = [cell.casefold() for cell in header]
-        file = next((columns.index(name) for name in FILE_COLUMNS if name in columns), 0)
-        label = self.position(path, header)
+        names = [cell.casefold() for cell in header]
+        file = next((names.index(name) for name in FILE_COLUMNS if name in names), 0)
         if short := [str(number) for number, row in rows if len(row) != len(header)]:
             raise self.error(path, f"has {len(header)} columns, but another number in line {abbreviate(short)}", "repair it")
-        pairs = [(row[file], row[label]) for _, row in rows]
-        if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
+        if twice := [name for name, count in Counter(row[file] for _, row in rows).items() if count > 1]:
             raise self.error(path, f"has more than one row for {abbreviate(twice)}", "leave one")
-        if empty := [name for name, value in pairs if not value]:
-            raise self.error(
-                path, f"has no value of {self.column} for {len(empty):,} images: {abbreviate(empty)}", "fill it in"
-            )
-        return FileLabels(f"{path}:{self.column}", match(path, pairs, files, UNLABELLED))
+        found = []
+        for column in self.columns:
+            label = self.position(path, header, column)
+            pairs = [(row[file], row[label]) for _, row in rows]
+            if empty := [name for name, value in pairs if not value]:
+                raise self.error(path, f"has no value of {column} for {len(empty):,} images: {abbreviate(empty)}", "fill it in")
+            found.append(FileLabels(f"{path}:{column}", match(path, pairs, files, UNLABELLED)))
+        return found
 
     def find(self, root: Path) -> Path:
         """Return the table's path. Raises LayoutError if it is missing."""
@@ -87,15 +87,15 @@ class LabelColumn:
             raise self.error(path, "has no rows below its header", "repair it")
         return rows[0][1], rows[1:]
 
-    def position(self, path: Path, header: Sequence[str]) -> int:
+    def position(self, path: Path, header: Sequence[str], column: str) -> int:
         """Return the index of the column. Raises LayoutError if there is none, or two, of its name."""
-        if (count := header.count(self.column)) == 1:
-            return header.index(self.column)
+        if (count := header.count(column)) == 1:
+            return header.index(column)
         if count:
-            raise self.error(path, f"has {count} columns named {self.column}", "rename one")
-        near = difflib.get_close_matches(self.column, header, 1, 0.6)
+            raise self.error(path, f"has {count} columns named {column}", "rename one")
+        near = difflib.get_close_matches(column, header, 1, 0.6)
         hint = f"; did you mean {near[0]}? It has" if near else "; it has"
-        raise self.error(path, f"has no column {self.column}{hint}: {abbreviate(list(header), 20)}", "name one of them")
+        raise self.error(path, f"has no column {column}{hint}: {abbreviate(list(header), 20)}", "name one of them")
 
     def error(self, path: Path, problem: str, cure: str) -> LayoutError:
         """Return the error of one line for this table."""

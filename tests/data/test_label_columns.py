@@ -1,8 +1,9 @@
-"""Labels from a named column of a table: `data.labels=faces.csv:hair`."""
+"""Labels from named columns of a table: `data.labels=faces.csv:hair`, or several attributes, `faces.csv:hair,eyes`."""
 
 import os
 
 import pytest
+import torch
 from PIL import Image
 
 from gan_lightning.data.base import DataError
@@ -93,17 +94,20 @@ def test_the_number_of_classes_must_fit(root, num_classes):
 @pytest.mark.parametrize(
     ("column", "said"),
     [
-        ("faces.csv", "data.labels: faces.csv: not a file and its column; allowed: FILE:COLUMN, such as faces.csv:hair"),
-        ("faces.csv:", "not a file and its column"),
-        (":hair", "not a file and its column"),
-        ("faces.csv:hair,eyes", "2 columns, but networks are conditioned on one class; allowed: one column, such as"),
+        ("faces.csv", "data.labels: faces.csv: not a file and its columns; allowed: FILE:COLUMN, such as faces.csv:hair, or"),
+        ("faces.csv:", "not a file and its columns"),
+        (":hair", "not a file and its columns"),
+        ("faces.csv:hair,", "not a file and its columns"),
+        ("faces.csv:hair,hair", "the column hair is named twice"),
+        ("faces.csv:hair,eye", "has no column eye; did you mean eyes? It has"),
+        ("faces.csv:hair,eyes", "faces.csv:eyes has 2 classes: a, b; set data.num_classes=[3,2], or 0 and data.labels=null"),
         ("faces.csv:hairs", "has no column hairs; did you mean hair? It has: file, hair, eyes, glasses"),
         ("faces.csv:mouth", "has no column mouth; it has: file, hair, eyes, glasses"),
         ("faces.csv:glasses", "has no value of glasses for 1 images: 0.png; fill it in"),
         ("parts.csv:hair", "data.labels: parts.csv is neither beside "),
     ],
 )  # fmt: skip
-def test_a_column_that_is_refused(root, column, said):
+def test_columns_that_are_refused(root, column, said):
     assert said in mistake(root, column)
 
 
@@ -138,3 +142,31 @@ def test_another_column_is_a_change_of_the_data(root):
     hair, eyes = folder(root, "faces.csv:hair", 3).fingerprint(), folder(root, "faces.csv:eyes", 2).fingerprint()
     assert hair.classes == ["bald", "long", "short"]
     assert hair != eyes
+
+
+def test_several_columns_are_attributes(root):
+    data = folder(root, "faces.csv:hair,eyes", (3, 2))
+    assert labels(data) == [[2, 0], [1, 1], [0, 1], [1, 0]]
+    assert (data.num_classes, data.splits.train.strata) == (0, None)
+    assert data.fingerprint().classes == ["bald, b", "long, a", "long, b", "short, a"]
+    assert data.fingerprint() != folder(root, "faces.csv:eyes,hair", (2, 3)).fingerprint()
+
+
+def test_generated_samples_have_the_attributes_of_training_images(root):
+    """Each image's once in a round, at any batch size; the label of an image of another split is none of them."""
+    data = folder(root, "faces.csv:hair,eyes", (3, 2))
+    first = data.conditions(0, 8)
+    assert torch.equal(first[:4], first[4:])
+    assert sorted(first[:4].tolist()) == sorted(labels(data))
+    assert torch.equal(torch.cat([data.conditions(0, 3), data.conditions(3, 5)]), first)
+
+
+@pytest.mark.parametrize(("columns", "num_classes"), [("hair", (3, 2)), ("hair,eyes", 3), ("hair,eyes", (2, 3)), ("eyes", 0)])
+def test_the_number_of_values_must_fit(root, columns, num_classes):
+    said = mistake(root, f"faces.csv:{columns}", num_classes)
+    assert "set data.num_classes=" + {"hair": "3,", "hair,eyes": "[3,2],", "eyes": "2,"}[columns] in said
+
+
+def test_a_folder_of_classes_has_no_attributes(root):
+    with pytest.raises(DataError, match=r"data.num_classes: \[3,2\], but"):
+        folder(root, None, (3, 2)).count()
