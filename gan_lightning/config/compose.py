@@ -31,6 +31,7 @@ from gan_lightning.config.hydra_internals import (
     Hydra,
     create_config_search_path,
 )
+from gan_lightning.config.interpolations import references
 from gan_lightning.config.option_checks import find_option_mistake
 from gan_lightning.config.parent import NO_EXPERIMENT, replace_groups
 from gan_lightning.config.quoting import describe_unreadable
@@ -156,15 +157,24 @@ class Composer:
         return list(find_package_mistakes(self.extra_dir)) if astray else []
 
     def refuse_new(self, overrides: list[str]) -> None:
-        """Reject keys that the config does not have and that are typed without a plus, as Hydra does. Raises UserError."""
+        """Reject keys that the config does not have and that are typed without a plus, as Hydra does. Raises UserError.
+
+        Rejected, too, are keys with a plus beside the players' nodes that neither of them reads.
+        """
         parsed = self.parse(overrides)
         choices = [o.input_line or "" for o in parsed if self.is_choice(o) or is_added(o)]
-        leaves = flatten(to_plain(self.compose(choices)))
+        plain = to_plain(self.compose(choices))
+        leaves, read = flatten(plain), {key for _, key in references(plain)}
         lines = [
             f"{o.key_or_group}: not in this config; to add it: {shlex.quote(f'+{o.input_line}')}"
             for o in parsed
             if not (self.is_choice(o) or is_added(o) or o.is_delete())
             and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in leaves)
+        ]
+        lines += [
+            f"{o.key_or_group}: no such key; neither player of this model reads it"
+            for o in parsed
+            if is_added(o) and o.key_or_group.rpartition(".")[0] == "model" and o.key_or_group in leaves.keys() - read
         ]
         if lines:
             raise UserError(*lines)

@@ -48,6 +48,7 @@ COMMAND_KEYS: dict[str, Any] = {  # top-level keys that the commands themselves 
     "fork": Fork | None,
 }
 MAX_FLOAT, MAX_WHOLE = 3.4e38, 2**63  # of torch: 32 bits, and 64
+PLAYED = ("model", "optimizer")  # groups with a node for each player, beside the keys that both read
 REQUIRED = [place for place in ROLES if not place.endswith("*") and place not in ("logger", "trainer.strategy")]
 
 
@@ -86,7 +87,7 @@ def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:
     yield from find_optimizer_mistakes(plain)
     nodes = outermost_nodes(plain)
     read = {*read_keys, *COMMAND_KEYS, MULTIPLIERS, *nodes}
-    unread = {path for path, value in flat.items() if value != {} and not read & above(path)}
+    unread = {path for path, value in flat.items() if value != {} and not (read & above(path) or is_replaced(path, flat))}
     known = {path for key in flat.keys() - unread for path in above(key)}
     yield from (f"{path}: no such key; {suggest(path, known)}" for path in unread)
     for path, node in nodes.items():
@@ -181,6 +182,12 @@ def find_construction_mistakes(path: str, optimizer: Any, values: Plain) -> Iter
 def above(path: str) -> set[str]:
     """Return a dotted key and those of the nodes that contain it."""
     return {path, *(path[:dot] for dot in range(len(path)) if path[dot] == ".")}
+
+
+def is_replaced(path: str, flat: Plain) -> bool:
+    """Return whether a key of both players, such as optimizer.lr, may be unread because a player has a value of its own."""
+    group, _, key = path.rpartition(".")
+    return group in PLAYED and any(f"{group}.{player}.{key}" in flat for player in ("discriminator", "generator"))
 
 
 def outermost_nodes(plain: Plain, path: str = "") -> dict[str, Plain]:

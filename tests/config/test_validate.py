@@ -157,6 +157,7 @@ RUNS = [
     "optimizer=sgd",
     "+optimizer.generator.weight_decay=0.1",
     "optimizer.discriminator.lr=0.002",
+    "optimizer.discriminator.lr=0.002 optimizer.generator.lr=0.001",  # nothing reads optimizer.lr any more
     "model.generator.width=8",
     "model.num_classes=0 gan.packing=2 metric=none",
     "gan.packing=2",
@@ -182,6 +183,21 @@ RUNS = [
 @pytest.mark.parametrize("line", RUNS)
 def test_what_is_right_passes(composer, line):
     assert mistakes(composer, line) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("model.max_width=64", "model.max_width: not in this config; to add it: +model.max_width=64"),
+        ("+model.max_width=64", "model.max_width: no such key; neither player of this model reads it"),
+    ],
+)
+def test_a_key_beside_the_players_that_neither_reads(composer, key, said):
+    """Though both networks have a parameter of this name, which the option's file sets."""
+    line = ["model=projected", "metric=none", key]
+    with pytest.raises(UserError) as error:
+        composer.refuse_new(line)
+    assert error.value.lines == (said,)
 
 
 @pytest.mark.parametrize("option", ["gpu", "ddp_gpu"])

@@ -188,7 +188,7 @@ def test_a_step_of_two_processes_has_the_samples_of_one(tmp_path, command, inher
     assert command("gan-replay", "run=one", "step=7", "out=alone").code == 0
     both, alone = (load_file(tmp_path / folder / "step.safetensors") for folder in ("seen", "alone"))
     assert both["real"].shape == (64, 1, 8, 8)
-    assert all(torch.equal(both[name], alone[name]) for name in ("real", "labels"))
+    assert all(torch.equal(both[name], alone[name]) for name in ("real", "condition"))
     assert largest(both, alone) <= 1e-4
     pictures = [(tmp_path / folder / "real.png").read_bytes() for folder in ("seen", "alone")]
     assert pictures[0] == pictures[1]

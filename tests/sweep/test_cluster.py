@@ -26,11 +26,10 @@ class Picky(Augmentation):
     def __init__(self, pause: float = 0.02) -> None:
         super().__init__()
         self.pause = pause
-        self.fails = {"loss=hinge", "regularizer=r1", "seed=3"} <= set(HydraConfig.get().overrides.task)
 
     def update(self, real_logits):
         time.sleep(self.pause)
-        if self.fails:
+        if {"loss=hinge", "regularizer=r1", "seed=3"} <= set(HydraConfig.get().overrides.task):
             raise ArithmeticError("this one never works")
 '''
 pytestmark = needed
@@ -131,8 +130,7 @@ def test_twenty_four_jobs_one_fails_one_is_killed_one_preempted_one_cancelled(cl
     met["killed"] = until(lambda: training(cluster, busy), child)[0]
     os.kill(owner(cluster, met["killed"])["pid"], signal.SIGKILL)
     met["cancelled"] = until(lambda: training(cluster, busy, met.values()), child)[0]
-    names = dict(line.split() for line in said("squeue", "--noheader", "--array", "--format=%A %i").splitlines())
-    said("scancel", names[owner(cluster, met["cancelled"])["job"]])
+    said("scancel", owner(cluster, met["cancelled"])["job"])
     until(lambda: len(training(cluster, busy, met.values())) == 2, child)
     script = cluster / "urgent.sh"
     script.write_text("#!/bin/bash\nsleep 3\n")
