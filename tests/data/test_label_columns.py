@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -170,3 +171,40 @@ def test_the_number_of_values_must_fit(root, columns, num_classes):
 def test_a_folder_of_classes_has_no_attributes(root):
     with pytest.raises(DataError, match=r"data.num_classes: \[3,2\], but"):
         folder(root, None, (3, 2)).count()
+
+
+def test_a_run_with_attributes(root, command, tmp_path, monkeypatch):
+    """It trains and goes on, and gan-sample draws any combination; what can't be is one line."""
+    line = (
+        "experiment=digits",
+        "data=image_folder",
+        "data.root=faces",
+        "data.labels=faces.csv:hair,eyes",
+        "data.num_classes=[3,2]",
+    )
+    line += (
+        "data.sample_shape=[1,16,16]",
+        "data.batch_size=4",
+        "data.validation=0",
+        "data.test=0",
+        "model.width=4",
+    )
+    monkeypatch.setenv("GAN_LIGHTNING_CACHE", str(tmp_path / "cache"))
+    done = command("gan-train", *line, "metric=none", "trainer.max_steps=1", "hydra.run.dir=run")
+    assert done.code == 0, done.err
+    assert command("gan-train", "run=run", "trainer.max_steps=2").code == 0
+    asked = [[2, 1], [0, 0]]
+    done = command("gan-sample", "run=run", f"labels={asked}".replace(" ", ""), "num=4", "out=some.npy")
+    assert done.code == 0, done.err
+    assert np.load(tmp_path / "some.npy").shape == (4, 1, 16, 16)
+    assert command("gan-sample", "run=run", "num=9", "out=grid.png").code == 0
+    for labels in ("[1]", "[[1]]", "[[1,2]]", "[]", "[[3,0]]"):
+        done = command("gan-sample", "run=run", f"labels={labels}", "out=none.png")
+        assert (done.code, done.err.count("\n")) == (2, 1), labels
+        assert "the run has attributes of 3, 2 values; allowed: a list of numbers from 0" in done.err
+    done = command("gan-train", *line, "metric=class_accuracy", "feature=raw")
+    assert "metric.class_accuracy: class accuracy needs a class for each sample" in done.err
+    done = command("gan-train", *line, "metric=none", "model.num_classes=[2,3]")
+    assert "model.num_classes: [2,3] classes, but the data have [3,2]" in done.err
+    done = command("gan-train", *line, "metric=none", "model=biggan")
+    assert (done.code, done.err.count("\n")) == (2, 1)
