@@ -477,6 +477,7 @@ def torchrun(folder, machines, i, *line):
     return Together(folder, *line, name=f"errors{i}.txt", by=by, module=True, GLOO_SOCKET_IFNAME="eth0")
 
 
+@pytest.mark.slow
 def test_two_machines_by_torchrun_train_one_run(machines, tmp_path, promised):
     """And a rank that is killed on one of them ends it on both."""
     line, run = (*SMALL, "trainer.max_steps=8", "augmentation=held"), tmp_path / "runs" / "two_machines"

@@ -123,7 +123,8 @@ def test_a_warning_signal(slurm, folder):
     whole_story(folder, going, "SIGUSR1")
 
 
-@pytest.mark.parametrize("by", [pytest.param("", marks=pytest.mark.slow), "srun"])
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["", "srun"])
 def test_a_job_of_a_partition_that_goes_before(slurm, folder, by):
     """A step of srun's is told at once; a batch script at the end of the grace, when SLURM itself has queued it again."""
     going = job(folder, by=by)
