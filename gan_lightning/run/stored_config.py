@@ -12,6 +12,7 @@ from gan_lightning.config.errors import UserError, one_line
 from gan_lightning.config.interpolations import refuse_outside
 from gan_lightning.config.missing_keys import add_missing, find_lost_keys
 from gan_lightning.config.run_config import ConfigFileError, load_run_config
+from gan_lightning.config.targets import refuse_target, role
 from gan_lightning.storage import atomic
 from gan_lightning.storage.printable import printable
 
@@ -34,7 +35,7 @@ def load(folder: Path) -> DictConfig:
     if lost := list(dict.fromkeys(find_lost_keys(config))):
         more = f"; and {len(lost) - 1} more keys" if len(lost) > 1 else ""
         raise UserError(f"run={folder}: {FILE}: {lost[0]}{more}")
-    if added:
+    if added and not refuse_target("gan", config.gan._target_, role("gan")):  # otherwise that is what the user is told
         print_once(f"run={folder}: {FILE} lacks {', '.join(added)}; the defaults are taken")
     return config
 
