@@ -44,14 +44,14 @@ def parse_arguments(model: type[Model], line: list[str]) -> Model:
     try:
         return model(**values)
     except ValidationError as error:
-        raise UserError(
-            *(
-                f"{e['loc'][0]}: missing; it is needed: {e['loc'][0]}=…"
-                if e["type"] == "missing"
-                else f"{e['loc'][0]}={values[str(e['loc'][0])]}: {e['msg'][0].lower()}{e['msg'][1:]}"
-                for e in error.errors()
+        lines: dict[Any, str] = {}  # one per key: the first, of a key that may have one of several types
+        for e in error.errors():
+            name, message = e["loc"][0], f"{e['msg'][0].lower()}{e['msg'][1:]}"
+            missing = e["type"] == "missing"
+            lines.setdefault(
+                key, f"{key}: missing; it is needed: {key}=…" if missing else f"{key}={values[str(key)]}: {message}"
             )
-        ) from None
+        raise UserError(*lines.values()) from None
 
 
 def dotted_arguments(request: BaseModel) -> Plain:
