@@ -47,10 +47,8 @@ def parse_arguments(model: type[Model], line: list[str]) -> Model:
         lines: dict[Any, str] = {}  # one per key: the first, of a key that may have one of several types
         for e in error.errors():
             name, message = e["loc"][0], f"{e['msg'][0].lower()}{e['msg'][1:]}"
-            missing = e["type"] == "missing"
-            lines.setdefault(
-                key, f"{key}: missing; it is needed: {key}=…" if missing else f"{key}={values[str(key)]}: {message}"
-            )
+            missing = f"{name}: missing; it is needed: {name}=…"
+            lines.setdefault(name, missing if e["type"] == "missing" else f"{name}={values[str(name)]}: {message}")
         raise UserError(*lines.values()) from None
 
 
