@@ -305,7 +305,7 @@ CASES = [
         "to choose an option: optimizer=…",
         (f"{DIGITS} optimizer=adam",),
     ),
-    Case("cli.arguments: {e['loc'][0]}", "gan-sample num=2", "it is needed: run=…", ("gan-sample num=2 run=run",)),
+    Case("cli.arguments: {name}", "gan-sample num=2", "it is needed: run=…", ("gan-sample num=2 run=run",)),
     # gan-train: what does not fit together
     Case(
         "config.preflight: model.num_classes",

@@ -69,6 +69,7 @@ def found(package):
 
 # ── one case for each: a line that is refused, what it says, and lines that follow its cure ──────────────────────────────
 APART = {  # no cure of a mistake, or one that another test follows
+    "cli.sample: labels": "a run with attributes: tests/data/test_label_columns.py",
     "cli.sample: out": "a table that has changed: tests/training/test_text_and_tables.py",
     "config.preflight: {cure}": "the cure is one of model.num_classes",
     "config.interpolations: {TRUST_VARIABLE}": "of a run directory: tests/config/test_interpolations.py",
