@@ -6,6 +6,7 @@ all ranks end two steps later.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -45,13 +46,23 @@ def catchable_signals() -> list[signal.Signals]:
     return [n for n in SIGNALS if n in ALWAYS or signal.getsignal(n) in (signal.SIG_DFL, leave)]
 
 
+def ignore_signals() -> None:
+    """Ignore the signals that would end this process."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def exit_on_signal() -> Iterator[None]:
     """Turn every signal that would end this process, except SIGINT, into Preempted until training installs its own handlers.
 
     Rank 0 of a SLURM job requeues the job. After a signal the handlers remain: a second one must not change the exit code.
+    While the interpreter ends, which takes a good part of a second, signals are ignored: the work is done.
     """
     ending.clear()
+    atexit.unregister(ignore_signals)
+    atexit.register(ignore_signals)
     previous = {number: signal.signal(number, leave) for number in catchable_signals() if number is not signal.SIGINT}
     try:
         yield

@@ -92,3 +92,19 @@ def test_a_signal_before_training(ignored):
         assert child.returncode == 128 + first
     finally:
         child.kill()
+
+
+LEAVING = """
+import atexit, os, signal, sys
+atexit.register(lambda: os.kill(os.getpid(), signal.SIGUSR2))  # runs last
+from gan_lightning.distributed.stopping import exit_on_signal
+if sys.argv[1] == "command":
+    with exit_on_signal():
+        pass
+"""
+
+
+@pytest.mark.parametrize(("kind", "code"), [("command", 0), ("control", -signal.SIGUSR2)])
+def test_a_signal_after_the_work_is_done(kind, code):
+    """SLURM's warning may come while the interpreter ends: the job has finished, and is not a failed one."""
+    assert subprocess.run([sys.executable, "-c", LEAVING, kind], timeout=HANG, check=False).returncode == code
