@@ -13,7 +13,7 @@ thickness can be read from them, the code stands for it rather than for the clas
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -27,18 +27,13 @@ CENTRE = -0.1  # the threshold that keeps the mean brightness of MNIST at 16×16
 
 
 class Strokes(Affine):
-    """Map each image as `Affine` does, and with probability `p` threshold it within CENTRE ± `thickness`."""
+    """Map each image as `Affine` does, whose arguments `maps` are, and with probability p apply a threshold.
 
-    def __init__(
-        self,
-        degrees: Annotated[float, Field(ge=0, le=180)] = 20.0,
-        shear: Annotated[float, Field(ge=0, le=2)] = 0.5,
-        octaves: Annotated[float, Field(ge=0, le=2)] = 0.4,
-        shift: Annotated[float, Field(ge=0, lt=1)] = 0.08,
-        thickness: Annotated[float, Field(ge=0, le=0.7)] = 0.5,
-        p: Annotated[float, Field(ge=0, le=1)] = 0.8,
-    ) -> None:
-        super().__init__(degrees, shear, octaves, shift, p)
+    It is drawn uniformly within CENTRE ± `thickness`.
+    """
+
+    def __init__(self, thickness: Annotated[float, Field(ge=0, le=0.7)] = 0.5, **maps: Any) -> None:
+        super().__init__(**maps)
         self.thickness = thickness
         self.register_buffer("kernel", torch.tensor([1.0, 2.0, 1.0]) / 4, persistent=False)
         self.kernel: Tensor

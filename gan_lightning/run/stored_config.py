@@ -35,7 +35,7 @@ def load(folder: Path) -> DictConfig:
     if lost := list(dict.fromkeys(find_lost_keys(config))):
         more = f"; and {len(lost) - 1} more keys" if len(lost) > 1 else ""
         raise UserError(f"run={folder}: {FILE}: {lost[0]}{more}")
-    if added and not refuse_target("gan", config.gan._target_, role("gan")):  # otherwise that is what the user is told
+    if added and not refuse_target("gan", config.gan._target_, role("gan")):  # else `validate` reports the class
         print_once(f"run={folder}: {FILE} lacks {', '.join(added)}; the defaults are taken")
     return config
 
