@@ -23,7 +23,7 @@ from gan_lightning.config.switches import command_line, parse_switches, refuse_u
 from gan_lightning.config.text_keys import quote_line
 from gan_lightning.config.world_size import is_distributed
 from gan_lightning.distributed import slurm, stopping
-from gan_lightning.distributed.process import outlive_readers
+from gan_lightning.distributed.process import no_collection, outlive_readers
 from gan_lightning.distributed.rendezvous import agree_on_config, report_user_error, share_run_dir
 from gan_lightning.run.begin import begin_on_rank_zero, job_config
 from gan_lightning.storage.home import expand_home
@@ -93,9 +93,12 @@ def preflight_command(composer: Composer, overrides: list[str]) -> list[str]:
     They give the run directory where it begins with `~`, which Hydra does not expand, and where several processes share it.
     Raises UserError.
     """
-    from gan_lightning.config.preflight import validate_and_preflight
 
     def check() -> None:
+        composer.refuse_misspelt(overrides)
+        with no_collection():
+            from gan_lightning.config.preflight import validate_and_preflight
+            from gan_lightning.training import fit  # noqa: F401 - what the job will need
         validate_and_preflight(composer.compose(overrides))
         composer.refuse_new(overrides)
         composer.refuse_unwritable("run", overrides)

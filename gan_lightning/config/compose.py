@@ -6,6 +6,7 @@ Imports only Hydra and OmegaConf, so that `--help` and `--cfg job` start fast.
 from __future__ import annotations
 
 import copy
+import difflib
 import os
 import shlex
 from collections.abc import Sequence
@@ -35,9 +36,11 @@ from gan_lightning.config.interpolations import references
 from gan_lightning.config.option_checks import find_option_mistake
 from gan_lightning.config.parent import NO_EXPERIMENT, replace_groups
 from gan_lightning.config.quoting import describe_unreadable
-from gan_lightning.config.resolve import Plain, flatten, to_plain
+from gan_lightning.config.resolve import Plain, above, flatten, to_plain
 from gan_lightning.config.site_file import read_site
 from gan_lightning.storage.home import expand_home
+
+ALMOST_EQUAL = 0.9  # difflib's ratio of two keys of which one is probably a misspelt form of the other
 
 
 def config_dir() -> Path:
@@ -156,28 +159,44 @@ class Composer:
         astray = config is None or OmegaConf.is_dict(config.get("experiment"))
         return list(find_package_mistakes(self.extra_dir)) if astray else []
 
+    def refuse_misspelt(self, overrides: list[str]) -> None:
+        """Reject keys that the config does not have, but a key of almost the same name. Raises UserError.
+
+        `validate` would reject them, too, but it imports every class of the config, which takes seconds.
+        """
+        known = {path for key in flatten(self._without_values(overrides)) for path in above(key)}
+        typed = [o.key_or_group for o in self._new_keys(overrides, known)]
+        if misspelt := [key for key in typed if difflib.get_close_matches(key, known, 1, ALMOST_EQUAL)]:
+            raise UserError(*(f"{key}: no such key; {suggest(key, known)}" for key in misspelt))
+
     def refuse_new(self, overrides: list[str]) -> None:
         """Reject keys that the config does not have and that are typed without a plus, as Hydra does. Raises UserError.
 
         Rejected, too, are keys with a plus beside the players' nodes that neither of them reads.
         """
-        parsed = self.parse(overrides)
-        choices = [o.input_line or "" for o in parsed if self.is_choice(o) or is_added(o)]
-        plain = to_plain(self.compose(choices))
+        plain = self._without_values(overrides)
         leaves, read = flatten(plain), {key for _, key in references(plain)}
+        known = {path for key in leaves for path in above(key)}
         lines = [
             f"{o.key_or_group}: not in this config; to add it: {shlex.quote(f'+{o.input_line}')}"
-            for o in parsed
-            if not (self.is_choice(o) or is_added(o) or o.is_delete())
-            and not any(key == o.key_or_group or key.startswith(o.key_or_group + ".") for key in leaves)
+            for o in self._new_keys(overrides, known)
         ]
         lines += [
             f"{o.key_or_group}: no such key; neither player of this model reads it"
-            for o in parsed
+            for o in self.parse(overrides)
             if is_added(o) and o.key_or_group.rpartition(".")[0] == "model" and o.key_or_group in leaves.keys() - read
         ]
         if lines:
             raise UserError(*lines)
+
+    def _without_values(self, overrides: list[str]) -> Plain:
+        """Return the config of the typed choices and of the keys that are typed with a plus."""
+        return to_plain(self.compose([o.input_line or "" for o in self.parse(overrides) if self.is_choice(o) or is_added(o)]))
+
+    def _new_keys(self, overrides: list[str], known: set[str]) -> list[Override]:
+        """Return the overrides that set a key which is not `known`, without a plus."""
+        parsed = self.parse(overrides)
+        return [o for o in parsed if not (self.is_choice(o) or is_added(o) or o.is_delete() or o.key_or_group in known)]
 
     def refuse_unwritable(self, kind: Literal["run", "sweep"], overrides: list[str]) -> None:
         """Reject a `hydra.run.dir` or `hydra.sweep.dir` that can't be made, before Hydra tries. Raises UserError."""

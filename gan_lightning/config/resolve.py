@@ -80,3 +80,8 @@ def flatten(plain: Plain) -> Plain:
         nested = isinstance(value, Mapping) and value
         flat |= {f"{key}.{inner}": leaf for inner, leaf in flatten(value).items()} if nested else {str(key): value}
     return flat
+
+
+def above(path: str) -> set[str]:
+    """Return a dotted key and those of the nodes that contain it."""
+    return {path, *(path[:dot] for dot in range(len(path)) if path[dot] == ".")}

@@ -20,7 +20,7 @@ from gan_lightning.config.errors import UserError, suggest
 from gan_lightning.config.interpolations import references, select
 from gan_lightning.config.optimizer_checks import MULTIPLIERS, find_optimizer_mistakes
 from gan_lightning.config.outside_places import find_logger_mistakes
-from gan_lightning.config.resolve import Plain, flatten, resolve
+from gan_lightning.config.resolve import Plain, above, flatten, resolve
 from gan_lightning.config.run_config import find_key_mistake
 from gan_lightning.config.targets import ROLES, Role, import_object, refuse_target, role, settable_parameters
 from gan_lightning.config.threads import MOST
@@ -177,11 +177,6 @@ def find_construction_mistakes(path: str, optimizer: Any, values: Plain) -> Iter
     if error := construct(values):
         wrong = next((k for k in values if not construct({i: v for i, v in values.items() if i != k})), "_target_")
         yield f"{path}.{wrong}: {error}"
-
-
-def above(path: str) -> set[str]:
-    """Return a dotted key and those of the nodes that contain it."""
-    return {path, *(path[:dot] for dot in range(len(path)) if path[dot] == ".")}
 
 
 def is_replaced(path: str, flat: Plain) -> bool:

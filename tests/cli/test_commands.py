@@ -395,11 +395,16 @@ def test_mistakes_of_gan_export(command, trained):
 
 
 # ── answers without torch ────────────────────────────────────────────────────────────────────────────────────────────────
-@pytest.mark.parametrize("switch", ["--help", "--cfg=job"])
-def test_help_and_config_need_no_torch(switch, tmp_path):
+MISSPELT = "model.widht: no such key; did you mean model.width? allowed: discriminator, generator, num_classes, width"
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "said"), [("--help", 0, "checkpoint"), ("--cfg=job", 0, "checkpoint"), ("model.widht=3", 2, MISSPELT)]
+)
+def test_what_composition_can_answer_needs_no_torch(argument, code, said, tmp_path):
     program = f"""
 import sys
-sys.argv = ["gan-train", "{switch}"]
+sys.argv = ["gan-train", "{argument}"]
 from gan_lightning.cli.train import main
 try:
     main()
@@ -408,8 +413,8 @@ finally:
 """
     line = [sys.executable, "-c", program]
     done = subprocess.run(line, capture_output=True, text=True, timeout=HANG, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "checkpoint" in done.stdout
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

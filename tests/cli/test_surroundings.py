@@ -1,6 +1,7 @@
 """Commands where the terminal, the home folder or the temporary folder are not as usual: each works, or is one line."""
 
 import codecs
+import gc
 import io
 import os
 import subprocess
@@ -10,7 +11,7 @@ import tempfile
 import pytest
 from waiting import HANG
 
-from gan_lightning.distributed.process import prepare_process, replace_unprintable
+from gan_lightning.distributed.process import no_collection, prepare_process, replace_unprintable
 from gan_lightning.storage import home
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -124,3 +125,15 @@ def test_a_matplotlibrc_of_the_current_folder_is_not_read(tmp_path):
         line = [sys.executable, "-c", code]
         done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=HANG, check=True)
         assert done.stdout == f"{width}\n"
+
+
+def test_reference_cycles_while_modules_are_imported():
+    cycle = []
+    cycle.append(cycle)
+    del cycle
+    with no_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count()
+    gc.unfreeze()
+    assert gc.collect()
