@@ -30,6 +30,7 @@ from gan_lightning.config.world_size import is_distributed, world_size
 from gan_lightning.data.base import Data, DataError, SplitSizes
 from gan_lightning.metric.base import GenerativeMetric
 from gan_lightning.step.optimization import BETAS, PLAYERS
+from gan_lightning.step.types import describe_values
 
 EXTRAS = ("wandb", "mlflow")  # loggers that need the optional dependency of the same name
 INSTEAD = {  # what replaces the Trainer's arguments that a run sets itself
@@ -186,9 +187,9 @@ def _beta_mistakes(plain: Plain) -> list[str]:
 
 def _class_mistakes(plain: Plain) -> list[str]:
     """Return a line for each player with a number of classes that the data do not have; one of them may ignore the classes."""
-    available = str(plain["data"]["num_classes"]).replace(" ", "")  # [3,2]: the values of two attributes
+    available = describe_values(plain["data"]["num_classes"])
     requested = {
-        name: str(node["num_classes"]).replace(" ", "")
+        name: describe_values(node["num_classes"])
         for name, node in plain["model"].items()
         if isinstance(node, dict) and "num_classes" in node
     }

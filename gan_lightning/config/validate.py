@@ -66,11 +66,15 @@ def validate(config: DictConfig) -> Plain:
 
 
 def at_typed_key(line: str, reads: Mapping[str, str]) -> str:
-    """Move an error line from a key that is an interpolation to the key that it reads, which is the one a user types."""
+    """Move an error line from a key that is an interpolation to the key that it reads, which is the one a user types.
+
+    If the two are of different groups, the line ends with the key at which the mistake was found.
+    """
     path, colon, rest = line.partition(": ")
     while reader := next((r for r in reads if path == r or path.startswith(r + ".")), None):
         path = reads[reader] + path.removeprefix(reader)
-    return path + colon + rest
+    found_at, moved = line.partition(": ")[0], path + colon + rest
+    return moved if path.partition(".")[0] == found_at.partition(".")[0] else f"{moved} (read by {found_at})"
 
 
 def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from gan_lightning.data.decoded_cache import Listing
 from gan_lightning.data.label_files import UNLABELLED, FileLabels, find_tables, read_labels
 from gan_lightning.data.notices import abbreviate, print_notice
 from gan_lightning.data.split import split_by_name
-from gan_lightning.step.types import NumValues
+from gan_lightning.step.types import NumValues, describe_values
 
 SPLIT_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 SPLITS = ("train", "validation", "test")
@@ -55,8 +55,13 @@ def arrange(
     if columns:
         found, unlabelled = columns.read(root, files), label_columns.UNLABELLED
         announce_labels(files, [source for source, _ in found])
-    else:
+    elif isinstance(num_classes, int):
         found, unlabelled = [find_classes(root, files, parts, num_classes)], UNLABELLED
+    else:
+        raise LayoutError(
+            f"data.num_classes: {describe_values(num_classes)} are the values of several attributes; "
+            "name the columns of a table that hold them: data.labels=TABLE.csv:COLUMN,COLUMN"
+        )
     in_train = np.ones(len(files), dtype=bool) if splits is None else splits == 0
     numbers = [number_classes([x for x, own in zip(labels, in_train, strict=True) if own], source, unlabelled)
                for source, labels in found]  # fmt: skip
@@ -72,7 +77,7 @@ def arrange(
     return Listing(files, combination, combined, splits, attributes)
 
 
-def find_classes(root: Path, files: Sequence[Path], parts: Sequence[Part], num_classes: NumValues) -> FileLabels:
+def find_classes(root: Path, files: Sequence[Path], parts: Sequence[Part], num_classes: int) -> FileLabels:
     """Return each image's class by a label file, which is named on stderr, or by its folder. Raises LayoutError."""
     found = find_labels(root, files, parts)
     if isinstance(found, FileLabels):
@@ -150,9 +155,7 @@ def find_labels(root: Path, files: Sequence[Path], parts: Sequence[Part]) -> Fil
     return FileLabels(", ".join(sources), labels)
 
 
-def class_folders(
-    root: Path, files: Sequence[Path], parts: Sequence[Part], num_classes: NumValues, reason: str
-) -> list[int | str]:
+def class_folders(root: Path, files: Sequence[Path], parts: Sequence[Part], num_classes: int, reason: str) -> list[int | str]:
     """Return the class of each image: the subfolder of the root, or of its split's folder, that it lies in.
 
     `reason`: why no file gives labels. Raises LayoutError if the first part has another number of classes, or if images lie in
@@ -166,7 +169,7 @@ def class_folders(
     classes = sorted({str(labels[i]) for i in parts[0].positions} - {NO_CLASS})
     if len(classes) != num_classes:
         raise LayoutError(
-            f"data.num_classes: {shown(num_classes)}, but {len(classes)} subfolders of {first} hold images"
+            f"data.num_classes: {num_classes}, but {len(classes)} subfolders of {first} hold images"
             f"{': ' + abbreviate(classes) if classes else ''}{f' ({reason})' if reason else ''}; "
             f"set data.num_classes={len(classes)}"
             f"{', or 0 to take all images unlabelled' if classes else ' to take the images unlabelled'}"
@@ -210,14 +213,9 @@ def require_numbers(
         if count != number
     )
     raise LayoutError(
-        f"data.num_classes: {shown(num_classes)}, but {have}; "
-        f"set data.num_classes={shown(found)}, or {unlabelled.removeprefix('or set data.num_classes=')}"
+        f"data.num_classes: {describe_values(num_classes)}, but {have}; "
+        f"set data.num_classes={describe_values(found)}, or {unlabelled.removeprefix('or set data.num_classes=')}"
     )
-
-
-def shown(num_classes: NumValues) -> str:
-    """Return the value of `data.num_classes` as it is typed."""
-    return str(num_classes) if isinstance(num_classes, int) else f"[{','.join(map(str, num_classes))}]"
 
 
 def require_known(

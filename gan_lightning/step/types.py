@@ -5,6 +5,7 @@ Also the annotated types that several constructors share; a config is validated 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, NamedTuple, Protocol
@@ -15,10 +16,16 @@ from torch import Tensor, nn
 
 Count = Annotated[int, Field(ge=1)]
 NumClasses = Annotated[int, Field(ge=0)]  # 0: unlabelled, or unconditional
-NumValues = NumClasses | Annotated[tuple[Count, ...], Field(min_length=2)]  # of a class, or of each of several attributes
+Attributes = Annotated[tuple[Count, ...], Field(min_length=2)]  # the number of values of each
+NumValues = NumClasses | Attributes  # of a class, or of several attributes
 Shape = tuple[Count, ...]  # of a sample: (C, H, W), (C, T) or (D,)
 PathText = Annotated[str, Field(min_length=1)]  # an empty path would be the current folder
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def describe_values(num: NumValues | Sequence[int]) -> str:
+    """Return a number of classes, or of the values of each of several attributes, as it is typed: `3` or `[3,2]`."""
+    return str(num) if isinstance(num, int) else f"[{','.join(map(str, num))}]"
 
 
 class Batch(NamedTuple):

@@ -132,6 +132,17 @@ def test_an_auxiliary_classifier_by_hand():
     torch.testing.assert_close(term.generator(context), expected[1])
 
 
+def test_an_auxiliary_classifier_of_attributes_by_hand():
+    term = AuxiliaryClassifier(num_classes=(3, 2))
+    gan = make_gan(regularizers={"aux": term})
+    attributes = tensor([[0, 1], [2, 0], [1, 1]])
+    context = context_of(gan, torch.randn(3, LATENT), torch.randn(3, 1, 4, 4), attributes)
+    read = term.head(context.fake_output.features)
+    expected = -read[:, :3].log_softmax(1)[range(3), attributes[:, 0]]
+    expected = expected - read[:, 3:].log_softmax(1)[range(3), attributes[:, 1]]
+    torch.testing.assert_close(term.generator(context), expected)
+
+
 def test_codes_are_read_by_hand():
     term = Info(num_categories=3, num_continuous=2)
     gan = make_gan(regularizers={"info": term}, prior=CodedGaussian(3, 2))
