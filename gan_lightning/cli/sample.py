@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gan_lightning.config.resolve import Plain
     from gan_lightning.data.base import Data
     from gan_lightning.run.directory import Run
-    from gan_lightning.training.restore import Sampler
+    from gan_lightning.training.restore import TrainedGenerator
 
 BATCH = 256
 ARRAY = ".npy"
@@ -63,18 +63,18 @@ def main() -> None:
         out, folder = check_output(request)
         from gan_lightning.config.instantiate import build_unloaded_data
         from gan_lightning.run.directory import Run
-        from gan_lightning.training.restore import load_sampler
+        from gan_lightning.training.restore import load_generator
         from gan_lightning.training.threads import run_thread_limit
 
         run = Run(request.run)
         with run_thread_limit(run):
-            sampler = load_sampler(run, request.checkpoint)
-            data = build_unloaded_data(sampler.plain)
+            trained = load_generator(run, request.checkpoint)
+            data = build_unloaded_data(trained.plain)
             if not folder:
                 require_ending(out, data.sample_format.collections)
             if data.sample_format.reads_data and (folder or out.suffix.lower() != ARRAY):
-                require_unchanged(run, sampler.plain)
-            samples, columns = draw_samples(sampler, request)
+                require_unchanged(run, trained.plain)
+            samples, columns = draw_samples(trained, request)
             (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
             print(write_samples(data, samples, columns, out, folder))
 
@@ -108,7 +108,7 @@ def require_unchanged(run: Run, plain: Plain) -> None:
         raise UserError(f"run={run.path}: {why}; restore them, or write undecoded samples: out=FILE{ARRAY}")
 
 
-def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
+def draw_samples(trained: TrainedGenerator, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
     """Draw the samples on a GPU if there is one, and return them on the CPU with the number of columns of a grid.
 
     Raises UserError for labels and a truncation that the run does not support.
@@ -118,7 +118,7 @@ def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -
     from gan_lightning.config.instantiate import build_prior, build_unloaded_data
     from gan_lightning.step.seeding import Purpose, seeded_generator
 
-    plain, device = sampler.plain, "cuda" if torch.cuda.is_available() else "cpu"
+    plain, device = trained.plain, "cuda" if torch.cuda.is_available() else "cpu"
     num_classes = plain["data"]["num_classes"]
     conditional = plain["model"]["generator"].get("num_classes", num_classes)
     if request.labels is None:
@@ -137,7 +137,7 @@ def draw_samples(sampler: Sampler, request: Request) -> tuple[Tensor, int]:  # -
             z = prior.sample_truncated(request.num, latent_dim, request.truncation, generator)
     except ValueError as error:
         raise UserError(f"truncation={request.truncation}: {error}") from None
-    network = sampler.generator.to(device)
+    network = trained.generator.to(device)
     with torch.inference_mode():
         batches = [
             network(z[i : i + BATCH].to(device), None if condition is None else condition[i : i + BATCH].to(device))

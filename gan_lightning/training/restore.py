@@ -19,7 +19,7 @@ from gan_lightning.training.expected_checkpoint import ExpectedCheckpoint
 AVERAGE = "ema.average."  # prefix of the averaged generator in the state dict of a GAN
 
 
-class Sampler(NamedTuple):
+class TrainedGenerator(NamedTuple):
     """Hold a trained generator and the config that it was trained with."""
 
     generator: nn.Module  # the running average, in eval mode
@@ -27,13 +27,13 @@ class Sampler(NamedTuple):
     step: int
 
 
-def load_sampler(run: Run, which: str | int = "latest") -> Sampler:
+def load_generator(run: Run, which: str | int = "latest") -> TrainedGenerator:
     """Build the averaged generator of a checkpoint (`latest`, `best` or a step) in eval mode. Raises UserError."""
     plain = validate(run.config)
     state, step = load_state(run, plain, which)
     generator = build_networks(plain).generator
     generator.load_state_dict({name.removeprefix(AVERAGE): x for name, x in state.items() if name.startswith(AVERAGE)})
-    return Sampler(generator.eval().requires_grad_(False), plain, step)
+    return TrainedGenerator(generator.eval().requires_grad_(False), plain, step)
 
 
 def load_gan(run: Run, which: str | int = "latest") -> tuple[GAN, int]:

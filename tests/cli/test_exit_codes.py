@@ -94,7 +94,7 @@ def test_a_disk_that_becomes_read_only_meanwhile(command, finished, mounted, mon
     at = {
         "gan-sample": (sample, "draw_samples"),
         "gan-evaluate": (evaluate, "score_samples"),
-        "gan-export": (restore, "load_sampler"),
+        "gan-export": (restore, "load_generator"),
     }
     where, name = (
         at.get(words[0]) or {"gan-replay": (replay, "replay_step"), "gan-report": (write, "replace_surrogates")}[words[0]]
