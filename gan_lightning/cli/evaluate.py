@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gan_lightning.cli.arguments import dotted_arguments, parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes
+from gan_lightning.cli.sampler_request import build_sampler, select_samples
 from gan_lightning.cli.score_request import Request, check_request, require_output, select_metrics
 from gan_lightning.cli.score_table import score_table
 from gan_lightning.config.compose import Composer
@@ -19,9 +20,12 @@ from gan_lightning.config.resolve import Plain
 if TYPE_CHECKING:
     from gan_lightning.data.base import Data
     from gan_lightning.data.stream import Source
+    from gan_lightning.gan import GAN
     from gan_lightning.metric.base import GenerativeMetric
-    from gan_lightning.metric.evaluation import SampleSource
+    from gan_lightning.metric.evaluation import GeneratedSamples, SampleSource
     from gan_lightning.metric.reference import Reference
+    from gan_lightning.sampler.base import Sampler
+    from gan_lightning.sampler.selected_samples import SelectedSamples
 
 
 FOLDER_METRICS = ["fid", "kid", "precision_recall"]  # the default metrics of two folders
@@ -47,10 +51,9 @@ def main() -> None:
 def evaluate_run(request: Request) -> tuple[Plain, Path]:
     """Score a run's generator at a checkpoint, and return the report and the file to write it to. Raises UserError."""
     from gan_lightning.config.instantiate import build_data
-    from gan_lightning.metric.evaluation import GeneratedSamples, batch_norm_layers, discriminator_function
+    from gan_lightning.metric.evaluation import batch_norm_layers, discriminator_function
     from gan_lightning.metric.reference import Reference
     from gan_lightning.run.directory import Run
-    from gan_lightning.step.seeding import Purpose
     from gan_lightning.training.data_change import ACCEPT, print_changes, require_same_data
     from gan_lightning.training.restore import load_gan
 
@@ -58,6 +61,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     run = Run(request.run)
     out = request.out or run.path / "scores.json"
     require_output(out, request)
+    sampler = build_sampler(request)
     plain = select_metrics(run.config, request)
     typed = {key for key, value in dotted_arguments(request).items() if value is not None}
     require_typed_places({"data": plain["data"]}, typed, f"run={request.run}")
@@ -66,7 +70,7 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
     gan, step = load_gan(run, request.checkpoint)
     data = build_data(plain)
     metrics = build_fitting_metrics(plain, data)
-    source = GeneratedSamples(gan, data.conditions, request.seed, Purpose.REPORT, request.weights, request.batch_norm)
+    source = sample_source(gan, data, sampler, request)
     protocol = {
         "run": str(run.path),
         "step": step,
@@ -76,7 +80,19 @@ def evaluate_run(request: Request) -> tuple[Plain, Path]:
         **({"data_changed": data_changes} if data_changes else {}),
     }
     reference = Reference(data, request.split, discriminator_function(gan), request.seed)
-    return score_samples(metrics, source, reference, request.num, protocol), out
+    report = score_samples(metrics, source, reference, request.num, protocol)
+    report["protocol"] |= {"sampler": source.selection} if source.selection else {}
+    return report, out
+
+
+def sample_source(gan: GAN, data: Data, sampler: Sampler | None, request: Request) -> GeneratedSamples | SelectedSamples:
+    """Return the samples to score: all that the generator draws, or those that a sampler selects. Raises UserError."""
+    from gan_lightning.metric.evaluation import GeneratedSamples
+    from gan_lightning.step.seeding import Purpose
+
+    if sampler is None:
+        return GeneratedSamples(gan, data.conditions, request.seed, Purpose.REPORT, request.weights, request.batch_norm)
+    return select_samples(gan, data, sampler, request.seed, Purpose.REPORT, request.weights)
 
 
 def evaluate_folders(request: Request) -> tuple[Plain, Path | None]:

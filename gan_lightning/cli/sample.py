@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from gan_lightning.cli.arguments import parse_arguments
 from gan_lightning.cli.exit_codes import exit_codes, require_writable
+from gan_lightning.cli.sampler_request import SamplerRequest, build_sampler, select_samples
 from gan_lightning.config.errors import UserError
 from gan_lightning.run import outputs
 from gan_lightning.storage import atomic
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gan_lightning.config.resolve import Plain
     from gan_lightning.data.base import Data
     from gan_lightning.run.directory import Run
+    from gan_lightning.sampler.base import Sampler
     from gan_lightning.training.restore import TrainedGenerator
 
 BATCH = 256
@@ -32,10 +34,11 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 Label = Annotated[int, Field(ge=0)]
 
 
-class Request(BaseModel):
+class Request(SamplerRequest):
     """Draw samples from a trained run.
 
     gan-sample run=RUN_DIR [num=64] [out=grid.png] [labels=[0,1,…]] [truncation=] [seed=0] [checkpoint=latest] [force=]
+               [sampler=none] [sampler.percentile=] [sampler.max_attempts=] [sampler.steps=]
 
     out         grid.png: one picture; DIR/: one file a sample; x.npy: float32 (num, *sample_shape), in the network's range
                 and one file in the format of the samples: points .csv, sound .wav, music .mid, text .txt, tables .csv
@@ -44,6 +47,7 @@ class Request(BaseModel):
                 of attributes one list each, such as [[3,0],[3,1]]; without it those of training samples
     truncation  cut a Gaussian prior's tails at this many standard deviations: better samples, less variety
     checkpoint  latest, best (by the run's objective) or a step
+    sampler     an option of conf/sampler: rejection and metropolis_hastings select samples by D; with values of their keys
     """
 
     run: Path
@@ -74,7 +78,7 @@ def main() -> None:
                 require_ending(out, data.sample_format.collections)
             if data.sample_format.reads_data and (folder or out.suffix.lower() != ARRAY):
                 require_unchanged(run, trained.plain)
-            samples, columns = draw_samples(trained, request)
+            samples, columns = draw_samples(run, trained, request)
             (out if folder else out.parent).mkdir(parents=True, exist_ok=True)
             print(write_samples(data, samples, columns, out, folder))
 
@@ -108,27 +112,48 @@ def require_unchanged(run: Run, plain: Plain) -> None:
         raise UserError(f"run={run.path}: {why}; restore them, or write undecoded samples: out=FILE{ARRAY}")
 
 
-def draw_samples(trained: TrainedGenerator, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
+def draw_samples(run: Run, trained: TrainedGenerator, request: Request) -> tuple[Tensor, int]:  # -> (num, *sample_shape)
     """Draw the samples on a GPU if there is one, and return them on the CPU with the number of columns of a grid.
 
-    Raises UserError for labels and a truncation that the run does not support.
+    Raises UserError for labels, a truncation and a sampler that the run does not support.
     """
+    plain, num_classes = trained.plain, trained.plain["data"]["num_classes"]
+    conditional = plain["model"]["generator"].get("num_classes", num_classes)
+    condition = requested_condition(plain, request, bool(conditional))
+    sampler = build_sampler(request)
+    if sampler is None:
+        samples = draw_directly(trained, request, condition)
+    elif request.truncation is not None:
+        raise UserError(f"truncation={request.truncation}: a sampler needs samples of the whole prior; use sampler=none")
+    else:
+        samples = draw_selected(run, plain, request, sampler, condition)
+    shown = len(request.labels) if request.labels else num_classes if isinstance(num_classes, int) else 8
+    return samples, grid_columns(shown) if conditional else 8
+
+
+def requested_condition(plain: Plain, request: Request, conditional: bool) -> Tensor | None:  # -> (num, …)
+    """Return the condition of each sample; None: the run is unconditional. Raises UserError for labels that can't be."""
     import torch
 
-    from gan_lightning.config.instantiate import build_prior, build_unloaded_data
+    from gan_lightning.config.instantiate import build_unloaded_data
+
+    if request.labels is None:
+        return build_unloaded_data(plain).conditions(0, request.num)
+    if not conditional:
+        raise UserError("labels: this run's generator is unconditional: no class can be chosen")
+    require_labels(request.labels, plain["data"]["num_classes"])
+    return torch.tensor(request.labels)[torch.arange(request.num) % len(request.labels)]
+
+
+def draw_directly(trained: TrainedGenerator, request: Request, condition: Tensor | None) -> Tensor:  # (num, …) -> (num, *shape)
+    """Draw z from the prior, truncated if requested, and return G(z). Raises UserError for a prior without tails."""
+    import torch
+
+    from gan_lightning.config.instantiate import build_prior
     from gan_lightning.step.seeding import Purpose, seeded_generator
 
-    plain, device = trained.plain, "cuda" if torch.cuda.is_available() else "cpu"
-    num_classes = plain["data"]["num_classes"]
-    conditional = plain["model"]["generator"].get("num_classes", num_classes)
-    if request.labels is None:
-        condition = build_unloaded_data(plain).conditions(0, request.num)
-    else:
-        if not conditional:
-            raise UserError("labels: this run's generator is unconditional: no class can be chosen")
-        require_labels(request.labels, num_classes)
-        condition = torch.tensor(request.labels)[torch.arange(request.num) % len(request.labels)]
-    prior, latent_dim = build_prior(plain), plain["gan"]["latent_dim"]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    prior, latent_dim = build_prior(trained.plain), trained.plain["gan"]["latent_dim"]
     generator = seeded_generator(Purpose.PICTURE, request.seed)
     try:
         if request.truncation is None:
@@ -145,8 +170,28 @@ def draw_samples(trained: TrainedGenerator, request: Request) -> tuple[Tensor, i
             .cpu()
             for i in range(0, request.num, BATCH)
         ]
-    shown = len(request.labels) if request.labels else num_classes if isinstance(num_classes, int) else 8
-    return torch.cat(batches), grid_columns(shown) if conditional else 8
+    return torch.cat(batches)
+
+
+def draw_selected(
+    run: Run, plain: Plain, request: Request, sampler: Sampler, condition: Tensor | None
+) -> Tensor:  # (num, …) -> (num, *sample_shape)
+    """Draw samples by a sampler, and print on stderr what it did. Raises UserError, also if the run's data have changed."""
+    import torch
+
+    from gan_lightning.config.instantiate import build_data
+    from gan_lightning.step.seeding import Purpose
+    from gan_lightning.training.data_change import require_same_data
+    from gan_lightning.training.restore import load_gan
+
+    if changes := require_same_data(run, plain, accepted=True):
+        raise UserError(f"sampler={request.sampler}: D is calibrated on the run's data, but {changes[0]}; use sampler=none")
+    gan, data = load_gan(run, request.checkpoint)[0], build_data(plain)
+    own = None if condition is None else (lambda start, n: condition[start : start + n])
+    selected = select_samples(gan, data, sampler, request.seed, Purpose.PICTURE, conditions=own)
+    batches = [selected.part(i, min(BATCH, request.num - i)).real for i in range(0, request.num, BATCH)]
+    print(selected.selection, file=sys.stderr)
+    return torch.cat(batches)
 
 
 def require_labels(labels: Sequence[int] | Sequence[Sequence[int]], num_classes: int | Sequence[int]) -> None:

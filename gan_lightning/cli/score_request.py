@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from gan_lightning.cli.arguments import dotted_arguments
 from gan_lightning.cli.exit_codes import require_writable
+from gan_lightning.cli.sampler_request import NONE, SamplerRequest
 from gan_lightning.config.compose import Composer
 from gan_lightning.config.errors import UserError
 from gan_lightning.config.relocate import relocate
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-class Request(BaseModel):
+class Request(SamplerRequest):
     """Score a trained run, or one folder of images against another.
 
     gan-evaluate run=RUN_DIR [metric=[fid,…]] [feature=] [num=] [checkpoint=latest] [split=test] [seed=0] [weights=ema]
                  [data.root=] [data.cache=] [data.download=] [data.changed=accept] [feature.weights=] [out=RUN_DIR/scores.json]
-                 [force=]
+                 [sampler=none] [sampler.percentile=] [sampler.max_attempts=] [sampler.steps=] [force=]
     gan-evaluate real=DIR fake=DIR [metric=[fid,kid,precision_recall]] [feature=inception] [num=] [shape=[C,H,W]] [out=]
                  [data.cache=] [data.range=] [feature.weights=] [force=]
 
@@ -37,6 +38,7 @@ class Request(BaseModel):
     seed        of the z, which are others than in training, and of which samples are used where not all are
     weights     ema: the running average's; raw: the generator's own
     batch_norm  running: by running statistics; batch: by those of 500 samples at a time
+    sampler     an option of conf/sampler: rejection and metropolis_hastings select samples by D; with values of their keys
     out         where the scores go: RUN_DIR/scores.json, or for folders nowhere unless asked
     force       true: an existing file that gan-evaluate has not written is replaced
     data.       root, cache, download: where the data are on this machine, if not where they were when the run was trained;
@@ -73,9 +75,12 @@ def check_request(request: Request) -> None:
         raise UserError("run=, real=: score a run, or a folder against another; not both")
     if request.run is None and not (request.real and request.fake):
         raise UserError("run=: missing; give run=RUN_DIR, or real=DIR and fake=DIR")
-    of_runs = ("data.root", request.data_root), ("data.download", request.data_download), ("data.changed", request.data_changed)
-    if request.run is None and (key := next((key for key, value in of_runs if value is not None), None)):
-        raise UserError(f"{key}: replaces a run's; the folders are given by real=DIR and fake=DIR")
+    of_runs = {"data.root": request.data_root, "data.download": request.data_download, "data.changed": request.data_changed}
+    given = [key for key, value in of_runs.items() if value is not None] + ["sampler"] * (request.sampler != NONE)
+    if request.run is None and given:
+        raise UserError(f"{given[0]}: is for a run's samples; the folders are given by real=DIR and fake=DIR")
+    if request.sampler != NONE and request.batch_norm == "batch":
+        raise UserError("batch_norm=batch: a sampler draws batches of any size; use batch_norm=running or sampler=none")
     if request.run is not None and request.data_range is not None:
         raise UserError("data.range: is that of the run's config; it can be given for real=DIR and fake=DIR")
 

@@ -48,4 +48,4 @@ def protocol_lines(protocol: Plain) -> dict[str, str]:
         "against": "; ".join([against, *fewer]),
         "feature": f"{protocol['feature']}, resizer: {protocol['resizer']}",
     }
-    return lines | {key: str(protocol[key]) for key in ("step", "seed", "weights", "batch_norm") if key in protocol}
+    return lines | {key: str(protocol[key]) for key in ("step", "seed", "weights", "batch_norm", "sampler") if key in protocol}

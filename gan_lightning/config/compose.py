@@ -160,13 +160,10 @@ class Composer:
         return list(find_package_mistakes(self.extra_dir)) if astray else []
 
     def refuse_misspelt(self, overrides: list[str]) -> None:
-        """Reject keys that the config does not have, but a key of almost the same name. Raises UserError.
-
-        `validate` would reject them, too, but it imports every class of the config, which takes seconds.
-        """
+        """Reject keys of almost the same name as another, without the imports of `validate`. Raises UserError."""
         known = {path for key in flatten(self._without_values(overrides)) for path in above(key)}
-        typed = [o.key_or_group for o in self._new_keys(overrides, known)]
-        if misspelt := [key for key in typed if difflib.get_close_matches(key, known, 1, ALMOST_EQUAL)]:
+        new = [o.key_or_group for o in self._new_keys(overrides, known)]
+        if misspelt := [key for key in new if difflib.get_close_matches(key, known, 1, ALMOST_EQUAL)]:
             raise UserError(*(f"{key}: no such key; {suggest(key, known)}" for key in misspelt))
 
     def refuse_new(self, overrides: list[str]) -> None:
@@ -176,11 +173,8 @@ class Composer:
         """
         plain = self._without_values(overrides)
         leaves, read = flatten(plain), {key for _, key in references(plain)}
-        known = {path for key in leaves for path in above(key)}
-        lines = [
-            f"{o.key_or_group}: not in this config; to add it: {shlex.quote(f'+{o.input_line}')}"
-            for o in self._new_keys(overrides, known)
-        ]
+        new = self._new_keys(overrides, {path for key in leaves for path in above(key)})
+        lines = [f"{o.key_or_group}: not in this config; to add it: {shlex.quote(f'+{o.input_line}')}" for o in new]
         lines += [
             f"{o.key_or_group}: no such key; neither player of this model reads it"
             for o in self.parse(overrides)
@@ -191,7 +185,8 @@ class Composer:
 
     def _without_values(self, overrides: list[str]) -> Plain:
         """Return the config of the typed choices and of the keys that are typed with a plus."""
-        return to_plain(self.compose([o.input_line or "" for o in self.parse(overrides) if self.is_choice(o) or is_added(o)]))
+        kept = [o.input_line or "" for o in self.parse(overrides) if self.is_choice(o) or is_added(o)]
+        return to_plain(self.compose(kept))
 
     def _new_keys(self, overrides: list[str], known: set[str]) -> list[Override]:
         """Return the overrides that set a key which is not `known`, without a plus."""

@@ -41,6 +41,8 @@ class SampleSource(Protocol):
 class GeneratedSamples:
     """Draw samples from a generator, under the conditions that the data give at their positions."""
 
+    selection: str | None = None  # how samples are selected, for a protocol; None: each is used
+
     def __init__(
         self,
         gan: GAN,
@@ -59,21 +61,31 @@ class GeneratedSamples:
                 module.train()
         self.gan, self.conditions, self.seed, self.purpose = gan, conditions, seed, purpose
 
-    @torch.inference_mode()
     def part(self, start: int, n: int) -> Batch:
         """Return samples start … start + n − 1 and the conditions that they were generated for, on the CPU."""
+        return self.draw(start, n)
+
+    @torch.inference_mode()
+    def draw(
+        self, start: int, n: int, chosen: Tensor | slice = slice(None), attempt: int = 0
+    ) -> Batch:  # chosen: (m,) -> m samples
+        """Return the `chosen` ones of samples start … start + n − 1; in each attempt others, for the same conditions."""
         condition = self.conditions(start, n)
-        z = self.latents(start, n).z
+        condition = None if condition is None else condition[chosen]
+        z = self._z(start, n, attempt)[chosen].to(self.gan.device)
         samples: Tensor = self.network(z, None if condition is None else condition.to(self.gan.device))
         return Batch(samples.float().cpu(), condition)
 
     def latents(self, start: int, n: int) -> Latents:
         """Return the z of samples start … start + n − 1, on the generator's device, and the generator."""
-        return Latents(draw_blocks(start, n, self._draw_block).to(self.gan.device), self.network)
+        return Latents(self._z(start, n).to(self.gan.device), self.network)
 
-    def _draw_block(self, i: int) -> Tensor:  # -> (BLOCK, latent_dim)
-        generator = seeded_generator(self.purpose, self.seed, i)
-        return self.gan.prior.sample(BLOCK, self.gan.latent_dim, torch.device("cpu"), generator)
+    def _z(self, start: int, n: int, attempt: int = 0) -> Tensor:  # -> (n, latent_dim), on the CPU
+        def draw_block(i: int) -> Tensor:  # -> (BLOCK, latent_dim)
+            generator = seeded_generator(self.purpose, self.seed, i, attempt)
+            return self.gan.prior.sample(BLOCK, self.gan.latent_dim, torch.device("cpu"), generator)
+
+        return draw_blocks(start, n, draw_block)
 
 
 def batch_norm_layers(network: nn.Module) -> list[nn.Module]:

@@ -25,6 +25,8 @@ class Purpose(IntEnum):
     SELECTION = 8  # which real samples are used where not all are
     HEAD = 9  # initial weights of the regularizers' heads
     MIRROR = 10  # which real images are flipped
+    CALIBRATION = 11  # the z of the samples that D's logits are calibrated on
+    DECISION = 12  # whether a sampler accepts a sample
 
 
 def derive_seed(purpose: Purpose, seed: int, step: int = 0, rank: int = 0) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -296,6 +297,18 @@ def test_samples_one_a_file(command, trained, tmp_path):
     assert Image.open(files[0]).mode == "L"
 
 
+def test_samples_that_d_selects(command, trained, tmp_path):
+    done = command("gan-sample", f"run={trained}", "num=7", "out=a.npy", "labels=[3,5]", "sampler=rejection")
+    assert (done.code, done.out) == (0, "7 samples: a.npy\n"), done.err
+    assert re.fullmatch(r"Rejection, percentile 80\.0, .*; \d+\.\d% of \d+ kept; log density ratio .*\n", done.err)
+    assert command("gan-sample", f"run={trained}", "num=7", "out=b.npy", "labels=[3,5]", "sampler=rejection").code == 0
+    assert command("gan-sample", f"run={trained}", "num=7", "out=c.npy", "labels=[5,3]", "sampler=rejection").code == 0
+    a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
+    assert a.shape == (7, 1, 8, 8)
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
 def test_samples_are_the_generators(command, trained, tmp_path):
     """Rebuilt by hand from the checkpoint: the running average, in eval mode."""
     from gan_lightning.model.resize_convolution import Generator
@@ -327,6 +340,12 @@ def test_samples_are_the_generators(command, trained, tmp_path):
         ("run={run} labels=[0,1", "labels=[0,1: can't be read"),
         ("run={run} out=", "out=: empty"),
         ("run={run} out=/dev/null/x.png", "out=/dev/null/x.png: /dev/null is no folder"),
+        ("run={run} sampler=rejectoin", "sampler=rejectoin: no such option; did you mean rejection? allowed: "),
+        ("run={run} sampler.percentile=9", "sampler.percentile: there is no sampler; choose one, such as sampler=rejection"),
+        (
+            "run={run} sampler=rejection truncation=1",
+            "truncation=1.0: a sampler needs samples of the whole prior; use sampler=none",
+        ),
     ],
 )
 def test_mistakes_of_gan_sample(command, trained, line, said):

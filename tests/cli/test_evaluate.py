@@ -181,3 +181,44 @@ def test_a_config_of_strangers_is_refused(ring, evaluate):
     done = evaluate("run=ring")
     assert done.code == 2
     assert "os.system" in done.err
+
+
+@pytest.mark.parametrize("sampler", ["rejection", "metropolis_hastings"])
+def test_samples_that_d_selects_are_scored(ring, evaluate, sampler):
+    plain = evaluate("run=ring", "num=200", "out=plain.json")
+    assert plain.code == 0, plain.err
+    done = evaluate("run=ring", "num=200", f"sampler={sampler}")
+    assert done.code == 0, done.err
+    found, without = told(ring), told(ring.parent, "plain.json")
+    assert found["scores"]["energy"]["generated"] != without["scores"]["energy"]["generated"]
+    assert found["scores"]["energy"]["real"] == without["scores"]["energy"]["real"]
+    assert "sampler" not in without["protocol"]
+    assert " kept; log density ratio " in found["protocol"]["sampler"]
+    assert found["protocol"]["sampler"] in done.out
+    assert evaluate("run=ring", "num=200", f"sampler={sampler}", "out=again.json").code == 0
+    assert told(ring.parent, "again.json")["scores"] == found["scores"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "run=ring sampler=rejectoin",
+            "sampler=rejectoin: no such option; did you mean rejection? allowed: metropolis_hastings, ",
+        ),
+        ("run=ring sampler.steps=9", "sampler.steps: there is no sampler; choose one, such as sampler=rejection"),
+        (
+            "run=ring sampler=rejection sampler.steps=9",
+            "sampler.steps: no such key; did you mean sampler.max_attempts? allowed: ",
+        ),
+        ("run=ring sampler=rejection sampler.percentile=101", "sampler.percentile: 101.0 should be less than or equal to 100"),
+        ("run=ring sampler=metropolis_hastings sampler.steps=0", "sampler.steps: 0 should be greater than or equal to 1"),
+        ("run=ring sampler=rejection batch_norm=batch", "batch_norm=batch: a sampler draws batches of any size; use "),
+        ("real=a fake=b sampler=rejection", "sampler: is for a run's samples; the folders are given by real=DIR and fake=DIR"),
+    ],
+)
+def test_samplers_that_are_refused(ring, evaluate, line, said):
+    done = evaluate(*line.split())
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(said)
+    assert done.err.count("\n") == 1

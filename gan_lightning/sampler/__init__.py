@@ -1,0 +1,1 @@
+"""Samplers, which choose among a trained generator's samples by its discriminator."""
