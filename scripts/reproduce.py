@@ -259,7 +259,11 @@ def training_config(overrides: list[str]) -> Plain:
 def configuration(name: str) -> str:
     """Return a short hash of a benchmark's training config and of the arguments that score it."""
     benchmark = BENCHMARKS[name]
-    content = [without_paths(training_config([f"experiment={benchmark.experiment}"])), benchmark.scores]
+    return short_hash([without_paths(training_config([f"experiment={benchmark.experiment}"])), benchmark.scores])
+
+
+def short_hash(content: Any) -> str:
+    """Return a short hash of plain values."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -271,28 +275,35 @@ def without_paths(node: Any) -> Any:
 
 
 def run_benchmark(name: str, seed: int) -> list[dict[str, object]]:
-    """Train and score one run, and return a row for each number."""
-    benchmark, config = BENCHMARKS[name], configuration(name)
-    folder = RUNS / name / config / f"seed={seed}"
+    """Train one run, or take that of another benchmark of the same experiment, score it, and return a row for each number."""
+    benchmark = BENCHMARKS[name]
+    trained = short_hash(without_paths(training_config([f"experiment={benchmark.experiment}"])))
+    folder = RUNS / benchmark.experiment / trained / f"seed={seed}"
     print(f"{name}, seed {seed} → {folder}", flush=True)
-    seconds_file = folder / "cpu_seconds"
-    before = float(seconds_file.read_text()) if seconds_file.exists() else 0.0
-    if (folder / "config.yaml").exists():
-        seconds = run_command("gan-train", f"run={folder}")
-    else:
-        seconds = run_command("gan-train", f"experiment={benchmark.experiment}", f"seed={seed}", f"hydra.run.dir='{folder}'")
-    seconds_file.write_text(f"{before + seconds}")
-    run_command("gan-evaluate", f"run={folder}", *benchmark.scores)
-    scores = json.loads((folder / "scores.json").read_text())["scores"]
-    provenance = json.loads((folder / "result.json").read_text())["provenance"]
+    seconds = train_benchmark(benchmark.experiment, seed, folder)
+    scores = folder / f"{name}.json"
+    run_command("gan-evaluate", f"run={folder}", *benchmark.scores, f"out={scores}")
     shared = {
         "benchmark": name,
         "seed": seed,
-        "commit": short_commit(provenance),
-        "config": config,
-        "cpu_minutes": round((before + seconds) / 60, 2),
+        "commit": short_commit(json.loads((folder / "result.json").read_text())["provenance"]),
+        "config": configuration(name),
+        "cpu_minutes": round(seconds / 60, 2),
     }
-    return [shared | {"score": score} | numbers for score, numbers in scores.items()]
+    return [shared | {"score": score} | numbers for score, numbers in json.loads(scores.read_text())["scores"].items()]
+
+
+def train_benchmark(experiment: str, seed: int, folder: Path) -> float:
+    """Train the run in a folder to its end, unless it has been, and return the CPU seconds of all its commands."""
+    seconds_file, result = folder / "cpu_seconds", folder / "result.json"
+    before = float(seconds_file.read_text()) if seconds_file.exists() else 0.0
+    if result.exists() and json.loads(result.read_text())["status"] == "finished":
+        return before
+    begun = (folder / "config.yaml").exists()
+    line = [f"run={folder}"] if begun else [f"experiment={experiment}", f"seed={seed}", f"hydra.run.dir='{folder}'"]
+    seconds = before + run_command("gan-train", *line)
+    seconds_file.write_text(f"{seconds}")
+    return seconds
 
 
 def short_commit(provenance: dict[str, Any]) -> str:
@@ -338,7 +349,7 @@ def collect_sweep(folder: Path) -> list[dict[str, object]]:
                     "benchmark": f"comparison/{overrides['experiment']}/{overrides['loss']}/{overrides['regularizer']}",
                     "seed": overrides["seed"],
                     "commit": short_commit(result["provenance"]),
-                    "config": hashlib.sha256(json.dumps(SWEEP).encode()).hexdigest()[:8],
+                    "config": short_hash(SWEEP),
                     "cpu_minutes": round(result["seconds"] / 60, 2),
                     "score": score,
                     "generated": value,
