@@ -77,6 +77,27 @@ CASES = [
         ("gan-evaluate real=images fake=images metric=fid feature=raw",),
     ),
     Case(
+        "cli.sampler_request: sampler",
+        "gan-evaluate run=run metric=class_accuracy num=50 sampler.percentile=9",
+        "choose one, such as sampler=rejection",
+        ("gan-evaluate run=run metric=class_accuracy num=50 sampler=rejection sampler.percentile=9",),
+    ),
+    Case(
+        "cli.score_request: sampler; cli.score_request: batch_norm",
+        "gan-evaluate run=run metric=class_accuracy num=50 sampler=rejection batch_norm=batch",
+        "use batch_norm=running or sampler=none",
+        (
+            "gan-evaluate run=run metric=class_accuracy num=50 sampler=rejection batch_norm=running",
+            "gan-evaluate run=run metric=class_accuracy num=50 sampler=none batch_norm=batch",
+        ),
+    ),
+    Case(
+        "cli.sample: sampler",
+        "gan-sample run=run num=2 sampler=rejection truncation=1",
+        "use sampler=none",
+        ("gan-sample run=run num=2 sampler=none truncation=1",),
+    ),
+    Case(
         "training.restore: checkpoint",
         "gan-sample run=damaged num=2",
         "checkpoint=1",

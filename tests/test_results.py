@@ -19,13 +19,17 @@ def test_the_page_is_the_scripts():
 def test_every_benchmark_is_an_experiment_whose_metrics_give_its_goals():
     from gan_lightning.config import instantiate
     from gan_lightning.config.compose import Composer
+    from gan_lightning.config.text_keys import quote_line
     from gan_lightning.config.validate import validate
 
     for name, benchmark in SCRIPT["BENCHMARKS"].items():
-        words = [word for word in benchmark.scores if not word.startswith("num=")]
-        scores = instantiate.build_metrics(validate(Composer().compose([f"experiment={benchmark.experiment}", *words])))
-        beside = {"class_accuracy_control", "spread"}  # stand beside what `higher` names
-        offered = {number for score in scores.values() for number in score.maximize} | beside
+        words = [word for word in benchmark.scores if word.startswith(("metric=", "feature="))]
+        composer = Composer()
+        overrides = quote_line(composer, [*benchmark.overrides(SCRIPT["AnyFolder"]()), *words], sweep=False)
+        scores = instantiate.build_metrics(validate(composer.compose(overrides)))
+        beside = {"class_accuracy_control", "spread", "tonal_distance", "empty_bars", "pitch_classes", "qualified_notes"}
+        named = {number for score in scores.values() for number in [*score.maximize, *score.nonzero_floor]}
+        offered = named | beside  # and what stands beside the numbers that are named
         assert {goal.score for goal in benchmark.goals} <= offered, name
         assert all(
             goal.column != "excess" or any(goal.score in s.nonzero_floor for s in scores.values()) for goal in benchmark.goals
@@ -35,10 +39,10 @@ def test_every_benchmark_is_an_experiment_whose_metrics_give_its_goals():
 @pytest.mark.parametrize(
     ("goal", "values", "holds"),
     [
-        (Goal("x", "x", least=1), [0.5, 1.5], True),
-        (Goal("x", "x", least=1, every=True), [0.5, 1.5], False),
-        (Goal("x", "x", least=1, most=2), [1.5, 3.5], False),
-        (Goal("x", "x", most=0.1), [0.05, 0.1], True),
+        (Goal(score="x", label="x", least=1), [0.5, 1.5], True),
+        (Goal(score="x", label="x", least=1, every=True), [0.5, 1.5], False),
+        (Goal(score="x", label="x", least=1, most=2), [1.5, 3.5], False),
+        (Goal(score="x", label="x", most=0.1), [0.05, 0.1], True),
     ],
 )
 def test_a_goal(goal, values, holds):
@@ -46,8 +50,8 @@ def test_a_goal(goal, values, holds):
 
 
 def test_a_goal_in_words():
-    assert Goal("x", "x", least=0.98, most=0.993, every=True).text() == "≥ 0.98 and ≤ 0.993 in every seed"
-    assert Goal("x", "x").text() == ""
+    assert Goal(score="x", label="x", least=0.98, most=0.993, every=True).text() == "≥ 0.98 and ≤ 0.993 in every seed"
+    assert Goal(score="x", label="x").text() == ""
 
 
 def test_rows_of_a_run_replace_what_was_there(tmp_path, monkeypatch):

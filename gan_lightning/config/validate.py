@@ -91,7 +91,8 @@ def find_mistakes(plain: Plain, read_keys: set[str]) -> Iterator[str]:
     yield from find_optimizer_mistakes(plain)
     nodes = outermost_nodes(plain)
     read = {*read_keys, *COMMAND_KEYS, MULTIPLIERS, *nodes}
-    unread = {path for path, value in flat.items() if value != {} and not (read & above(path) or is_replaced(path, flat))}
+    every = {path for key in flat for path in above(key)}
+    unread = {path for path, value in flat.items() if value != {} and not (read & above(path) or is_replaced(path, every))}
     known = {path for key in flat.keys() - unread for path in above(key)}
     yield from (f"{path}: no such key; {suggest(path, known)}" for path in unread)
     for path, node in nodes.items():
@@ -183,10 +184,10 @@ def find_construction_mistakes(path: str, optimizer: Any, values: Plain) -> Iter
         yield f"{path}.{wrong}: {error}"
 
 
-def is_replaced(path: str, flat: Plain) -> bool:
+def is_replaced(path: str, known: set[str]) -> bool:
     """Return whether a key of both players, such as optimizer.lr, may be unread because a player has a value of its own."""
     group, _, key = path.rpartition(".")
-    return group in PLAYED and any(f"{group}.{player}.{key}" in flat for player in ("discriminator", "generator"))
+    return group in PLAYED and any(f"{group}.{player}.{key}" in known for player in ("discriminator", "generator"))
 
 
 def outermost_nodes(plain: Plain, path: str = "") -> dict[str, Plain]:

@@ -156,7 +156,7 @@ def test_dirac_circles_without_r1_and_converges_with_it(command, tmp_path):
 OPTIONS = [
     (str(path.parent.relative_to(config_dir())), path.stem)
     for path in sorted(config_dir().rglob("*/*.yaml"))
-    if "experiment" not in path.parts
+    if path.parts[-2] not in ("experiment", "sampler")  # samplers are no part of a run's config: tests/sampler
 ]
 
 

@@ -137,7 +137,8 @@ class FieldOf:
 OPTIONS = [
     f"{path.parent.relative_to(config_dir())}={path.stem}"
     for path in sorted(config_dir().rglob("*.yaml"))
-    if path.parent != config_dir() and path.parts[-2] != "experiment"  # those only choose among the others
+    if path.parent != config_dir()
+    and path.parts[-2] not in ("experiment", "sampler")  # which choose among the others, and are no part of a run's config
 ]
 FILL = {"root": ".", "file": "x.npy", "sample_shape": [1, 8, 8], "dataset": {"_target_": "torchvision.datasets.FakeData"}}
 
