@@ -28,6 +28,7 @@ REACH = {
     "biggan": (FEWER, True),
     "biggan_deep": (FEWER, True),
     "channelwise": (IMAGES, True),
+    "channelwise_palette": (IMAGES, True),
     "dcgan": (IMAGES, True),
     "dirac": ([(1,)], False),
     "fastgan": (FEWER, True),
@@ -389,7 +390,10 @@ def test_the_digits_network_is_small():
     assert sum(p.numel() for p in discriminator.parameters()) == halvings + (1024 + 1) + 10 * 1024 == 60833
 
 
-@pytest.mark.parametrize(("name", "alone"), [("resize_convolution", True), ("mlp", True), ("palette", True), ("dcgan", False)])
+@pytest.mark.parametrize(
+    ("name", "alone"),
+    [("resize_convolution", True), ("mlp", True), ("palette", True), ("channelwise_palette", True), ("dcgan", False)],
+)
 def test_whether_a_logit_depends_on_the_batch(name, alone):
     discriminator = players(name, (1, 16, 16)).discriminator
     x = drawn((1, 16, 16))[1]
@@ -410,6 +414,19 @@ def test_a_drawing_has_the_colours_of_its_palette():
     assert (fake >= colours.amin(1)[..., None, None] - 1e-6).all()
     assert (fake <= colours.amax(1)[..., None, None] + 1e-6).all()
     assert all(len(one.unique(dim=0)) == 3 for one in colours)
+
+
+@pytest.mark.parametrize("name", ["channelwise", "channelwise_palette"])
+def test_channels_of_the_same_code_are_the_same(name):
+    generator = players(name, (3, 16, 16)).generator.eval()
+    x = generator(drawn((3, 16, 16))[0])
+    assert not torch.equal(x[:, 0], x[:, 1])
+    with torch.no_grad():
+        for parameter in generator.codes.parameters():
+            parameter[len(parameter) // 3 :] = parameter[: len(parameter) // 3].repeat(2, *[1] * (parameter.dim() - 1))
+    x = generator(drawn((3, 16, 16))[0])
+    assert torch.equal(x[:, 0], x[:, 1])
+    assert torch.equal(x[:, 0], x[:, 2])
 
 
 @pytest.mark.parametrize(("shape", "near"), [((3, 30, 32), "32×32"), ((1, 2, 9), "4×8")])
