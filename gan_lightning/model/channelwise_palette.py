@@ -1,9 +1,9 @@
 """The networks of flat colours with the same weights for every channel, for images with channels of one kind: stacked digits.
 
-G: one linear layer maps z to a code per channel, and one generator of `palette` with a single channel draws each of them. D: the
-layers of one discriminator of `palette` read each channel, and two hidden layers of 4 · `width` and 2 · `width` units join what
-they read, LeakyReLU 0.2; linear with label projection. As in `channelwise`, G learns each digit once, not once per channel, and
-the codes learn which digits occur together: all codes are functions of the same z.
+G: one linear layer maps z to a code per channel, and one generator of `palette` with a single channel draws each of them. D:
+the layers of one discriminator of `palette` read each channel, and two hidden layers of 4 · `width` and 2 · `width` units join
+what they read, LeakyReLU 0.2; linear with label projection. As in `channelwise`, G learns each digit once, not once per
+channel, and the codes learn which digits occur together: all codes are functions of the same z.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:  # (N, Z), (N,) -> (N, C, H, W) in [-1, 1]
         codes = self.codes(concat_class(z, condition, self.num_classes))
-        drawn: Tensor = self.decoder(codes.flatten(0, 1))
-        return drawn.squeeze(1).unflatten(0, codes.shape[:2])
+        channels: Tensor = self.decoder(codes.flatten(0, 1))  # (N · C, 1, H, W)
+        return channels.reshape(*codes.shape[:2], *channels.shape[2:])
 
 
 class Discriminator(nn.Module):
