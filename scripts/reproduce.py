@@ -214,14 +214,11 @@ def run_benchmark(name: str, seed: int, folders: Mapping[str, str]) -> list[dict
 def train_benchmark(overrides: list[str], folder: Path) -> float:
     """Train the run in a folder to its end, unless it has been, and return the CPU seconds of all its commands."""
     seconds_file, result = folder / "cpu_seconds", folder / "result.json"
-    before = float(seconds_file.read_text()) if seconds_file.exists() else 0.0
-    if result.exists() and json.loads(result.read_text())["status"] == "finished":
-        return before
-    begun = (folder / "config.yaml").exists()
-    line = [f"run={folder}"] if begun else [*overrides, f"hydra.run.dir='{folder}'"]
-    seconds = before + run_command("gan-train", *line)
-    seconds_file.write_text(f"{seconds}")
-    return seconds
+    if not result.exists() or json.loads(result.read_text())["status"] != "finished":
+        begun = (folder / "config.yaml").exists()
+        line = [f"run={folder}"] if begun else [*overrides, f"hydra.run.dir='{folder}'"]
+        run_command("gan-train", *line, seconds_file=seconds_file)
+    return stored_seconds(seconds_file)
 
 
 def short_commit(provenance: dict[str, Any]) -> str:
@@ -229,8 +226,8 @@ def short_commit(provenance: dict[str, Any]) -> str:
     return str(provenance["commit"])[:8] + ("+" if provenance["dirty"] else "")
 
 
-def run_command(command: str, *arguments: str) -> float:
-    """Run a command on one thread and return its CPU seconds; its output is appended to RUNS/log.txt.
+def run_command(command: str, *arguments: str, seconds_file: Path | None = None) -> None:
+    """Run a command on one thread, and add its CPU seconds to those in a file; its output is appended to RUNS/log.txt.
 
     Raises SystemExit if the command fails.
     """
@@ -241,9 +238,15 @@ def run_command(command: str, *arguments: str) -> float:
         line = [sys.executable, "-m", f"gan_lightning.cli.{command.removeprefix('gan-')}", *arguments]
         child = subprocess.Popen(line, stdout=out, stderr=out, env=os.environ | one_thread)
         _, status, usage = os.wait4(child.pid, 0)
+    if seconds_file is not None and seconds_file.parent.is_dir():
+        seconds_file.write_text(f"{stored_seconds(seconds_file) + usage.ru_utime + usage.ru_stime}")
     if os.waitstatus_to_exitcode(status):
         sys.exit(f"{command} {' '.join(arguments)}: failed, see {log}")
-    return usage.ru_utime + usage.ru_stime
+
+
+def stored_seconds(seconds_file: Path) -> float:
+    """Return the CPU seconds in a file; 0 without it."""
+    return float(seconds_file.read_text()) if seconds_file.exists() else 0.0
 
 
 def run_comparison() -> list[dict[str, object]]:
