@@ -81,6 +81,7 @@ APART = {  # no cure of a mistake, or one that another test follows
     "distributed.rendezvous: trainer.num_nodes": "test_the_number_of_processes",
     "distributed.rendezvous: {cure}": "test_the_number_of_processes",
     "sampler.selected_samples: sampler": "a run without a validation split: tests/sampler",
+    "sampler.selected_samples: checkpoint": "a run whose weights are NaN: tests/sampler",
     "run.begin: hydra.run.dir": "needs two machines: tests/distributed",
     "sweep.search.best: {command}": "tests/sweep/test_search.py",
     "sweep.search.best: hydra.searchpath": "an override that is written, not a message",

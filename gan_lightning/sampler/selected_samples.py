@@ -24,7 +24,7 @@ MAX_CALIBRATION = 10_000  # samples of either kind
 class SelectedSamples:
     """Draw samples by a sampler. D is calibrated on `held_out` real samples and on as many generated ones.
 
-    Raises DataError if there are no such real samples, or if D scores several samples together.
+    Raises DataError if there are no such real samples, if D scores several samples together, or if its outputs are not finite.
     """
 
     def __init__(
@@ -42,18 +42,16 @@ class SelectedSamples:
         if gan.packing > 1:
             raise DataError(f"sampler: D scores {gan.packing} samples together; a sampler needs a run with gan.packing=1")
         self.generated = GeneratedSamples(gan, conditions, seed, purpose, weights)
-        self.network, self.sampler, self.seed, self.discriminate = (
-            self.generated.network,
-            sampler,
-            seed,
-            discriminator_function(gan),
-        )
+        self.network, self.sampler, self.seed = self.generated.network, sampler, seed
+        self.discriminate = discriminator_function(gan)
         real = Selection(held_out, min(reference_size(held_out), MAX_CALIBRATION), seed)
         if not len(real):
             raise DataError("sampler: the validation split is empty, and D is calibrated on it; use sampler=none")
         fakes = GeneratedSamples(gan, training_conditions, seed, Purpose.CALIBRATION, weights)
         real_logits = self.logits(real.batches())
         fake_logits = self.logits(fakes.part(i, min(BATCH_SIZE, len(real) - i)) for i in range(0, len(real), BATCH_SIZE))
+        if not torch.cat([real_logits, fake_logits]).isfinite().all():
+            raise DataError("sampler: D's outputs are not finite numbers; use an earlier checkpoint=, or sampler=none")
         self.calibration = calibrate(real_logits, fake_logits)
         sampler.setup(self.calibration(real_logits), self.calibration(fake_logits))
         self.drawn = self.proposed = 0

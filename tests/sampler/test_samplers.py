@@ -188,3 +188,7 @@ def test_what_can_t_be_calibrated():
     empty.strata = None
     with pytest.raises(DataError, match="the validation split is empty"):
         selected(make_gan((2,)), Rejection(), held_out=empty)
+    broken = make_gan((2,))
+    torch.nn.init.constant_(next(broken.discriminator.parameters()), float("nan"))
+    with pytest.raises(DataError, match=r"^sampler: D's outputs are not finite numbers; use an earlier checkpoint="):
+        selected(broken, Rejection())
