@@ -41,7 +41,7 @@ class Request(SamplerRequest):
                [sampler=none] [sampler.percentile=] [sampler.max_attempts=] [sampler.steps=]
 
     out         grid.png: one picture; DIR/: one file a sample; x.npy: float32 (num, *sample_shape), in the network's range
-                and one file in the format of the samples: points .csv, sound .wav, music .mid, text .txt, tables .csv
+                and one file of the samples: points and signals .csv, sound .wav, music .mid, text .txt, tables .csv
                 a PNG file of gan-sample is replaced; any other file, and the samples in a folder, only with force=true
     labels      the classes asked for, repeated up to num; without it all classes in turn
                 of attributes one list each, such as [[3,0],[3,1]]; without it those of training samples

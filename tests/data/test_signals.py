@@ -1,9 +1,11 @@
 """Signals made by code: the sines' spectrum and the heartbeats' rate are known, and two metrics know them."""
 
 import numpy as np
+import pandas
 import pytest
 import torch
 
+from gan_lightning.data.array import Array
 from gan_lightning.data.base import DataError
 from gan_lightning.data.signals import SINES, Heartbeats, Sines
 from gan_lightning.metric.beat_rate import BeatRate, read_rate
@@ -33,6 +35,18 @@ def test_the_power_lies_at_the_known_frequencies():
 def test_the_second_channel_is_a_quarter_of_a_cycle_ahead():
     spectrum = torch.fft.rfft(DATA.splits.train.part(0, 9).real)[:, :, list(SINES)]
     torch.testing.assert_close(spectrum[:, 1] / spectrum[:, 0], torch.full((9, 3), 1j), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("data", [DATA, BEATS], ids=["two_channels", "one_channel"])
+def test_signals_written_as_rows_are_read_as_they_were(data, tmp_path):
+    """A row of a .csv file is a signal, channel after channel: pandas opens it, and `data=array` reads the same signals."""
+    signals = data.splits.train.part(0, 40).real
+    (tmp_path / "signals.csv").write_bytes(data.sample_format.encode_samples(signals, ".csv"))
+    table = pandas.read_csv(tmp_path / "signals.csv")
+    assert list(table)[:2] == ["c0_t0", "c0_t1"]
+    np.testing.assert_allclose(table.to_numpy(np.float32).reshape(signals.shape), signals, atol=1e-7)
+    array = Array(file=str(tmp_path / "signals.csv"), sample_shape=data.sample_shape, num_classes=0, validation=0, test=0)
+    np.testing.assert_allclose(array.samples, signals, atol=1e-7)
 
 
 def test_the_spectrum_distance_by_hand():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from gan_lightning.data.format.base import SampleFormat
 from gan_lightning.data.format.picture import new_figure, rasterize
+from gan_lightning.data.format.rows import encode_rows
 
 
 class Points(SampleFormat):
@@ -23,10 +23,7 @@ class Points(SampleFormat):
         return render_points(samples.detach().float().cpu(), real)
 
     def encode_samples(self, samples: Tensor, ending: str) -> bytes:
-        buffer = io.StringIO()
-        header = ",".join(f"x{i}" for i in range(samples.shape[1]))
-        np.savetxt(buffer, samples.detach().float().cpu().numpy(), fmt="%.9g", delimiter=",", header=header, comments="")
-        return buffer.getvalue().encode()
+        return encode_rows(samples, (f"x{i}" for i in range(samples.shape[1])))
 
 
 def render_points(points: Tensor, real: Tensor | None) -> np.ndarray:  # (N, D), (M, D) -> (height, width, 3) uint8

@@ -1,19 +1,28 @@
-"""Signals (C, T): waves and spectrograms of the first ones."""
+"""Signals (C, T): waves and spectrograms of the first ones, and one row of a .csv file each."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
 from gan_lightning.data.format.base import SampleFormat
 from gan_lightning.data.format.picture import new_figure, rasterize
+from gan_lightning.data.format.rows import encode_rows
 
 
 class Signals(SampleFormat):
     """Plot the first channel of the first signals over time and over frequency."""
 
+    collections: ClassVar[tuple[str, ...]] = (".csv",)
+
     def render(self, samples: Tensor, columns: int = 8, real: Tensor | None = None) -> np.ndarray:
         return render_signals(samples.detach().float().cpu())
+
+    def encode_samples(self, samples: Tensor, ending: str) -> bytes:
+        channels, length = samples.shape[1:]
+        return encode_rows(samples, (f"c{c}_t{t}" for c in range(channels) for t in range(length)))
 
 
 def render_signals(signals: Tensor, rows: int = 4) -> np.ndarray:  # (N, C, T) -> (height, width, 3) uint8
