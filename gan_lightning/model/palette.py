@@ -7,13 +7,15 @@ as in layered models of images (Wang & Adelson 1994; Williams & Titsias 2004). T
 the softmax, which keeps edges sharp at any scale, as thresholding a signed distance does.
 
 G: two layers of 4 · `width` units with batch normalisation and LeakyReLU 0.2, then linear to `width` maps on a grid with cells
-of 4×4 pixels, 3×3 convolution to as many, 3×3 convolution to the logits at half size; the colours are linear in the units and
+of 4×4 pixels, 3×3 convolution to as many, 3×3 convolution to the logits, by default at half size; the colours are linear in the units and
 z. D: the pixels of each cell as channels, 3×3 convolution to `width` maps, 4 · `width` and 2 · `width` units, LeakyReLU 0.2;
 linear with label projection. D has no normalisation, so that a gradient penalty applies to each sample independently. Most of
 the work is done by dense layers, which are fast on a CPU.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,8 +43,15 @@ class Generator(nn.Module):
     """Mix colours by masks; 0.7 million parameters for coloured 32×32 and latent_dim 32, most from the units to the grid."""
 
     def __init__(
-        self, latent_dim: Count, sample_shape: Shape, num_classes: NumValues = 0, width: Count = 48, colours: Count = 16
+        self,
+        latent_dim: Count,
+        sample_shape: Shape,
+        num_classes: NumValues = 0,
+        width: Count = 48,
+        colours: Count = 16,
+        mask_pixel: Literal[1, 2, 4] = 2,
     ) -> None:
+        """`mask_pixel`: side of a pixel of the masks before they are enlarged, in pixels of the sample; 1 draws finer detail."""
         super().__init__()
         channels, rows, columns = cells(sample_shape)
         self.num_classes = num_classes
@@ -55,8 +64,8 @@ class Generator(nn.Module):
             *(nn.Linear(hidden, width * rows * columns, bias=False), nn.Unflatten(1, (width, rows, columns))),
             *(nn.BatchNorm2d(width), nn.LeakyReLU(0.2)),
             *(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)),
-            *(nn.Conv2d(width, 4 * colours, 3, padding=1), nn.PixelShuffle(2)),
-            nn.Upsample(scale_factor=2, mode="bilinear"),
+            *(nn.Conv2d(width, (CELL // mask_pixel) ** 2 * colours, 3, padding=1), nn.PixelShuffle(CELL // mask_pixel)),
+            nn.Upsample(scale_factor=mask_pixel, mode="bilinear"),
         )
         self.palette = nn.Sequential(nn.Linear(hidden + inputs, colours * channels), nn.Unflatten(1, (colours, channels)))
 
