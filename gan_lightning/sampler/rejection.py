@@ -28,7 +28,7 @@ class Rejection(Sampler):
     γ is the `percentile` of F, in percent: the larger it is, the fewer and the better samples are accepted.
     """
 
-    def __init__(self, percentile: Annotated[float, Field(ge=0, le=100)] = 80.0, max_attempts: Count = 200) -> None:
+    def __init__(self, percentile: Annotated[float, Field(ge=0, le=100)] = 20.0, max_attempts: Count = 200) -> None:
         self.percentile, self.max_attempts = percentile, max_attempts
 
     def setup(self, real: Tensor, fake: Tensor) -> None:
