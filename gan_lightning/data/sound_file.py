@@ -1,6 +1,7 @@
 """One sound file as a mono wave of a given rate and length: what is read of it, and how it is converted.
 
-- Only the beginning is decoded, as long as the wave needs it, whatever length the file's header says.
+- Only the beginning is decoded, as long as the wave needs it. A WAV file that is shorter than its header says is cut off, and
+  refused, unless the header has the length that programs write that do not know it yet, about two gigabytes.
 - The channels are averaged.
 - Another rate is converted by a polyphase filter (`scipy.signal.resample_poly`), which removes what the new rate can't hold.
   Its length is 20 times the larger number in the fraction of the two rates. A fraction with a number above 20,000 is rounded to
@@ -11,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from stat import S_ISREG
@@ -24,6 +26,8 @@ from gan_lightning.data.base import DataError
 RATES = (1000, 768_000)  # Hz, of a file
 MAX_CHANNELS = 64
 MAX_RATIO = 20_000  # numerator and denominator of the ratio of two rates
+SHORTER = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)  # in libsndfile's report of a WAV file
+UNKNOWN_LENGTH = 0x7FFF_0000  # bytes: a header with at least this length was written before the length was known
 MARGIN = 64  # values after the last that the filter reads, at the lower rate
 
 
@@ -76,5 +80,9 @@ def read_frames(soundfile: ModuleType, path: Path, length: int, rate: int) -> tu
         own_rate, channels = sound.samplerate, sound.channels
         if not (RATES[0] <= own_rate <= RATES[1] and 1 <= channels <= MAX_CHANNELS):
             raise ValueError(f"{channels} channels at {own_rate} Hz")
+        if found := SHORTER.search(sound.extra_info):
+            stated, held = map(int, found.groups())
+            if held < stated < UNKNOWN_LENGTH:
+                raise ValueError(f"cut off after {held:,} of {stated:,} bytes of sound")
         needed = -(-(length + MARGIN) * own_rate // rate) if own_rate > rate else length * own_rate // rate + MARGIN
         return sound.read(needed, dtype="float32", always_2d=True), own_rate

@@ -79,19 +79,21 @@ def test_broken_files_are_named(folder):
     soundfile.write(folder / "high" / "2.wav", np.zeros(0), 16000)
     soundfile.write(folder / "high" / "3.wav", np.full(100, np.nan), 16000, subtype="FLOAT")
     os.mkfifo(folder / "high" / "pipe.wav")
+    os.truncate(folder / "high" / "4.wav", 1044)  # 44 bytes of header
     with pytest.raises(DataError) as error:
         sounds(folder).load()
     first, *lines = error.value.lines
-    assert first == "data.root: 5 of 41 sounds can't be decoded; repair or remove them"
+    assert first == "data.root: 6 of 41 sounds can't be decoded; repair or remove them"
     said = {line.split("/")[-1].partition(": ")[0]: line.rpartition(": ")[2] for line in lines}
-    assert said.keys() == {"0.flac", "1.wav", "2.wav", "3.wav", "pipe.wav"}
+    assert said.keys() == {"0.flac", "1.wav", "2.wav", "3.wav", "4.wav", "pipe.wav"}
     assert said["2.wav"] == "holds no sound"
     assert said["3.wav"] == "holds values that are not finite"
+    assert said["4.wav"].startswith("cut off after 1,000 of ")
     assert said["pipe.wav"] == "no file that can be read from its start to its end"
 
 
 def test_a_header_that_promises_too_much_reads_no_more_than_is_needed(folder):
-    """The size in the header of a .wav is set to 2 GiB: only the beginning is asked for."""
+    """The size in the header of a .wav is 2 GiB, as written to a pipe: only the beginning is asked for."""
     path = folder / "high" / "0.wav"
     content = bytearray(path.read_bytes())
     place = content.index(b"data") + 4
