@@ -7,10 +7,10 @@ as in layered models of images (Wang & Adelson 1994; Williams & Titsias 2004). T
 the softmax, which keeps edges sharp at any scale, as thresholding a signed distance does.
 
 G: two layers of 4 · `width` units with batch normalisation and LeakyReLU 0.2, then linear to `width` maps on a grid with cells
-of 4×4 pixels, 3×3 convolution to as many, 3×3 convolution to the logits, by default at half size; the colours are linear in the units and
-z. D: the pixels of each cell as channels, 3×3 convolution to `width` maps, 4 · `width` and 2 · `width` units, LeakyReLU 0.2;
-linear with label projection. D has no normalisation, so that a gradient penalty applies to each sample independently. Most of
-the work is done by dense layers, which are fast on a CPU.
+of 4×4 pixels, 3×3 convolution to as many, 3×3 convolution to the logits, by default at half size; the colours are linear in
+the units and z. D: the pixels of each cell as channels, 3×3 convolution to `width` maps, 4 · `width` and 2 · `width` units,
+LeakyReLU 0.2; linear with label projection. D has no normalisation, so that a gradient penalty applies to each sample
+independently. Most of the work is done by dense layers, which are fast on a CPU.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Generator(nn.Module):
         colours: Count = 16,
         mask_pixel: Literal[1, 2, 4] = 2,
     ) -> None:
-        """`mask_pixel`: side of a pixel of the masks before they are enlarged, in pixels of the sample; 1 draws finer detail."""
+        """`mask_pixel`: side of a pixel of the masks before they are enlarged, in those of the sample; 1 draws finer detail."""
         super().__init__()
         channels, rows, columns = cells(sample_shape)
         self.num_classes = num_classes
