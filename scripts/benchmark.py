@@ -1,92 +1,70 @@
-"""The overhead of the framework: the time per step with Lightning, divided by that of a bare loop with the same computation.
+"""Measure the speed of gan_lightning beside loops without a framework and other libraries, in pairs, in one run.
 
-python scripts/benchmark.py [model=dcgan_small …]     (overrides, as for gan-train)
+python scripts/benchmark.py [SUITE …] [--rounds N] [--out FILE]        # all suites: about 25 CPU minutes; alone on the machine
 
-Both train alternately, in rounds, on one thread. The script prints the median times and the median of the rounds' ratios.
+suites   overhead  a step of a very small network
+         train     a step of DCGAN 64×64, fp32 and bf16
+         sample    sampling DCGAN 64×64
+         data      a batch of a folder of images
+         metrics   the Fréchet distance
+         startup   short commands
+         memory    the memory of training
+
+In each round every variant of a suite runs once, in turn; what counts are the ratios within the rounds, of CPU time on one
+thread. The row A/A is the baseline against itself: smaller differences mean nothing. The page is `--out docs/benchmarks.md`.
 """
 
 from __future__ import annotations
 
-import statistics
-import sys
-import time
-from typing import Any
+import argparse
+from collections.abc import Callable
+from pathlib import Path
 
-import pytorch_lightning as pl
 import torch
+from benchmarks import commands, loading, training, using
+from benchmarks.report import Suite, machine, table
 
-from gan_lightning.config import instantiate
-from gan_lightning.config.compose import Composer
-from gan_lightning.config.resolve import Plain
-from gan_lightning.config.validate import validate
+from gan_lightning.storage import atomic
 from gan_lightning.training.fit import silence_lightning
 
-ROUNDS, WARM_UP_STEPS, STEPS = 7, 10, 60
-DEFAULT = ["experiment=digits_fast", "loss=non_saturating", "regularizer=none", "metric=none"]
+SUITES: dict[str, Callable[[int], list[Suite]]] = {
+    "overhead": training.overhead,
+    "train": training.train,
+    "sample": using.sample,
+    "data": loading.data,
+    "metrics": using.metrics,
+    "startup": commands.startup,
+    "memory": commands.memory,
+}
+HEAD = """# Benchmarks
 
+`python scripts/benchmark.py --out docs/benchmarks.md` writes this page; no figure was entered by hand. Every variant of a table
+ran once in each of {rounds} rounds, in turn, in one process on one thread; the ratios are of CPU time within the rounds, as
+median and range. The row A/A is the baseline against itself: smaller differences mean nothing.
 
-class Clock(pl.Callback):
-    """Measure the seconds per step after WARM_UP_STEPS."""
-
-    def __init__(self) -> None:
-        self.began = self.seconds = 0.0
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if trainer.global_step == WARM_UP_STEPS:
-            self.began = time.perf_counter()
-        if trainer.global_step == WARM_UP_STEPS + STEPS:
-            self.seconds = (time.perf_counter() - self.began) / STEPS
-
-
-def time_framework(plain: Plain) -> float:
-    """Return the seconds per step with the Trainer, as in gan-train, but without logging and the run's callbacks."""
-    clock = Clock()
-    trainer = instantiate.build_bare_trainer(plain, logger=False, callbacks=[clock], enable_progress_bar=False)
-    trainer.fit(instantiate.build_gan(plain), instantiate.build_data(plain))
-    return clock.seconds
-
-
-def time_bare_loop(plain: Plain) -> float:
-    """Return the seconds per step of a loop: non-saturating loss, one D step, one G step on D's fakes, a running average."""
-    generator, discriminator = instantiate.build_networks(plain)
-    average = instantiate.build_networks(plain).generator
-    d_optimizer = instantiate.instantiate(plain["optimizer"]["discriminator"])(list(discriminator.parameters()))
-    g_optimizer = instantiate.instantiate(plain["optimizer"]["generator"])(list(generator.parameters()))
-    source, n = instantiate.build_data(plain).splits.train, plain["data"]["batch_size"]
-    softplus, began = torch.nn.functional.softplus, 0.0
-    for step in range(WARM_UP_STEPS + STEPS):
-        if step == WARM_UP_STEPS:
-            began = time.perf_counter()
-        real, condition = source.batch(0, step, n)
-        fake = generator(torch.randn(n, plain["gan"]["latent_dim"]), condition)
-        d_optimizer.zero_grad()
-        real_logits, fake_logits = discriminator(real, condition).logits, discriminator(fake.detach(), condition).logits
-        torch.autograd.backward((softplus(-real_logits) + softplus(fake_logits)).mean())
-        d_optimizer.step()
-        discriminator.requires_grad_(False)
-        g_optimizer.zero_grad()
-        torch.autograd.backward(softplus(-discriminator(fake, condition).logits).mean())
-        g_optimizer.step()
-        discriminator.requires_grad_(True)
-        with torch.no_grad():
-            for averaged, parameter in zip(average.parameters(), generator.parameters(), strict=True):
-                averaged.lerp_(parameter, 0.01)
-            for copied, buffer in zip(average.buffers(), generator.buffers(), strict=True):
-                copied.copy_(buffer)
-    return (time.perf_counter() - began) / STEPS
+Measured on: {machine}.
+"""
 
 
 def main() -> None:
-    """Run both and print one line."""
-    silence_lightning()
+    """Measure the suites asked for, print each table when it is done, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="the suites to measure; without any, all")
+    parser.add_argument("--rounds", type=int, default=9, help="the number of rounds")
+    parser.add_argument("--out", type=Path, help="the page to write")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.suites) - set(SUITES):
+        parser.error(f"{', '.join(sorted(unknown))}: no suite; allowed: {', '.join(SUITES)}")
     torch.set_num_threads(1)
-    overrides = [*DEFAULT, f"trainer.max_steps={WARM_UP_STEPS + STEPS}", "trainer.accelerator=cpu", *sys.argv[1:]]
-    plain = validate(Composer().compose(overrides))
-    rounds = [(time_framework(plain), time_bare_loop(plain)) for _ in range(ROUNDS)]
-    framework, bare = (statistics.median(times) * 1e3 for times in zip(*rounds, strict=True))
-    ratio = statistics.median(with_framework / without for with_framework, without in rounds)
-    times = f"framework {framework:.2f} ms per step, bare loop {bare:.2f} ms per step, ratio {ratio:.3f}"
-    print(f"{times} ({ROUNDS} rounds of {STEPS} steps)")
+    silence_lightning()
+    tables = []
+    for name in arguments.suites or SUITES:
+        for suite in SUITES[name](arguments.rounds):
+            tables.append(table(suite))
+            print(f"{tables[-1]}\n", flush=True)
+    if arguments.out is not None:
+        head = HEAD.format(rounds=arguments.rounds, machine=machine())
+        atomic.write_text(arguments.out, "\n\n".join([head.strip(), *tables]) + "\n")
 
 
 if __name__ == "__main__":
