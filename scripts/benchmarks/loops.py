@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -81,7 +81,8 @@ def lean(generator: nn.Module, discriminator: nn.Module, batches: Batches, laten
         network.to(memory_format=torch.channels_last)
     average = copy.deepcopy(generator)
     d_optimizer, g_optimizer = optimizers(generator, discriminator, fused=True)
-    averaged, parameters = list(average.parameters()), list(generator.parameters())
+    averaged: list[Tensor] = list(average.parameters())
+    parameters: list[Tensor] = list(generator.parameters())
 
     def update_average() -> None:
         torch._foreach_lerp_(averaged, parameters, 1 - DECAY)
@@ -148,7 +149,7 @@ class LightningExample(pl.LightningModule):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """Update G, then D, each on fakes of its own."""
-        g_optimizer, d_optimizer = self.optimizers()  # type: ignore[misc]
+        g_optimizer, d_optimizer = cast("list[Any]", self.optimizers())
         ones, zeros = torch.ones(len(batch)), torch.zeros(len(batch))
         self.toggle_optimizer(g_optimizer)
         z = torch.randn(len(batch), self.latent_dim)
