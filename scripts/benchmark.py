@@ -1,6 +1,6 @@
 """Measure the speed of gan_lightning beside loops without a framework and other libraries, in pairs, in one run.
 
-python scripts/benchmark.py [SUITE …] [--rounds N] [--out FILE]        # all suites: about 25 CPU minutes; alone on the machine
+python scripts/benchmark.py [SUITE …] [--rounds N] [--out FILE]        # without suites all; alone on the machine
 
 suites   overhead  a step of a very small network
          train     a step of DCGAN 64×64, fp32 and bf16

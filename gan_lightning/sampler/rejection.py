@@ -25,7 +25,7 @@ EPSILON = 1e-6  # keeps F finite at l = L
 class Rejection(Sampler):
     """Draw at each position until a sample is accepted; the last of `max_attempts` samples is accepted without a test.
 
-    γ is the `percentile` of F, in percent: the larger it is, the fewer and the better samples are accepted.
+    γ is the `percentile` of F, in percent: the larger it is, the fewer samples are accepted, those of the largest ratios.
     """
 
     def __init__(self, percentile: Annotated[float, Field(ge=0, le=100)] = 20.0, max_attempts: Count = 200) -> None:

@@ -1,4 +1,4 @@
-"""What a command costs before its first step, and how much memory training needs: suites `startup` and `memory`.
+"""Measure whole commands, and the memory of training: suites `startup` and `memory`.
 
 Each command is a process of its own. CPU seconds are its own and its children's; memory is its largest resident set.
 """

@@ -1,4 +1,4 @@
-"""What it costs to load a batch, beside torchvision's data sets in a DataLoader: suite `data`."""
+"""Measure the loading of a batch, beside torchvision's data sets in a DataLoader: suite `data`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks.report import Row, Suite
-from benchmarks.timing import Times, Variant, interleave, measured, ratios, spread
+from benchmarks.timing import Variant, interleave, ratios, repeated, spread
 from gan_lightning.data.image_folder import ImageFolder as OurImageFolder
 
 BATCH, BATCHES, IMAGES, SIDE = 64, 16, 1024, 64
@@ -73,11 +73,4 @@ def endless(loader: DataLoader[Any]) -> Iterator[Any]:
 
 def batches(source: Iterator[Any]) -> Variant:
     """Return a variant that takes the next batches."""
-
-    def run() -> Times:
-        with measured(BATCHES) as times:
-            for _ in range(BATCHES):
-                next(source)
-        return times[0]
-
-    return run
+    return repeated(lambda: next(source), BATCHES)

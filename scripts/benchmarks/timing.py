@@ -1,7 +1,7 @@
 """Paired timing: all variants run once in each round, in turn, and are compared within the round.
 
-These machines are noisy: absolute times vary threefold from hour to hour, ratios of neighbours in one round do not. CPU time
-is that of this process, all its threads. A second copy of the baseline shows how far apart equal things are measured.
+Absolute times of a shared machine vary from hour to hour, ratios of neighbours in one round much less. CPU time is that of all
+threads of this process. A second copy of the baseline shows how far apart equal things are measured.
 """
 
 from __future__ import annotations
@@ -40,6 +40,18 @@ def measured(units: int) -> Iterator[list[Times]]:
     cpu, wall = time.process_time(), time.perf_counter()
     yield times
     times.append(Times((time.process_time() - cpu) / units, (time.perf_counter() - wall) / units))
+
+
+def repeated(work: Callable[[], object], times: int) -> Variant:
+    """Return a variant that does the work several times; the work is the unit."""
+
+    def run() -> Times:
+        with measured(times) as result:
+            for _ in range(times):
+                work()
+        return result[0]
+
+    return run
 
 
 def interleave(variants: Mapping[str, Variant], rounds: int) -> dict[str, list[Times]]:

@@ -1,4 +1,4 @@
-"""What a trained network and its samples cost: suites `sample` and `metrics`."""
+"""Measure what is done with a trained network and its samples: suites `sample` and `metrics`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import _compute_fid
 
 from benchmarks.report import Row, Suite
-from benchmarks.timing import Times, Variant, interleave, measured, ratios, spread
+from benchmarks.timing import interleave, ratios, repeated, spread
 from benchmarks.training import DCGAN, networks
 from gan_lightning.config import instantiate
 from gan_lightning.config.compose import Composer
@@ -32,11 +32,11 @@ def sample(rounds: int) -> list[Suite]:
         source.part(0, BATCH)
 
     variants = {
-        "`G(z).detach()`": repeated(lambda: generator(torch.randn(BATCH, 100)).detach()),
-        "the same again (A/A)": repeated(lambda: generator(torch.randn(BATCH, 100)).detach()),
-        "inference mode, channels_last": repeated(lambda: inferred(channels_last, bf16=False)),
-        "inference mode, channels_last, bf16": repeated(lambda: inferred(channels_last, bf16=True)),
-        "gan_lightning": repeated(ours),
+        "`G(z).detach()`": repeated(lambda: generator(torch.randn(BATCH, 100)).detach(), BATCHES),
+        "the same again (A/A)": repeated(lambda: generator(torch.randn(BATCH, 100)).detach(), BATCHES),
+        "inference mode, channels_last": repeated(lambda: inferred(channels_last, bf16=False), BATCHES),
+        "inference mode, channels_last, bf16": repeated(lambda: inferred(channels_last, bf16=True), BATCHES),
+        "gan_lightning": repeated(ours, BATCHES),
     }
     times = interleave(variants, rounds)
     baseline = times["`G(z).detach()`"]
@@ -77,16 +77,3 @@ def metrics(rounds: int) -> list[Suite]:
     baseline = times["torchmetrics"]
     rows = [Row(name, ratios(t, baseline), {"s": spread([time.cpu for time in t]).median}) for name, t in times.items()]
     return [Suite(f"Fréchet distance: {SAMPLES:,} × {FEATURES}", "torchmetrics", rows)]
-
-
-def repeated(work: object, times: int = BATCHES) -> Variant:
-    """Return a variant that does the work several times, and measures it once."""
-    assert callable(work)
-
-    def run() -> Times:
-        with measured(times) as result:
-            for _ in range(times):
-                work()
-        return result[0]
-
-    return run
